@@ -1,0 +1,59 @@
+"""Language tags at the door: whatever a data set calls a language becomes one BCP 47 tag inside the kit."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+_TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
+
+
+@cache
+def language_tag(code: str) -> str:
+    """Map ISO 639-3 codes, English names, FLORES codes and underscores to one BCP 47 tag.
+
+    A well-formed tag that CLDR has no name for is kept: a task may well hold a language that CLDR does not know.
+
+    Raises:
+        ValueError: ``code`` is neither a tag nor an English language name.
+
+    >>> [language_tag(code) for code in ("deu", "German", "pt_BR", "zho_Hans", "en")]
+    ['de', 'de', 'pt-BR', 'zh-Hans', 'en']
+    """
+    from babel.core import get_global
+
+    parts = code.strip().replace("_", "-").split("-")
+    language = parts[0].lower()
+    language = get_global("language_aliases").get(language, language)
+    language = {"cmn": "zh"}.get(language, language)
+    rest = [part.title() if len(part) == 4 else part.upper() for part in parts[1:]]
+    tag = "-".join([language, *rest])
+    if _TAG.fullmatch(tag):
+        return tag
+    by_name = _tags_by_english_name().get(code.strip().lower())
+    if by_name:
+        return by_name
+    raise ValueError(f"language {code!r} is not a language tag: write a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hans'")
+
+
+@cache
+def _tags_by_english_name() -> dict[str, str]:
+    from babel import Locale
+
+    return {name.lower(): tag.replace("_", "-") for tag, name in Locale("en").languages.items()}
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is a tag in the form that the kit uses (language, script, region)."""
+    return _TAG.fullmatch(text) is not None
+
+
+def language_name(tag: str) -> str:
+    """English name of a language, or the tag itself where CLDR has none.
+
+    >>> language_name("el"), language_name("dtp-XX")
+    ('Greek', 'dtp-XX')
+    """
+    from babel import Locale
+
+    return Locale("en").languages.get(tag.replace("-", "_"), tag)

@@ -1,0 +1,193 @@
+"""Reading and writing the kit's tables (JSONL and Parquet), with errors that name file, line, field and remedy."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+Where = Callable[[int], str]
+"""Maps the index of a row (from 0) to words that tell a reader where it stands, such as ``train.jsonl, line 12``."""
+
+_ARROW = {"text": pa.string(), "texts": pa.list_(pa.string()), "integer": pa.int64()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    name: as it stands in the file.
+    kind: ``text``, ``texts`` (a list of texts) or ``integer``.
+    default: value of an absent field; ``None`` means that the field is required.
+    """
+
+    name: str
+    kind: str = "text"
+    default: object = None
+
+
+def schema(columns: Iterable[Column]) -> pa.Schema:
+    """Arrow schema of a list of columns."""
+    return pa.schema([(column.name, _ARROW[column.kind]) for column in columns])
+
+
+def from_rows(rows: Iterable[dict], columns: list[Column], where: Where) -> pa.Table:
+    """Turn dictionaries into a table.
+
+    Raises:
+        ValueError: a required field is missing, a field is unknown or of the wrong type.
+    """
+    values: dict[str, list] = {column.name: [] for column in columns}
+    for index, row in enumerate(rows):
+        unknown = sorted(set(row) - set(values))
+        if unknown:
+            raise ValueError(f"{where(index)}: unknown field {unknown[0]!r}: rename or remove it; known: {', '.join(values)}")
+        for column in columns:
+            values[column.name].append(_value(row, column, index, where))
+    return pa.table(values, schema=schema(columns))
+
+
+def _value(row: dict, column: Column, index: int, where: Where):
+    value = row.get(column.name, column.default)
+    if value is None:
+        raise ValueError(f"{where(index)}: field {column.name!r} is missing: add it as {_words(column.kind)}")
+    right = {
+        "text": isinstance(value, str),
+        "texts": isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value),
+        "integer": isinstance(value, int) and not isinstance(value, bool),
+    }[column.kind]
+    if not right:
+        raise ValueError(f"{where(index)}: field {column.name!r} is {value!r:.80}: write it as {_words(column.kind)}")
+    return value
+
+
+def _words(kind: str) -> str:
+    return {"text": "a text", "texts": "a list of texts", "integer": "a whole number"}[kind]
+
+
+def read(path: str | Path, columns: list[Column]) -> tuple[pa.Table, Where]:
+    """Read ``.jsonl``, ``.jsonl.gz`` or ``.parquet``; also return how to name a row of it in an error.
+
+    Raises:
+        ValueError: the file does not exist, has another ending, or does not hold these columns.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: give the path of a .jsonl, .jsonl.gz or .parquet file")
+    if path.suffix == ".parquet":
+        return _read_parquet(path, columns), lambda index: f"{path}, row {index + 1}"
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        where = lambda index: f"{path}, line {index + 1}"  # noqa: E731
+        return from_rows(json_lines(path), columns, where), where
+    raise ValueError(f"{path}: unknown ending: use .jsonl, .jsonl.gz or .parquet")
+
+
+def json_lines(path: str | Path) -> Iterable[dict]:
+    """The objects of a JSONL file (plain or gzip), one a line.
+
+    Raises:
+        ValueError: a line is not a JSON object in UTF-8.
+    """
+    path = Path(path)
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:  # covers malformed JSON, an empty line and bytes that are not UTF-8
+                raise ValueError(f"{path}, line {number}: not a JSON object ({error}): one object a line, in UTF-8") from None
+            if not isinstance(row, dict):
+                raise ValueError(f"{path}, line {number}: not a JSON object but {line[:40]!r}: one object a line")
+            yield row
+
+
+def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: not a readable Parquet file ({error}): write it again") from None
+    unknown = sorted(set(table.column_names) - {column.name for column in columns})
+    if unknown:
+        raise ValueError(f"{path}: unknown column {unknown[0]!r}: rename or remove it; known: "
+                         f"{', '.join(column.name for column in columns)}")
+    filled = []
+    for column in columns:
+        filled.append(_parquet_column(table, column, path))
+    return pa.table(filled, schema=schema(columns))
+
+
+def _parquet_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedArray | pa.Array:
+    if column.name not in table.column_names:
+        if column.default is None:
+            raise ValueError(f"{path}: column {column.name!r} is missing: add it as {_words(column.kind)}")
+        return pa.array([column.default] * len(table), type=_ARROW[column.kind])
+    values = table.column(column.name)
+    try:
+        values = values.cast(_ARROW[column.kind])
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise ValueError(f"{path}: column {column.name!r} is {values.type}: write it as {_words(column.kind)}") from None
+    if values.null_count:
+        row = pc.index(pc.is_null(values), True).as_py() + 1
+        raise ValueError(f"{path}, row {row}: column {column.name!r} has no value: fill it or drop the row")
+    return values
+
+
+def write(table: pa.Table, path: str | Path) -> None:
+    """Write a table as ``.jsonl`` or ``.parquet``; the file appears whole or not at all."""
+    path = Path(path)
+    if path.suffix not in (".jsonl", ".parquet"):
+        raise ValueError(f"{path}: unknown ending: use .jsonl or .parquet")
+    with whole_file(path) as partial:
+        if path.suffix == ".parquet":
+            pq.write_table(table, partial)
+            return
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            for row in table.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def whole_file(path: Path):
+    """Context that yields a path to write to and renames it to ``path`` at the end, so no reader sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def refuse_empty(table: pa.Table, column: str, where: Where) -> None:
+    """Raise ``ValueError`` for the first empty or blank text of a column."""
+    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table.column(column))), 0)
+    index = pc.index(blank, True).as_py()
+    if index >= 0:
+        raise ValueError(f"{where(index)}: field {column!r} is empty: write a text or drop the row")
+
+
+def refuse_duplicates(table: pa.Table, key: list[str], where: Where) -> None:
+    """Raise ``ValueError`` for the first row whose key stands in an earlier row."""
+    numbered = table.select(key).append_column("_row", pa.array(range(len(table)), pa.int64()))
+    grouped = numbered.group_by(key, use_threads=False).aggregate([("_row", "count"), ("_row", "min"), ("_row", "max")])
+    doubled = grouped.filter(pc.greater(grouped.column("_row_count"), 1))
+    if len(doubled):
+        row = doubled.slice(0, 1).to_pylist()[0]
+        named = ", ".join(f"{name} {row[name]!r}" for name in key)
+        raise ValueError(f"{where(row['_row_max'])}: {named} stands already at {where(row['_row_min'])}: "
+                         "give every row its own, or drop one of them")
+
+
+def refuse_unknown(table: pa.Table, column: str, known: Iterable[str], where: Where, remedy: str) -> None:
+    """Raise ``ValueError`` for the first value of a column that is not among the known ones."""
+    strange = pc.invert(pc.is_in(table.column(column), value_set=pa.array(known, pa.string())))
+    index = pc.index(strange, True).as_py()
+    if index >= 0:
+        raise ValueError(f"{where(index)}: {column} {table.column(column)[index].as_py()!r} is not known: {remedy}")
