@@ -186,7 +186,7 @@ class RetrievalTask:
     relevance: Arrow table ``query_id, candidate_id, grade`` (grade >= 1; only nDCG reads it).
 
     Raises:
-        ValueError: an id twice, an empty text, an undeclared language, a relevance of an unknown query or candidate or
+        ValueError: no query or no candidate, an id or a language twice, an empty text, an undeclared language, a relevance of an unknown query or candidate or
             below 1, a query without a relevant candidate.
     """
 
@@ -200,11 +200,15 @@ class RetrievalTask:
     def __post_init__(self) -> None:
         where = self.places or {table: (lambda index, table=table: f"{self.name}, {table}, row {index + 1}")
                                 for table in ("queries", "candidates", "relevance")}
+        if len(set(self.languages)) < len(self.languages):
+            raise ValueError(f"{self.name}: languages {list(self.languages)} name one twice: declare each once")
         for language in self.languages:
             if not is_tag(language):
                 raise ValueError(f"{self.name}: language {language!r} is not a tag: {_TAG_REMEDY}")
         for table, key in (("queries", "query_id"), ("candidates", "candidate_id")):
             rows = getattr(self, table)
+            if not len(rows):
+                raise ValueError(f"{self.name}: no {table}: a task holds at least one query and one candidate")
             for column in (key, "text"):
                 tables.refuse_empty(rows, column, where[table])
             tables.refuse_duplicates(rows, [key], where[table])
@@ -238,7 +242,9 @@ class RetrievalTask:
         for part in (corpus, distractors) if distractors is not None else (corpus,):
             for row in part.table.select(["group_id", "language", "passage"]).to_pylist():
                 key = (row["language"], row["passage"])
-                candidates.setdefault(key, {"candidate_id": f"{row['group_id']}@{row['language']}",
+                # Two corpora may give the same ids to different groups.
+                ending = "" if part is corpus else " (distractor)"
+                candidates.setdefault(key, {"candidate_id": f"{row['group_id']}@{row['language']}{ending}",
                                             "language": row["language"], "text": row["passage"]})
         rows = corpus.table.to_pylist()
         answers: dict[str, list[str]] = {}
@@ -300,7 +306,7 @@ class RetrievalTask:
 def _check_relevance(task: RetrievalTask, where: dict[str, tables.Where]) -> None:
     for column, table in (("query_id", task.queries), ("candidate_id", task.candidates)):
         known = table.column(column).combine_chunks()
-        tables.refuse_unknown(task.relevance, column, known, where["relevance"], f"add it to the task or drop the row")
+        tables.refuse_unknown(task.relevance, column, known, where["relevance"], "add it to the task or drop the row")
     tables.refuse_duplicates(task.relevance, ["query_id", "candidate_id"], where["relevance"])
     low = pc.index(pc.less(task.relevance.column("grade"), 1), True).as_py()
     if low >= 0:
@@ -315,7 +321,8 @@ def _read_settings(path: Path) -> dict:
         raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-        right = isinstance(settings["name"], str) and all(isinstance(tag, str) for tag in settings["languages"])
+        right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)
+        right = right and all(isinstance(tag, str) for tag in settings["languages"])
     except (ValueError, KeyError, TypeError):
         right = False
     if not right or not settings["languages"]:
@@ -339,7 +346,8 @@ def _with_clusters(table: pa.Table, where: tables.Where) -> pa.Table:
         raise ValueError(f"{where(int(np.argmin(given)))}: field 'cluster_id' is empty, but other rows have one: "
                          "give it to all rows or to none")
     cluster_of: dict[str, str] = {}
-    for index, (group, cluster) in enumerate(zip(table.column("group_id").to_pylist(), table.column("cluster_id").to_pylist())):
+    groups, clusters = (table.column(column).to_pylist() for column in ("group_id", "cluster_id"))
+    for index, (group, cluster) in enumerate(zip(groups, clusters)):
         if cluster_of.setdefault(group, cluster) != cluster:
             raise ValueError(f"{where(index)}: cluster_id {cluster!r} differs from {cluster_of[group]!r} of the same group "
                              f"{group!r}: the answers to one question are one passage in several languages")

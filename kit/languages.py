@@ -40,7 +40,8 @@ def language_tag(code: str) -> str:
 def _tags_by_english_name() -> dict[str, str]:
     from babel import Locale
 
-    return {name.lower(): tag.replace("_", "-") for tag, name in Locale("en").languages.items()}
+    tags = {name.lower(): tag.replace("_", "-") for tag, name in Locale("en").languages.items()}
+    return {"bengali": "bn", **tags}  # CLDR calls it Bangla, every data set Bengali
 
 
 def is_tag(text: str) -> bool:

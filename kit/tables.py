@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def from_rows(rows: Iterable[dict], columns: list[Column], where: Where) -> pa.T
     for index, row in enumerate(rows):
         unknown = sorted(set(row) - set(values))
         if unknown:
-            raise ValueError(f"{where(index)}: unknown field {unknown[0]!r}: rename or remove it; known: {', '.join(values)}")
+            known = ", ".join(values)
+            raise ValueError(f"{where(index)}: unknown field {unknown[0]!r}: rename or remove it; known: {known}")
         for column in columns:
             values[column.name].append(_value(row, column, index, where))
     return pa.table(values, schema=schema(columns))
@@ -60,13 +62,23 @@ def _value(row: dict, column: Column, index: int, where: Where):
     if value is None:
         raise ValueError(f"{where(index)}: field {column.name!r} is missing: add it as {_words(column.kind)}")
     right = {
-        "text": isinstance(value, str),
-        "texts": isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value),
-        "integer": isinstance(value, int) and not isinstance(value, bool),
+        "text": _is_text(value),
+        "texts": isinstance(value, (list, tuple)) and all(map(_is_text, value)),
+        "integer": isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63,
     }[column.kind]
     if not right:
         raise ValueError(f"{where(index)}: field {column.name!r} is {value!r:.80}: write it as {_words(column.kind)}")
     return value
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair: JSON can spell it, no Unicode text holds it
+        return False
+    return True
 
 
 def _words(kind: str) -> str:
@@ -85,7 +97,7 @@ def read(path: str | Path, columns: list[Column]) -> tuple[pa.Table, Where]:
     if path.suffix == ".parquet":
         return _read_parquet(path, columns), lambda index: f"{path}, row {index + 1}"
     if path.name.endswith((".jsonl", ".jsonl.gz")):
-        where = lambda index: f"{path}, line {index + 1}"  # noqa: E731
+        where = lambda index: f"{path}, line {index + 1}"
         return from_rows(json_lines(path), columns, where), where
     raise ValueError(f"{path}: unknown ending: use .jsonl, .jsonl.gz or .parquet")
 
@@ -94,18 +106,30 @@ def json_lines(path: str | Path) -> Iterable[dict]:
     """The objects of a JSONL file (plain or gzip), one a line.
 
     Raises:
-        ValueError: a line is not a JSON object in UTF-8.
+        ValueError: a line is not a JSON object in UTF-8, or the file is not whole gzip.
     """
     path = Path(path)
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:  # covers malformed JSON, an empty line and bytes that are not UTF-8
-                raise ValueError(f"{path}, line {number}: not a JSON object ({error}): one object a line, in UTF-8") from None
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {number}: not a JSON object but {line[:40]!r}: one object a line")
-            yield row
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:  # covers malformed JSON, an empty line and bytes that are not UTF-8
+            raise ValueError(f"{path}, line {number}: not a JSON object ({error}): "
+                             "write one object a line, in UTF-8") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}, line {number}: not a JSON object but {line[:40]!r}: write one object a line")
+        yield row
+
+
+def _lines(path: Path) -> Iterable[bytes]:
+    if path.suffix != ".gz":
+        with path.open("rb") as file:
+            yield from file
+        return
+    try:
+        with gzip.open(path, "rb") as file:
+            yield from file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: not a whole gzip file ({error}): download or write it again") from None
 
 
 def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
@@ -133,8 +157,11 @@ def _parquet_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedAr
         values = values.cast(_ARROW[column.kind])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ValueError(f"{path}: column {column.name!r} is {values.type}: write it as {_words(column.kind)}") from None
-    if values.null_count:
-        row = pc.index(pc.is_null(values), True).as_py() + 1
+    holes = pc.is_null(values)
+    if column.kind == "texts":  # a list may stand there and yet hold a missing text
+        holes = pa.chunked_array([[row is None or None in row for row in values.to_pylist()]], pa.bool_())
+    if pc.any(holes).as_py():
+        row = pc.index(holes, True).as_py() + 1
         raise ValueError(f"{path}, row {row}: column {column.name!r} has no value: fill it or drop the row")
     return values
 

@@ -1,0 +1,130 @@
+"""How an encoder is made or loaded; every encoder is a ``SentenceTransformer`` with prompts ``query`` and ``document``."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from kit.seeding import seed_everything
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from transformers import PreTrainedTokenizerFast
+
+PROMPTS = {"query": "Query: ", "document": "Passage: "}
+"""Prefixes of the paper (after E5); ``encode_query`` and ``encode_document`` find them under these keys."""
+
+MADE = ("static", "tiny")
+"""Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
+
+
+def make_encoder(name: str, texts: Iterable[str], seed: int, dimension: int = 256, vocabulary_size: int = 8192,
+                 max_tokens: int = 256) -> SentenceTransformer:
+    """Make or load an encoder.
+
+    Args:
+        name: ``static`` (a mean of token embeddings; trains in seconds on a CPU), ``tiny`` (a small transformer of
+            XLM-R's shape, from scratch), or the name or folder of any sentence-transformers or transformers model.
+        texts: what the tokenizer of ``static`` and ``tiny`` is trained on; not read for other names.
+        seed: of the initial weights.
+        dimension: of the embeddings of ``static`` and ``tiny``.
+        vocabulary_size: of the tokenizer of ``static`` and ``tiny``.
+        max_tokens: longest input of every encoder but ``static`` (which has no limit); longer texts are cut.
+
+    Returns:
+        The encoder, with its own prompts where a loaded model brings some, else with ``PROMPTS``.
+
+    Raises:
+        ValueError: the name is neither made here nor found.
+    """
+    seed_everything(seed)
+    if name == "static":
+        model = _static(train_tokenizer(texts, vocabulary_size), dimension)
+    elif name == "tiny":
+        model = _tiny(train_tokenizer(texts, vocabulary_size), dimension, max_tokens)
+    else:
+        model = load_encoder(name)
+        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+    if not any((model.prompts or {}).values()):
+        model.prompts = dict(PROMPTS)
+    return model
+
+
+def load_encoder(name: str) -> SentenceTransformer:
+    """Load a sentence-transformers or transformers model by name or folder, with whatever prompts it brings.
+
+    Raises:
+        ValueError: nothing can be loaded under that name.
+    """
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        return SentenceTransformer(name, device=_device())
+    except Exception as error:  # the hub client alone raises a dozen types: all mean that there is no such model here
+        raise ValueError(f"encoder {name!r} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): use "
+                         f"{', '.join(MADE)}, the folder of a model, or a name on the hub (which needs a network)") from error
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-pair tokenizer that needs no spaces between words, on NFKC-normalised lower-cased text.
+
+    The same texts give the same tokenizer. Special tokens are those of XLM-R: ``<s> <pad> </s> <unk> <mask>``.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(r"[\p{P}\p{S}]|\p{N}+"), behavior="isolated"),  # 12 % and 1,234 stay comparable
+        pre_tokenizers.Metaspace(),
+    ])
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.BpeTrainer(vocab_size=vocabulary_size, special_tokens=special, show_progress=False, min_frequency=2)
+    tokenizer.train_from_iterator(texts, trainer)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+                                   unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>")
+
+
+def _static(tokenizer: PreTrainedTokenizerFast, dimension: int) -> SentenceTransformer:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+
+    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=dimension), Normalize()], device=_device())
+
+
+def _tiny(tokenizer: PreTrainedTokenizerFast, dimension: int, max_tokens: int) -> SentenceTransformer:
+    """Two layers in the shape of XLM-R: learned positions (offset by 2), one segment, mean pooling."""
+    from transformers import XLMRobertaConfig
+
+    return xlmr_shaped(tokenizer, max_tokens, XLMRobertaConfig(
+        vocab_size=len(tokenizer), hidden_size=dimension, num_hidden_layers=2, num_attention_heads=max(1, dimension // 64),
+        intermediate_size=4 * dimension, max_position_embeddings=max_tokens + 2, type_vocab_size=1,
+        bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id))
+
+
+def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, max_tokens: int, config) -> SentenceTransformer:
+    """An encoder with random weights from an ``XLMRobertaConfig``: mean pooling, normalised output."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+    from transformers import XLMRobertaModel
+
+    with tempfile.TemporaryDirectory() as folder:  # the module loads from a folder only
+        XLMRobertaModel(config).save_pretrained(folder)
+        tokenizer.model_max_length = max_tokens
+        tokenizer.save_pretrained(folder)
+        transformer = Transformer(folder)
+    transformer.max_seq_length = max_tokens
+    return SentenceTransformer(modules=[transformer, Pooling(config.hidden_size), Normalize()], device=_device())
+
+
+def _device() -> str:
+    """A GPU where there is one; sentence-transformers would also choose other accelerators that lack operations."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+

@@ -1,0 +1,239 @@
+"""Exact ranking in chunks: where the relevant candidates of each query stand, and the top of each ranked list.
+
+The score is the inner product of two rows (the cosine, for rows of length 1), computed in float32. The whole score matrix
+never exists: at most ``chunk_size`` rows of it at a time.
+
+Tie rule, one for the whole kit: candidates with equal scores are ordered by a seeded hash of their ids
+(``kit.seeding.stable_hash(candidate_id, seed)``), the same order for every query. So a constant scorer scores like chance
+in every measure, no language is preferred, and the order of the candidates in a file changes nothing. Equal rows are
+scored once and so have bit-equal scores, whichever kernel the matrix product takes for a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from kit.corpus import RetrievalTask
+from kit.seeding import stable_hash
+
+_MAX_ELEMENTS = 2**26  # of a (pairs, candidates) block on an accelerator: 256 MB of float32 scores
+
+
+@dataclass(frozen=True, eq=False)
+class Ranks:
+    """Ranks of the relevant candidates, aligned to ``task.relevant_pairs``; 1 = top.
+
+    cell_rank: rank among the candidates of the relevant candidate's own language, shape (n_relevant,), int64.
+    pool_rank: rank among the candidates of all languages, shape (n_relevant,), int64; never below the cell rank.
+    seed: seed of the tie rule.
+    """
+
+    cell_rank: np.ndarray
+    pool_rank: np.ndarray
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Pool:
+    """Candidates in tie order ("columns"): of two candidates with equal scores the one in the earlier column stands first.
+
+    order: candidate index of each column, shape (n_candidates,), int64.
+    rows: distinct embeddings, shape (n_distinct, dim), float32.
+    row_of: row of each column, shape (n_candidates,), int64; ``None`` where all embeddings are distinct.
+    """
+
+    order: np.ndarray
+    rows: np.ndarray
+    row_of: np.ndarray | None
+
+
+def relevant_ranks(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int = 0,
+                   chunk_size: int = 512, device: str | None = None) -> Ranks:
+    """Rank every relevant candidate of every query within its language and within the pool of all languages.
+
+    Args:
+        query_embeddings: shape (n_queries, dim), float32, finite; rows as in ``task.queries``.
+        candidate_embeddings: shape (n_candidates, dim), float32, finite; rows as in ``task.candidates``.
+        task: names the relevant pairs and the language of each candidate.
+        seed: seed of the tie rule (see the module).
+        chunk_size: queries scored at a time; memory is about 4 * chunk_size * n_candidates bytes (twice that where
+            embeddings repeat). It changes no rank but that of scores which differ by float32 rounding only.
+        device: ``"cpu"`` (NumPy), or a torch device such as ``"cuda"`` (full float32, TF32 is switched off meanwhile);
+            ``None``: ``"cuda"`` where there is one, else ``"cpu"``.
+
+    Raises:
+        ValueError: embeddings of another shape or dtype, or not finite; ``chunk_size`` below 1.
+    """
+    _check(query_embeddings, candidate_embeddings, task, chunk_size)
+    pool = _make_pool(candidate_embeddings, task, seed)
+    column_of = np.empty_like(pool.order)
+    column_of[pool.order] = np.arange(len(pool.order))
+    pairs = task.relevant_pairs
+    columns = column_of[pairs[:, 1]]                                                # (n_relevant,)
+    languages = task.candidate_language[pool.order]                                 # (n_candidates,) in tie order
+    n_before = np.empty((2, len(pairs)), np.int64)                                  # within the language, within the pool
+    for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
+        low, high = np.searchsorted(pairs[:, 0], [start, start + len(scores)])      # pairs are sorted by query
+        count = _count_before if isinstance(scores, np.ndarray) else _count_before_on_device
+        n_before[:, low:high] = count(scores, pairs[low:high, 0] - start, columns[low:high], languages)
+    return Ranks(cell_rank=n_before[0] + 1, pool_rank=n_before[1] + 1, seed=seed)
+
+
+def top_k(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, k: int, seed: int = 0,
+          chunk_size: int = 512, device: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The k best candidates of the pool of all languages for each query, best first.
+
+    Args:
+        k: length of the lists, from 1 to n_candidates; the other arguments are those of ``relevant_ranks``.
+
+    Returns:
+        Candidate indices, shape (n_queries, k), int64, and their scores, shape (n_queries, k), float32.
+
+    Raises:
+        ValueError: as ``relevant_ranks``; ``k`` below 1 or above the number of candidates.
+    """
+    _check(query_embeddings, candidate_embeddings, task, chunk_size)
+    if not 1 <= k <= len(candidate_embeddings):
+        raise ValueError(f"k is {k}: choose 1 to {len(candidate_embeddings)}, the number of candidates of {task.name}")
+    pool = _make_pool(candidate_embeddings, task, seed)
+    indices = np.empty((len(query_embeddings), k), np.int64)
+    best = np.empty((len(query_embeddings), k), np.float32)
+    for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
+        select = _top_columns if isinstance(scores, np.ndarray) else _top_columns_on_device
+        columns, best[start:start + len(scores)] = select(scores, k)                # (chunk, k)
+        indices[start:start + len(scores)] = pool.order[columns]
+    return indices, best
+
+
+def tie_order(task: RetrievalTask, seed: int) -> np.ndarray:
+    """Candidate indices in the order that breaks ties: by a seeded hash of the id, shape (n_candidates,), int64."""
+    ids = task.candidates.column("candidate_id").to_pylist()
+    hashes = np.array([stable_hash(candidate_id, seed) for candidate_id in ids], np.uint64)
+    return np.lexsort((np.array(ids), hashes))
+
+
+def _check(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, chunk_size: int) -> None:
+    for name, embeddings, n_rows in (("query_embeddings", query_embeddings, len(task.queries)),
+                                     ("candidate_embeddings", candidate_embeddings, len(task.candidates))):
+        if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
+            kind = getattr(embeddings, "dtype", type(embeddings).__name__)
+            raise ValueError(f"{name} is {kind}: give a NumPy array of float32")
+        if embeddings.ndim != 2 or len(embeddings) != n_rows:
+            raise ValueError(f"{name} has shape {embeddings.shape}: {task.name} needs ({n_rows}, dim), one row a text")
+        finite = np.isfinite(embeddings).all(axis=1)                                # (n_rows,)
+        if not finite.all():
+            raise ValueError(f"{name}, row {int(np.argmin(finite))}: not finite: look at the model or the text of this row")
+    if query_embeddings.shape[1] != candidate_embeddings.shape[1]:
+        raise ValueError(f"query_embeddings have {query_embeddings.shape[1]} dimensions and candidate_embeddings "
+                         f"{candidate_embeddings.shape[1]}: encode both with one model")
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size is {chunk_size}: choose at least 1")
+
+
+def _make_pool(candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int) -> _Pool:
+    order = tie_order(task, seed)
+    rows = candidate_embeddings[order]                                              # (n_candidates, dim) in tie order
+    as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
+    _, first, row_of = np.unique(as_bytes, return_index=True, return_inverse=True)
+    if len(first) == len(rows):
+        return _Pool(order, rows, None)
+    return _Pool(order, rows[first], row_of)
+
+
+def _score_chunks(query_embeddings: np.ndarray, pool: _Pool, chunk_size: int, device: str | None) -> Iterator[tuple]:
+    """Yield (index of the first query, scores of shape (chunk, n_candidates) with columns in tie order).
+
+    The scores are a NumPy array on the CPU, else a torch tensor on the device; the next chunk may overwrite them.
+    """
+    device = _default_device() if device is None else device
+    rows, row_of = pool.rows, pool.row_of
+    if device != "cpu":
+        import torch
+
+        rows = torch.from_numpy(rows).to(device)
+        row_of = None if row_of is None else torch.from_numpy(row_of).to(device)
+    with nullcontext() if device == "cpu" else _full_float32():
+        for start in range(0, len(query_embeddings), chunk_size):
+            queries = query_embeddings[start:start + chunk_size]
+            if device != "cpu":
+                queries = torch.from_numpy(queries).to(device)
+            scores = queries @ rows.T                                               # (chunk, n_distinct)
+            yield start, scores if row_of is None else scores[:, row_of]
+
+
+def _default_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def _full_float32():
+    """Switch TF32 off, which a trainer may have switched on: it keeps 10 bits of each factor and so makes and breaks ties."""
+    import torch
+
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+
+
+def _count_before(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, languages: np.ndarray) -> np.ndarray:
+    """Number of candidates before each (row, column) of the scores: of the same language, and of all; shape (2, n_pairs).
+
+    A candidate in an earlier column stands before at an equal score already, one in a later column at a higher score only.
+    Comparing costs less than sorting as long as a query has tens of relevant candidates, not thousands.
+    """
+    of_language = [languages == language for language in range(languages.max() + 1)]  # each (n_candidates,)
+    before = np.empty(len(languages), bool)
+    n_before = np.empty((2, len(rows)), np.int64)
+    for pair, (row, column, score) in enumerate(zip(rows.tolist(), columns.tolist(), scores[rows, columns])):
+        np.greater_equal(scores[row, :column], score, out=before[:column])
+        np.greater(scores[row, column:], score, out=before[column:])
+        n_before[1, pair] = np.count_nonzero(before)
+        np.logical_and(before, of_language[languages[column]], out=before)
+        n_before[0, pair] = np.count_nonzero(before)
+    return n_before
+
+
+def _count_before_on_device(scores, rows: np.ndarray, columns: np.ndarray, languages: np.ndarray) -> np.ndarray:
+    """The same as ``_count_before`` for a torch tensor of scores, many pairs at a time."""
+    import torch
+
+    rows, columns, languages = (torch.from_numpy(array).to(scores.device) for array in (rows, columns, languages))
+    position = torch.arange(scores.shape[1], device=scores.device)
+    block = max(1, _MAX_ELEMENTS // scores.shape[1])
+    counts = [torch.zeros(2, 0, dtype=torch.int64, device=scores.device)]
+    for start in range(0, len(rows), block):
+        own_column = columns[start:start + block, None]                             # (block, 1)
+        others = scores[rows[start:start + block]]                                  # (block, n_candidates)
+        own = others.gather(1, own_column)                                          # (block, 1)
+        before = (others > own) | ((others == own) & (position < own_column))
+        same_language = languages == languages[own_column]
+        counts.append(torch.stack([(before & same_language).sum(dim=1), before.sum(dim=1)]))
+    return torch.cat(counts, dim=1).cpu().numpy()                                   # (2, n_pairs)
+
+
+def _top_columns(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and scores of the k best of each row; of equal scores the earlier column."""
+    n_candidates = scores.shape[1]
+    kth_score = np.partition(scores, n_candidates - k, axis=1)[:, n_candidates - k]  # (chunk,)
+    columns = np.empty((len(scores), k), np.int64)
+    for row, (row_scores, threshold) in enumerate(zip(scores, kth_score)):
+        at_least = np.flatnonzero(row_scores >= threshold)                          # k of them, or more where the kth is tied
+        columns[row] = at_least[np.argsort(-row_scores[at_least], kind="stable")[:k]]
+    return columns, np.take_along_axis(scores, columns, axis=1)
+
+
+def _top_columns_on_device(scores, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same as ``_top_columns`` for a torch tensor of scores."""
+    import torch
+
+    best, columns = torch.sort(scores, dim=1, descending=True, stable=True)
+    return columns[:, :k].cpu().numpy(), best[:, :k].cpu().numpy()

@@ -1,0 +1,282 @@
+"""Fine-tuning: a thin subclass of ``SentenceTransformerTrainer`` whose batches are drawn pair by pair."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import datasets
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.evaluation import BaseEvaluator
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+
+from kit.corpus import ParallelCorpus
+from kit.losses import InfoNCE
+from kit.samplers import PairBatchSampler, Sampling
+from kit.tables import whole_file
+
+if TYPE_CHECKING:
+    from transformers import TrainerState
+
+Validation = Callable[[SentenceTransformer], dict[str, float]]
+"""Scores of a model on a validation task; the key ``score`` (higher is better) stops early and chooses the best."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How an encoder is fine-tuned; the defaults are the paper's where it gives a value.
+
+    updates: optimizer steps, the budget that all samplings share.
+    batch_size: rows of a batch (the paper: 100).
+    learning_rate, weight_decay: of AdamW; the rate rises over the first ``warmup`` share of the updates, then falls
+        linearly to zero.
+    temperature: of InfoNCE (the paper names none).
+    hard_negatives: how many of a row's ``negatives`` enter its batch.
+    tau: exponent of the corpora's sizes when several are mixed.
+    evaluations: how often the validation task is scored, at equal distances, the last time after the last update.
+    patience: stop after so many evaluations without a better score, and keep the best model; 0: train to the end and
+        keep the last.
+    seed: of the batches (the encoder has its own).
+    """
+
+    updates: int = 1000
+    batch_size: int = 100
+    learning_rate: float = 3e-5
+    weight_decay: float = 1e-2
+    warmup: float = 0.1
+    temperature: float = 0.05
+    hard_negatives: int = 0
+    tau: float = 1.0
+    evaluations: int = 5
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low in (("updates", 1), ("batch_size", 2), ("evaluations", 1), ("hard_negatives", 0), ("patience", 0)):
+            if getattr(self, name) < low:
+                raise ValueError(f"{name} is {getattr(self, name)}: it is at least {low}")
+        if self.evaluations > self.updates:
+            raise ValueError(f"evaluations {self.evaluations} exceeds updates {self.updates}")
+
+
+@dataclass(frozen=True)
+class History:
+    """What a training run went through.
+
+    loss: (update, training loss averaged since the entry before).
+    scores: (update, validation scores).
+    """
+
+    loss: list[tuple[int, float]]
+    scores: list[tuple[int, dict[str, float]]]
+
+    def write(self, path: Path) -> None:
+        """Write as JSON."""
+        with whole_file(path) as partial:
+            partial.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> History:
+        """Read what ``write`` wrote."""
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return cls([tuple(entry) for entry in content["loss"]], [tuple(entry) for entry in content["scores"]])
+
+
+def fine_tune(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling, config: TrainingConfig,
+              folder: str | Path, validation: Validation | None = None, log: Callable[[str], None] = print) -> History:
+    """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
+
+    A run that was interrupted goes on from its last checkpoint in ``folder`` when it is called again with the same
+    arguments, with the batches and losses that an uninterrupted run would have had. bf16 is used where the device has it.
+
+    Args:
+        model: the encoder; it is trained in place.
+        corpora: what the batches are drawn from.
+        sampling: how.
+        config: how long, how fast.
+        folder: for checkpoints, the history and the model.
+        validation: scores the model at each evaluation; needed for ``patience``.
+        log: takes one line of progress at each evaluation.
+
+    Raises:
+        ValueError: ``patience`` without ``validation``; rows with fewer negatives than ``hard_negatives``; whatever the
+            sampler refuses.
+    """
+    if config.patience and validation is None:
+        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or patience 0")
+    folder = Path(folder)
+    sampler = PairBatchSampler(corpora, sampling, config.batch_size, config.seed, config.tau)
+    _describe(model, corpora, sampling)
+    every = -(-config.updates // config.evaluations)
+    trainer = PairTrainer(
+        model=model, sampler=sampler, train_dataset=pair_dataset(corpora, config.hard_negatives),
+        args=_arguments(config, folder, every, validation is not None, model),
+        loss=InfoNCE(model, config.temperature), evaluator=_Evaluator(validation) if validation else None,
+        callbacks=[_Progress(log, sampling.name, validation is None), *([EarlyStoppingCallback(config.patience)] if config.patience else [])])
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
+    trainer.train(resume_from_checkpoint=last)
+    history = _history(trainer.state)
+    history.write(folder / "history.json")
+    model.save_pretrained(str(folder / "model"))
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return history
+
+
+class PairTrainer(SentenceTransformerTrainer):
+    """``SentenceTransformerTrainer`` that takes its batches from a ``PairBatchSampler``.
+
+    It sees the whole training as one pass of ``max_steps`` batches, so nothing depends on the epoch reaching the sampler
+    (accelerate #3246) or on which epoch a resumed run skips batches in (transformers #40691, accelerate #4071).
+    """
+
+    def __init__(self, *args, sampler: PairBatchSampler, **kwargs):
+        self.sampler = sampler
+        super().__init__(*args, **kwargs)
+
+    def get_batch_sampler(self, *args, **kwargs) -> _Walk:
+        """All batches of the training, in order."""
+        return _Walk(self.sampler, self.args.max_steps * self.args.gradient_accumulation_steps * self.args.world_size)
+
+
+class _Walk(torch.utils.data.Sampler):
+    """The batches of as many epochs as ``n_batches`` needs, one after the other."""
+
+    def __init__(self, sampler: PairBatchSampler, n_batches: int):
+        self.pairs, self.n_batches = sampler, n_batches
+        self.batch_size, self.drop_last = sampler.batch_size, True  # accelerate reads both
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in range(self.n_batches):
+            batch = self.pairs.batch(*divmod(step, len(self.pairs)))
+            yield list(zip(batch.query_rows.tolist(), batch.passage_rows.tolist()))
+
+
+class PairDataset(datasets.Dataset):
+    """A ``datasets.Dataset`` whose items are asked for as (query row, passage row): the pair is made when it is read.
+
+    The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised.
+    """
+
+    def __getitems__(self, pairs: list[tuple[int, int]]) -> list[dict]:
+        query_rows, passage_rows = (pa.array(rows) for rows in zip(*pairs))
+        table = self.data.table
+        columns = {"query": table.column("query").take(query_rows).to_pylist()}
+        for name in table.column_names[1:]:
+            columns[name] = table.column(name).take(passage_rows).to_pylist()
+        return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+
+def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDataset:
+    """All rows of some corpora as columns ``query, passage[, negative_1 …], label``, in the numbering of the sampler.
+
+    Raises:
+        ValueError: a row has fewer than ``n_negatives`` negatives.
+    """
+    table = pa.concat_tables([corpus.table for corpus in corpora]).combine_chunks()
+    clusters = pa.chunked_array([chunk for number, corpus in enumerate(corpora) for chunk in _named(corpus, number).chunks])
+    cluster = clusters.combine_chunks().dictionary_encode().indices.cast(pa.int64())
+    columns, labels = {"query": table.column("query"), "passage": table.column("passage")}, [cluster]
+    if n_negatives:
+        short = pc.index(pc.less(pc.list_value_length(table.column("negatives")), n_negatives), True).as_py()
+        if short >= 0:
+            row = table.slice(short, 1).to_pylist()[0]
+            raise ValueError(f"group {row['group_id']!r} in {row['language']!r} has {len(row['negatives'])} negatives, fewer "
+                             f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives")
+    for nth in range(n_negatives):
+        texts = pc.list_element(table.column("negatives"), nth)
+        columns[f"negative_{nth + 1}"] = texts
+        known = pc.index_in(texts, value_set=table.column("passage").combine_chunks())  # a negative may be another's passage
+        labels.append(pc.fill_null(cluster.take(known.combine_chunks()), -1))
+    columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
+    return PairDataset(datasets.table.InMemoryTable(pa.table(columns)))
+
+
+def _named(corpus: ParallelCorpus, number: int) -> pa.ChunkedArray:
+    """Cluster ids that cannot be taken for those of another corpus."""
+    return pc.binary_join_element_wise(f"{number}:", corpus.table.column("cluster_id"), "")
+
+
+def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
+    """Fill in what the model card cannot find out by itself, and keep it from asking the hub."""
+    card, first = model.model_card_data, corpora[0].table.slice(0, 3).to_pylist()
+    card.local_files_only = True
+    card.model_name = f"Retriever fine-tuned with {sampling.name} batches"
+    card.language = sorted({language for corpus in corpora for language in corpus.languages})
+    card.train_datasets = [{"name": ", ".join(corpus.name for corpus in corpora)}]
+    card.predict_example = [first[0]["query"], *(row["passage"] for row in first)]
+    card.widget = [{"source_sentence": first[0]["query"], "sentences": [row["passage"] for row in first]}]
+    card.add_tags(["hybrid-batch-training", "multilingual", sampling.name])
+
+
+class _Evaluator(BaseEvaluator):
+    """Hands the model to the kit's validation in the form that the trainer asks for."""
+
+    def __init__(self, validation: Validation):
+        super().__init__()
+        self.validation, self.primary_metric = validation, "score"
+
+    def __call__(self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1,
+                 steps: int = -1) -> dict[str, float]:
+        scores = {name: float(value) for name, value in self.validation(model).items()}
+        self.store_metrics_in_model_card_data(model, dict(scores), epoch, steps)
+        return scores
+
+
+class _Progress(TrainerCallback):
+    """One plain line at each evaluation: a bar would flood notebooks that run without a front end."""
+
+    def __init__(self, log: Callable[[str], None], name: str, at_loss: bool):
+        self.log, self.name, self.at_loss, self.loss = log, name, at_loss, float("nan")
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Remember the loss: the line waits for the scores, if there are any to come."""
+        self.loss = (logs or {}).get("loss", self.loss)
+        if self.at_loss and "loss" in (logs or {}):
+            self.on_evaluate(args, state, control)
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs) -> None:
+        """Print the line."""
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in _scores(metrics or {}).items())
+        self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
+
+
+def _arguments(config: TrainingConfig, folder: Path, every: int, validated: bool,
+               model: SentenceTransformer) -> SentenceTransformerTrainingArguments:
+    on_gpu = model.device.type == "cuda"
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(folder), max_steps=config.updates, per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate, weight_decay=config.weight_decay, warmup_steps=int(config.warmup * config.updates),
+        lr_scheduler_type="linear", seed=config.seed, data_seed=config.seed,
+        prompts={"query": model.prompts.get("query", ""), "passage": model.prompts.get("document", ""),
+                 **{f"negative_{n + 1}": model.prompts.get("document", "") for n in range(config.hard_negatives)}},
+        bf16=on_gpu and torch.cuda.is_bf16_supported(), use_cpu=not on_gpu, dataloader_pin_memory=on_gpu,
+        eval_strategy="steps" if validated else "no", eval_steps=every, logging_steps=every, save_steps=every,
+        save_total_limit=2, load_best_model_at_end=config.patience > 0, metric_for_best_model="score" if validated else None,
+        greater_is_better=True if validated else None, disable_tqdm=True, report_to="none")
+
+
+def _scores(metrics: dict) -> dict[str, float]:
+    """The validation's own scores out of what the trainer logs about an evaluation."""
+    times = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+    return {name.removeprefix("eval_"): value for name, value in metrics.items()
+            if name.startswith("eval_") and name not in times}
+
+
+def _history(state: TrainerState) -> History:
+    losses = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
+    scores = [(entry["step"], _scores(entry)) for entry in state.log_history if _scores(entry)]
+    return History(losses, scores)
+
