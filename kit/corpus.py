@@ -186,8 +186,8 @@ class RetrievalTask:
     relevance: Arrow table ``query_id, candidate_id, grade`` (grade >= 1; only nDCG reads it).
 
     Raises:
-        ValueError: no query or no candidate, an id or a language twice, an empty text, an undeclared language, a relevance of an unknown query or candidate or
-            below 1, a query without a relevant candidate.
+        ValueError: no query or no candidate, an id or a language twice, an empty text, an undeclared language, a relevance
+            of an unknown query or candidate or below 1, a query without a relevant candidate.
     """
 
     name: str
@@ -283,6 +283,14 @@ class RetrievalTask:
             tables.write(getattr(self, part), folder / f"{part}{ending}")
         with tables.whole_file(folder / "task.json") as partial:
             partial.write_text(json.dumps({"name": self.name, "languages": list(self.languages)}) + "\n", encoding="utf-8")
+
+    def sample(self, n_groups: int, seed: int = 0) -> RetrievalTask:
+        """The same task with the queries of at most ``n_groups`` groups, chosen by a hash; all candidates stay."""
+        groups = pc.unique(self.queries.column("group_id")).to_pylist()
+        chosen = pa.array(sorted(groups, key=lambda group: stable_fraction(group, seed))[:n_groups], pa.string())
+        queries = self.queries.filter(pc.is_in(self.queries.column("group_id"), value_set=chosen))
+        kept = pc.is_in(self.relevance.column("query_id"), value_set=queries.column("query_id").combine_chunks())
+        return RetrievalTask(self.name, self.languages, queries, self.candidates, self.relevance.filter(kept))
 
     @cached_property
     def query_language(self) -> np.ndarray:

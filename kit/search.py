@@ -14,13 +14,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from kit.corpus import RetrievalTask
 from kit.seeding import stable_hash
 
-_MAX_ELEMENTS = 2**26  # of a (pairs, candidates) block on an accelerator: 256 MB of float32 scores
+_CACHE_ELEMENTS = 2**18  # of a (pairs, candidates) block of comparisons on the CPU: 256 KB, which its cache holds
+_DEVICE_ELEMENTS = 2**26  # of the same on an accelerator: 256 MB of scores
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,14 +41,18 @@ class Ranks:
 
 @dataclass(frozen=True, eq=False)
 class _Pool:
-    """Candidates in tie order ("columns"): of two candidates with equal scores the one in the earlier column stands first.
+    """Candidates in the order in which they are scored ("columns").
 
-    order: candidate index of each column, shape (n_candidates,), int64.
+    candidate: candidate index of each column, shape (n_candidates,), int64.
+    tie_position: place of each column in the tie order, shape (n_candidates,), int64; of equal scores the lowest is first.
+    language: language of each column, shape (n_candidates,), int32.
     rows: distinct embeddings, shape (n_distinct, dim), float32.
     row_of: row of each column, shape (n_candidates,), int64; ``None`` where all embeddings are distinct.
     """
 
-    order: np.ndarray
+    candidate: np.ndarray
+    tie_position: np.ndarray
+    language: np.ndarray
     rows: np.ndarray
     row_of: np.ndarray | None
 
@@ -70,17 +76,15 @@ def relevant_ranks(query_embeddings: np.ndarray, candidate_embeddings: np.ndarra
     """
     _check(query_embeddings, candidate_embeddings, task, chunk_size)
     pool = _make_pool(candidate_embeddings, task, seed)
-    column_of = np.empty_like(pool.order)
-    column_of[pool.order] = np.arange(len(pool.order))
-    pairs = task.relevant_pairs
-    columns = column_of[pairs[:, 1]]                                                # (n_relevant,)
-    languages = task.candidate_language[pool.order]                                 # (n_candidates,) in tie order
-    n_before = np.empty((2, len(pairs)), np.int64)                                  # within the language, within the pool
+    column_of = np.empty_like(pool.candidate)
+    column_of[pool.candidate] = np.arange(len(pool.candidate))
+    pairs = np.stack([task.relevant_pairs[:, 0], column_of[task.relevant_pairs[:, 1]]], axis=1)  # (n_relevant, 2)
+    n_before = np.empty((len(pairs), 2), np.int64)                                  # within the language, within the pool
     for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
         low, high = np.searchsorted(pairs[:, 0], [start, start + len(scores)])      # pairs are sorted by query
         count = _count_before if isinstance(scores, np.ndarray) else _count_before_on_device
-        n_before[:, low:high] = count(scores, pairs[low:high, 0] - start, columns[low:high], languages)
-    return Ranks(cell_rank=n_before[0] + 1, pool_rank=n_before[1] + 1, seed=seed)
+        n_before[low:high] = count(scores, pairs[low:high] - [start, 0], pool)
+    return Ranks(cell_rank=n_before[:, 0] + 1, pool_rank=n_before[:, 1] + 1, seed=seed)
 
 
 def top_k(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, k: int, seed: int = 0,
@@ -104,8 +108,8 @@ def top_k(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: 
     best = np.empty((len(query_embeddings), k), np.float32)
     for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
         select = _top_columns if isinstance(scores, np.ndarray) else _top_columns_on_device
-        columns, best[start:start + len(scores)] = select(scores, k)                # (chunk, k)
-        indices[start:start + len(scores)] = pool.order[columns]
+        columns, best[start:start + len(scores)] = select(scores, k, pool)          # (chunk, k)
+        indices[start:start + len(scores)] = pool.candidate[columns]
     return indices, best
 
 
@@ -135,17 +139,20 @@ def _check(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task:
 
 
 def _make_pool(candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int) -> _Pool:
-    order = tie_order(task, seed)
-    rows = candidate_embeddings[order]                                              # (n_candidates, dim) in tie order
+    """Lay the candidates out by language, so that a language is a slice, and within it in tie order."""
+    position_of = np.empty(len(task.candidates), np.int64)
+    position_of[tie_order(task, seed)] = np.arange(len(position_of))
+    candidate = np.lexsort((position_of, task.candidate_language))
+    rows, row_of = candidate_embeddings[candidate], None                            # (n_candidates, dim)
     as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
-    _, first, row_of = np.unique(as_bytes, return_index=True, return_inverse=True)
-    if len(first) == len(rows):
-        return _Pool(order, rows, None)
-    return _Pool(order, rows[first], row_of)
+    _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
+    if len(first) < len(rows):
+        rows, row_of = rows[first], inverse                                         # (n_distinct, dim)
+    return _Pool(candidate, position_of[candidate], task.candidate_language[candidate], rows, row_of)
 
 
 def _score_chunks(query_embeddings: np.ndarray, pool: _Pool, chunk_size: int, device: str | None) -> Iterator[tuple]:
-    """Yield (index of the first query, scores of shape (chunk, n_candidates) with columns in tie order).
+    """Yield (index of the first query, scores of shape (chunk, n_candidates) with the columns of the pool).
 
     The scores are a NumPy array on the CPU, else a torch tensor on the device; the next chunk may overwrite them.
     """
@@ -162,7 +169,9 @@ def _score_chunks(query_embeddings: np.ndarray, pool: _Pool, chunk_size: int, de
             if device != "cpu":
                 queries = torch.from_numpy(queries).to(device)
             scores = queries @ rows.T                                               # (chunk, n_distinct)
-            yield start, scores if row_of is None else scores[:, row_of]
+            if row_of is not None:
+                scores = scores.take(row_of, axis=1) if device == "cpu" else scores[:, row_of]
+            yield start, scores
 
 
 def _default_device() -> str:
@@ -184,56 +193,67 @@ def _full_float32():
         torch.backends.cuda.matmul.fp32_precision = before
 
 
-def _count_before(scores: np.ndarray, rows: np.ndarray, columns: np.ndarray, languages: np.ndarray) -> np.ndarray:
-    """Number of candidates before each (row, column) of the scores: of the same language, and of all; shape (2, n_pairs).
+def _count_before(scores: np.ndarray, pairs: np.ndarray, pool: _Pool) -> np.ndarray:
+    """Number of candidates before each (row, column) of the scores, shape (n_pairs, 2): of the same language, and of all.
 
-    A candidate in an earlier column stands before at an equal score already, one in a later column at a higher score only.
-    Comparing costs less than sorting as long as a query has tens of relevant candidates, not thousands.
+    Comparing one score with all others costs less than sorting them as long as a query has tens of relevant candidates.
     """
-    of_language = [languages == language for language in range(languages.max() + 1)]  # each (n_candidates,)
-    before = np.empty(len(languages), bool)
-    n_before = np.empty((2, len(rows)), np.int64)
-    for pair, (row, column, score) in enumerate(zip(rows.tolist(), columns.tolist(), scores[rows, columns])):
-        np.greater_equal(scores[row, :column], score, out=before[:column])
-        np.greater(scores[row, column:], score, out=before[column:])
-        n_before[1, pair] = np.count_nonzero(before)
-        np.logical_and(before, of_language[languages[column]], out=before)
-        n_before[0, pair] = np.count_nonzero(before)
-    return n_before
+    languages = np.arange(pool.language.max() + 2)
+    slices = [slice(*ends) for ends in pairwise(np.searchsorted(pool.language, languages).tolist())]
+    block = max(1, _CACHE_ELEMENTS // scores.shape[1])
+    n_before = []
+    for start, end in _blocks_of_one_row(pairs[:, 0], block):
+        columns = pairs[start:end, 1]                                               # (block,)
+        others = scores[pairs[start, 0]]                                            # (n_candidates,)
+        own = others[columns, None]                                                 # (block, 1)
+        before, equal = others > own, others == own                                 # (block, n_candidates)
+        if np.count_nonzero(equal) > len(columns):  # not every score is equal to itself only
+            before |= equal & (pool.tie_position < pool.tie_position[columns, None])
+        for before_one, language in zip(before, pool.language[columns].tolist()):
+            n_before.append((np.count_nonzero(before_one[slices[language]]), np.count_nonzero(before_one)))
+    return np.array(n_before, np.int64).reshape(-1, 2)
 
 
-def _count_before_on_device(scores, rows: np.ndarray, columns: np.ndarray, languages: np.ndarray) -> np.ndarray:
-    """The same as ``_count_before`` for a torch tensor of scores, many pairs at a time."""
+def _blocks_of_one_row(rows: np.ndarray, size: int) -> Iterator[tuple[int, int]]:
+    """Ends of stretches of at most ``size`` pairs that are all in one row of the scores."""
+    changes = np.flatnonzero(np.diff(rows, prepend=-1, append=-1)).tolist()
+    for low, high in pairwise(changes):
+        for start in range(low, high, size):
+            yield start, min(start + size, high)
+
+
+def _count_before_on_device(scores, pairs: np.ndarray, pool: _Pool) -> np.ndarray:
+    """The same as ``_count_before`` for a torch tensor of scores, the pairs of many queries at a time."""
     import torch
 
-    rows, columns, languages = (torch.from_numpy(array).to(scores.device) for array in (rows, columns, languages))
-    position = torch.arange(scores.shape[1], device=scores.device)
-    block = max(1, _MAX_ELEMENTS // scores.shape[1])
-    counts = [torch.zeros(2, 0, dtype=torch.int64, device=scores.device)]
-    for start in range(0, len(rows), block):
-        own_column = columns[start:start + block, None]                             # (block, 1)
-        others = scores[rows[start:start + block]]                                  # (block, n_candidates)
-        own = others.gather(1, own_column)                                          # (block, 1)
-        before = (others > own) | ((others == own) & (position < own_column))
-        same_language = languages == languages[own_column]
-        counts.append(torch.stack([(before & same_language).sum(dim=1), before.sum(dim=1)]))
-    return torch.cat(counts, dim=1).cpu().numpy()                                   # (2, n_pairs)
+    language, tie_position, pairs = (torch.from_numpy(array).to(scores.device)
+                                     for array in (pool.language, pool.tie_position, pairs))
+    n_before = torch.empty(len(pairs), 2, dtype=torch.int64, device=scores.device)
+    block = max(1, _DEVICE_ELEMENTS // scores.shape[1])
+    for start in range(0, len(pairs), block):
+        rows, columns = pairs[start:start + block].T                                # (block,)
+        others, own = scores[rows], scores[rows, columns][:, None]                  # (block, n_candidates), (block, 1)
+        before = (others > own) | ((others == own) & (tie_position < tie_position[columns, None]))
+        n_before[start:start + block, 0] = (before & (language == language[columns, None])).sum(dim=1)
+        n_before[start:start + block, 1] = before.sum(dim=1)
+    return n_before.cpu().numpy()
 
 
-def _top_columns(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Columns and scores of the k best of each row; of equal scores the earlier column."""
+def _top_columns(scores: np.ndarray, k: int, pool: _Pool) -> tuple[np.ndarray, np.ndarray]:
+    """Columns and scores of the k best of each row, each of shape (chunk, k)."""
     n_candidates = scores.shape[1]
     kth_score = np.partition(scores, n_candidates - k, axis=1)[:, n_candidates - k]  # (chunk,)
     columns = np.empty((len(scores), k), np.int64)
     for row, (row_scores, threshold) in enumerate(zip(scores, kth_score)):
         at_least = np.flatnonzero(row_scores >= threshold)                          # k of them, or more where the kth is tied
-        columns[row] = at_least[np.argsort(-row_scores[at_least], kind="stable")[:k]]
+        columns[row] = at_least[np.lexsort((pool.tie_position[at_least], -row_scores[at_least]))[:k]]
     return columns, np.take_along_axis(scores, columns, axis=1)
 
 
-def _top_columns_on_device(scores, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _top_columns_on_device(scores, k: int, pool: _Pool) -> tuple[np.ndarray, np.ndarray]:
     """The same as ``_top_columns`` for a torch tensor of scores."""
     import torch
 
-    best, columns = torch.sort(scores, dim=1, descending=True, stable=True)
-    return columns[:, :k].cpu().numpy(), best[:, :k].cpu().numpy()
+    in_tie_order = torch.from_numpy(np.argsort(pool.tie_position)).to(scores.device)  # (n_candidates,)
+    best, place = torch.sort(scores[:, in_tie_order], dim=1, descending=True, stable=True)
+    return in_tie_order[place[:, :k]].cpu().numpy(), best[:, :k].cpu().numpy()

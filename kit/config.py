@@ -1,0 +1,111 @@
+"""The settings of an experiment: one frozen object that rejects what it does not know and prints as a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an experiment does; the notebooks' parameters are these fields, and the defaults are the small run.
+
+    run: name of the folder under ``reports/``.
+    train: sources of the training data (``kit.sources``), mixed by size.
+    test: source of the evaluation task.
+    encoder: ``static``, ``tiny``, or the name or folder of a sentence-transformers model.
+    dimension, vocabulary_size: of an encoder made from scratch.
+    max_tokens: longest input of a transformer.
+    samplings: ways to build batches that are compared (``kit.samplers``).
+    seeds: one training run for each sampling and seed.
+    updates, batch_size, learning_rate, temperature, evaluations, patience: see ``kit.trainer.TrainingConfig``.
+
+    Raises:
+        ValueError: a value of the wrong type, or an empty list.
+    """
+
+    run: str = "smoke"
+    train: tuple[str, ...] = ("atlas",)
+    test: str = "atlas"
+    encoder: str = "static"
+    dimension: int = 128
+    vocabulary_size: int = 8192
+    max_tokens: int = 128
+    samplings: tuple[str, ...] = ("X-X-mono", "X-Y", "Hybrid")
+    seeds: tuple[int, ...] = (0,)
+    updates: int = 200
+    batch_size: int = 100
+    learning_rate: float = 0.02
+    temperature: float = 0.05
+    evaluations: int = 4
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name), field.default))
+
+    @classmethod
+    def collect(cls, namespace: Mapping[str, object]) -> Settings:
+        """Settings from a notebook's variables: every field that the parameters cell defines; defaults for the others.
+
+        >>> Settings.collect({"updates": 50, "unrelated": None}).updates
+        50
+        """
+        return cls(**{field.name: namespace[field.name] for field in fields(cls) if field.name in namespace})
+
+    def fingerprint(self, names: Iterable[str] | None = None, *more: object) -> str:
+        """Twelve hexadecimal digits that change with the named fields (default: all) and with ``more``."""
+        chosen = {name: value for name, value in asdict(self).items() if names is None or name in set(names)}
+        content = json.dumps([chosen, more], sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+def _checked(name: str, value: object, default: object) -> object:
+    """The value in the type of the default: lists become tuples, whole numbers become floats where one is wanted."""
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)) or not value:
+            raise ValueError(f"{name} is {value!r}: write a list with at least one entry, such as {list(default)!r}")
+        return tuple(_checked(f"{name}[{index}]", item, default[0]) for index, item in enumerate(value))
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise ValueError(f"{name} is {value!r}: write a value of type {type(default).__name__}, such as {default!r}")
+    return value
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of the libraries that results depend on."""
+    names = ("babel", "numpy", "sentence-transformers", "tokenizers", "torch", "transformers")
+    return {name: importlib.metadata.version(name) for name in names}
+
+
+@cache
+def code_fingerprint(modules: tuple[str, ...]) -> str:
+    """Hash of the source of some modules or folders of the package: a result made by other code is not reused."""
+    package = Path(__file__).parent
+    digest = hashlib.sha256()
+    for module in modules:
+        folder = package / module
+        for path in sorted(folder.rglob("*")) if folder.is_dir() else [package / f"{module}.py"]:
+            if path.suffix in (".py", ".json"):
+                digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def data_checksum(path: str | Path) -> str:
+    """SHA-256 over the names and bytes of a file, or of all files of a folder."""
+    path = Path(path)
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.relative_to(path.parent).as_posix().encode())
+            with file.open("rb") as stream:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+    return digest.hexdigest()

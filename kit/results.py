@@ -1,0 +1,163 @@
+"""Several models on one task, side by side: the headline table, differences with their tests, and what is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kit.evaluate import CellValues, Evaluation, mean_values
+from kit.stats import Comparison, Interval, bootstrap_interval, macro_mean, paired_randomisation_test
+from kit.tables import whole_file
+
+HEADLINE = {
+    "mono mAP": ("monolingual", "average_precision"),
+    "cross mAP": ("cross-lingual", "average_precision"),
+    "multi mAP": ("multilingual", "average_precision"),
+    "mono R@1": ("monolingual", "recall_at_1"),
+    "cross R@1": ("cross-lingual", "recall_at_1"),
+    "multi R@10": ("multilingual", "recall_at_10"),
+    "rank distance": ("multilingual", "rank_distance"),
+}
+"""Columns of the paper's tables: (setting, measure) of each."""
+
+
+@dataclass(frozen=True)
+class SeedComparison:
+    """A sampling against another: the difference of the means over seeds, its test, and the difference in each seed."""
+
+    overall: Comparison
+    by_seed: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Results:
+    """Evaluations on one task by sampling; for each sampling one a training seed, seeds in the same order.
+
+    Raises:
+        ValueError: nothing to compare, or different numbers of seeds or tasks.
+    """
+
+    evaluations: dict[str, list[Evaluation]]
+
+    def __post_init__(self) -> None:
+        counts = {name: len(runs) for name, runs in self.evaluations.items()}
+        if not counts or not all(counts.values()) or len(set(counts.values())) > 1:
+            raise ValueError(f"evaluations by sampling are {counts}: give each the same seeds, at least one")
+        tasks = {run.task_name for runs in self.evaluations.values() for run in runs}
+        if len(tasks) > 1:
+            raise ValueError(f"evaluations are of several tasks: {', '.join(sorted(tasks))}: compare models on one task")
+
+    @property
+    def samplings(self) -> tuple[str, ...]:
+        """Names in the order given."""
+        return tuple(self.evaluations)
+
+    @property
+    def n_seeds(self) -> int:
+        """Training runs of each sampling."""
+        return len(next(iter(self.evaluations.values())))
+
+    def values(self, sampling: str, setting: str, measure: str) -> CellValues:
+        """One measure by question group and cell, averaged over the seeds."""
+        return mean_values([run.values(setting, measure) for run in self.evaluations[sampling]])
+
+    def by_seed(self, sampling: str, setting: str, measure: str) -> list[float]:
+        """The score of each seed; NaN where the task has no such cell (one language has no cross-lingual setting)."""
+        return [run.summary()[setting].get(measure, float("nan")) for run in self.evaluations[sampling]]
+
+    def interval(self, sampling: str, setting: str, measure: str) -> Interval:
+        """Score averaged over the seeds with its 95 % bootstrap interval over question groups.
+
+        The interval says how much the score would move with other questions, not with other training seeds.
+        """
+        values = self.values(sampling, setting, measure).values
+        return bootstrap_interval(values) if values.size else Interval(*[float("nan")] * 3)
+
+    def compare(self, first: str, second: str, setting: str, measure: str) -> SeedComparison:
+        """First sampling minus second: paired randomisation test over question groups on scores averaged over seeds."""
+        one, two = (self.values(sampling, setting, measure) for sampling in (first, second))
+        pairs = zip(self.evaluations[first], self.evaluations[second])
+        by_seed = tuple(macro_mean(a.values(setting, measure).values) - macro_mean(b.values(setting, measure).values)
+                        for a, b in pairs)
+        return SeedComparison(paired_randomisation_test(one.values, two.values), by_seed)
+
+    def headline(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Mean and standard deviation over seeds (n - 1 in the denominator; NaN for one seed), by sampling and column."""
+        table = {}
+        for sampling in self.samplings:
+            scores = {column: self.by_seed(sampling, *place) for column, place in HEADLINE.items()}
+            table[sampling] = {column: (float(np.mean(seeds)), float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan"))
+                               for column, seeds in scores.items()}
+        return table
+
+    def matrix(self, sampling: str, measure: str = "average_precision") -> tuple[tuple[str, ...], np.ndarray]:
+        """Scores of all cells averaged over seeds: languages, and (n_languages, n_languages), query by candidate language."""
+        matrices = [run.matrix(measure) for run in self.evaluations[sampling]]
+        return matrices[0][0], np.mean([matrix for _, matrix in matrices], axis=0)
+
+    def n_left_out(self) -> int:
+        """Queries of the task with fewer than two parallel answers, for which rank distance is not defined."""
+        return next(iter(self.evaluations.values()))[0].summary()["multilingual"]["n_queries_without_distance"]
+
+    def write(self, folder: str | Path, about: dict) -> None:
+        """Write ``metrics.json`` (``about``, summaries, headline with intervals) and ``per_query.parquet`` into a folder."""
+        folder = Path(folder)
+        metrics = {"about": about, "headline": self.headline(), "samplings": {}}
+        for sampling, runs in self.evaluations.items():
+            metrics["samplings"][sampling] = {
+                "by_seed": [run.summary() for run in runs],
+                "intervals": {column: asdict(self.interval(sampling, *place)) for column, place in HEADLINE.items()}}
+        with whole_file(folder / "metrics.json") as partial:
+            partial.write_text(json.dumps(_without_nan(metrics), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with whole_file(folder / "per_query.parquet") as partial:
+            pq.write_table(self._per_query(), partial)
+
+    def _per_query(self) -> pa.Table:
+        """All evaluations in one table, with the columns ``sampling`` and ``seed_number`` before the others."""
+        parts = []
+        for sampling, runs in self.evaluations.items():
+            for number, run in enumerate(runs):
+                size = len(run.per_query)
+                table = run.per_query.replace_schema_metadata(None)
+                table = table.add_column(0, "seed_number", pa.array([number] * size, pa.int16()))
+                parts.append(table.add_column(0, "sampling", pa.array([sampling] * size)))
+        return pa.concat_tables(parts)
+
+
+def headline_text(headline: dict[str, dict[str, tuple[float, float]]], n_seeds: int) -> str:
+    """The headline table as plain text: one line a sampling; ``mean ± deviation`` where there are several seeds.
+
+    Raises:
+        ValueError: the table is empty.
+    """
+    if not headline:
+        raise ValueError("headline is empty: there is no sampling to show")
+    cells = [["sampling", *HEADLINE]]
+    for sampling, columns in headline.items():
+        cells.append([sampling, *(_cell(column, *columns[column], n_seeds) for column in HEADLINE)])
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
+             for row in cells]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def _cell(column: str, mean: float, deviation: float, n_seeds: int) -> str:
+    if np.isnan(mean):
+        return "–"
+    digits = 0 if column == "rank distance" else 3
+    return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if n_seeds > 1 else "")
+
+
+def _without_nan(value: object) -> object:
+    """The same with ``None`` for NaN, which JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
