@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kit import tables
+from kit.clusters import with_clusters
 from kit.languages import is_tag
 from kit.seeding import stable_fraction
 from kit.tables import Column
@@ -65,7 +66,7 @@ class ParallelCorpus:
             tables.refuse_empty(self.table, column, where)
         _refuse_malformed_languages(self.table, where)
         tables.refuse_duplicates(self.table, ["group_id", "language"], where)
-        object.__setattr__(self, "table", _with_clusters(self.table, where))
+        object.__setattr__(self, "table", with_clusters(self.table, where))
 
     @classmethod
     def from_rows(cls, rows: Iterable[dict], name: str) -> ParallelCorpus:
@@ -145,34 +146,6 @@ class ParallelCorpus:
         held_out = np.array([stable_fraction(cluster, seed) < fraction for cluster in clusters])
         rest, part = self.table.filter(pa.array(~held_out)), self.table.filter(pa.array(held_out))
         return ParallelCorpus(rest, self.name), ParallelCorpus(part, f"{self.name} (held out)")
-
-
-def passage_clusters(group_ids: Sequence[str], passage_keys: Sequence[object]) -> list[str]:
-    """Cluster of each row: connected components of groups that share a passage (union-find over all languages).
-
-    Args:
-        group_ids: group of each row.
-        passage_keys: identity of each row's passage within its language, hashable, such as (language, paragraph,
-            sentence); equal keys are one passage.
-
-    Returns:
-        One cluster id a row: the first group of its component.
-
-    >>> passage_clusters(["a", "a", "b", "c"], ["en:1", "de:1", "de:1", "en:9"])
-    ['a', 'a', 'a', 'c']
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    group_number = {group: number for number, group in enumerate(dict.fromkeys(group_ids))}
-    key_number = {key: number for number, key in enumerate(dict.fromkeys(passage_keys))}
-    groups = np.array([group_number[group] for group in group_ids])
-    keys = np.array([key_number[key] for key in passage_keys]) + len(group_number)
-    n_nodes = len(group_number) + len(key_number)
-    graph = coo_array((np.ones(len(groups), bool), (groups, keys)), shape=(n_nodes, n_nodes))
-    _, component = connected_components(graph, directed=False)
-    first: dict[int, str] = {}
-    return [first.setdefault(component[number], group) for number, group in zip(groups, group_ids)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -284,13 +257,20 @@ class RetrievalTask:
         with tables.whole_file(folder / "task.json") as partial:
             partial.write_text(json.dumps({"name": self.name, "languages": list(self.languages)}) + "\n", encoding="utf-8")
 
-    def sample(self, n_groups: int, seed: int = 0) -> RetrievalTask:
-        """The same task with the queries of at most ``n_groups`` groups, chosen by a hash; all candidates stay."""
+    def sample(self, n_groups: int, n_candidates: int, seed: int = 0) -> RetrievalTask:
+        """A smaller task, chosen by hashes: the queries of at most ``n_groups`` groups, the candidates that are relevant
+        to them, and other candidates up to ``n_candidates`` in all."""
         groups = pc.unique(self.queries.column("group_id")).to_pylist()
         chosen = pa.array(sorted(groups, key=lambda group: stable_fraction(group, seed))[:n_groups], pa.string())
         queries = self.queries.filter(pc.is_in(self.queries.column("group_id"), value_set=chosen))
         kept = pc.is_in(self.relevance.column("query_id"), value_set=queries.column("query_id").combine_chunks())
-        return RetrievalTask(self.name, self.languages, queries, self.candidates, self.relevance.filter(kept))
+        relevance = self.relevance.filter(kept)
+        relevant = set(relevance.column("candidate_id").to_pylist())
+        others = [name for name in self.candidates.column("candidate_id").to_pylist() if name not in relevant]
+        others = sorted(others, key=lambda name: stable_fraction(name, seed))[:max(0, n_candidates - len(relevant))]
+        names = pa.array([*relevant, *others], pa.string())
+        candidates = self.candidates.filter(pc.is_in(self.candidates.column("candidate_id"), value_set=names))
+        return RetrievalTask(self.name, self.languages, queries, candidates, relevance)
 
     @cached_property
     def query_language(self) -> np.ndarray:
@@ -341,25 +321,6 @@ def _read_settings(path: Path) -> dict:
 def _refuse_malformed_languages(table: pa.Table, where: tables.Where) -> None:
     known = [tag for tag in pc.unique(table.column("language")).to_pylist() if is_tag(tag)]
     tables.refuse_unknown(table, "language", known, where, _TAG_REMEDY)
-
-
-def _with_clusters(table: pa.Table, where: tables.Where) -> pa.Table:
-    """Fill an empty cluster column from the texts, or check a given one: one cluster a group."""
-    given = np.array([cluster != "" for cluster in table.column("cluster_id").to_pylist()])
-    if not given.any():
-        keys = list(zip(table.column("language").to_pylist(), table.column("passage").to_pylist()))
-        clusters = pa.array(passage_clusters(table.column("group_id").to_pylist(), keys), pa.string())
-        return table.set_column(table.column_names.index("cluster_id"), "cluster_id", clusters)
-    if not given.all():
-        raise ValueError(f"{where(int(np.argmin(given)))}: field 'cluster_id' is empty, but other rows have one: "
-                         "give it to all rows or to none")
-    cluster_of: dict[str, str] = {}
-    groups, clusters = (table.column(column).to_pylist() for column in ("group_id", "cluster_id"))
-    for index, (group, cluster) in enumerate(zip(groups, clusters)):
-        if cluster_of.setdefault(group, cluster) != cluster:
-            raise ValueError(f"{where(index)}: cluster_id {cluster!r} differs from {cluster_of[group]!r} of the same group "
-                             f"{group!r}: the answers to one question are one passage in several languages")
-    return table
 
 
 def _with_default(table: pa.Table, column: str, default: pa.ChunkedArray) -> pa.Table:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from kit.seeding import seed_everything
@@ -60,7 +61,8 @@ def load_encoder(name: str) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
 
     try:
-        return SentenceTransformer(name, device=_device())
+        with quiet():
+            return SentenceTransformer(name, device=_device())
     except Exception as error:  # the hub client alone raises a dozen types: all mean that there is no such model here
         raise ValueError(f"encoder {name!r} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): use "
                          f"{', '.join(MADE)}, the folder of a model, or a name on the hub (which needs a network)") from error
@@ -113,13 +115,29 @@ def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, max_tokens: int, config) -> 
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
     from transformers import XLMRobertaModel
 
-    with tempfile.TemporaryDirectory() as folder:  # the module loads from a folder only
+    with quiet(), tempfile.TemporaryDirectory() as folder:  # the module loads from a folder only
         XLMRobertaModel(config).save_pretrained(folder)
         tokenizer.model_max_length = max_tokens
         tokenizer.save_pretrained(folder)
         transformer = Transformer(folder)
     transformer.max_seq_length = max_tokens
     return SentenceTransformer(modules=[transformer, Pooling(config.hidden_size), Normalize()], device=_device())
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No bars and no remarks of transformers below errors: writing a small model would show a dozen bars."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _device() -> str:

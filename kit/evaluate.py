@@ -1,7 +1,8 @@
 """The whole evaluation of one model on one task: a table of scores per query, and the three settings made from it.
 
 A *cell* is a query language and a candidate language: the queries of the one that have a relevant candidate in the other,
-ranked against all candidates of the other. The *pool* holds the candidates of all languages. The settings of arXiv 2408.10536:
+ranked against all candidates of the other. The *pool* holds the candidates of all languages. The settings, as in
+arXiv 2408.10536:
 
 - monolingual: mean over the cells whose two languages are equal;
 - cross-lingual: mean over the cells of two different languages (ordered pairs);
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kit import bias, metrics
@@ -123,7 +125,7 @@ class Evaluation:
         n_queries = np.zeros((len(group_ids), len(cell_codes)), np.int64)
         np.add.at(n_queries, (group[use], cell), 1)
         if (n_queries > 1).any():
-            twice = group_ids[np.argwhere(n_queries > 1)[0, 0]]
+            twice = str(group_ids[np.argwhere(n_queries > 1)[0, 0]])
             raise ValueError(f"{self.task_name}: group {twice!r} has several queries in one language: give each a group of "
                              "its own, or keep one, to resample groups")
         values = np.full(n_queries.shape, np.nan)
@@ -148,7 +150,7 @@ class Evaluation:
         try:
             table = pq.read_table(path)
             facts = json.loads(table.schema.metadata[b"evaluation"])
-        except (OSError, pa.ArrowException, KeyError, TypeError) as error:
+        except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not an evaluation ({error!r:.80}): give a file that Evaluation.write wrote") from None
         if not table.schema.equals(_SCHEMA):
             raise ValueError(f"{path}: columns {table.column_names} are those of another version: evaluate again")
@@ -247,6 +249,22 @@ def evaluate(model, task: RetrievalTask, name: str = "model", seed: int = 0, bat
              show_progress: bool = False) -> Evaluation:
     """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there."""
     return evaluate_embeddings(*encode_task(model, task, batch_size, show_progress), task, name, seed)
+
+
+def answer_ranks(model, task: RetrievalTask, query_id: str, batch_size: int = 32) -> dict[str, int]:
+    """Rank in the pool of the best relevant candidate of each language, for one query: where the versions of an answer land.
+
+    Raises:
+        ValueError: the task has no such query.
+    """
+    row = pc.index(task.queries.column("query_id"), query_id).as_py()
+    if row < 0:
+        raise ValueError(f"{task.name}: no query {query_id!r}: take one of queries.column('query_id')")
+    relevance = task.relevance.filter(pc.equal(task.relevance.column("query_id"), query_id))
+    single = RetrievalTask(task.name, task.languages, task.queries.slice(row, 1), task.candidates, relevance)
+    ranks = relevant_ranks(*encode_task(model, single, batch_size), single)
+    languages = single.candidate_language[single.relevant_pairs[:, 1]]
+    return {task.languages[code]: int(ranks.pool_rank[languages == code].min()) for code in np.unique(languages)}
 
 
 def mean_values(runs: Sequence[CellValues]) -> CellValues:

@@ -70,9 +70,10 @@ def info_nce(queries: Tensor, candidates: Tensor, clusters: Tensor, temperature:
     Returns:
         The mean over the queries, a scalar in float32.
     """
-    queries = functional.normalize(queries.float(), dim=-1)
-    candidates = functional.normalize(candidates.float(), dim=-1)
-    scores = queries @ candidates.T / temperature  # (batch, n_candidates)
+    with torch.autocast(queries.device.type, enabled=False):  # else the trainer's bf16 would round the scores as well
+        queries = functional.normalize(queries.float(), dim=-1)
+        candidates = functional.normalize(candidates.float(), dim=-1)
+        scores = queries @ candidates.T / temperature  # (batch, n_candidates)
     own = clusters[: len(queries)]
     false_negative = (own[:, None] == clusters[None, :]) & (own[:, None] >= 0)  # (batch, n_candidates)
     positives = torch.arange(len(queries), device=scores.device)

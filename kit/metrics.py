@@ -59,7 +59,8 @@ def ranked_lists(list_id: np.ndarray, rank: np.ndarray, grade: np.ndarray | None
     grade = np.ones_like(rank) if grade is None else grade
     for name, array in (("list_id", list_id), ("rank", rank), ("grade", grade)):
         if array.shape != (len(rank),) or array.dtype.kind not in "iu":
-            raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}: give integers of shape ({len(rank)},)")
+            raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}: "
+                             f"give integers of shape ({len(rank)},)")
     for name, array in (("rank", rank), ("grade", grade)):
         if (array < 1).any():
             index = int(np.argmax(array < 1))

@@ -4,17 +4,14 @@ settings, data, code and library versions. A step that was interrupted goes on; 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
-import queue
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit import config, paths
+from kit import config, paths, workers
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate import Evaluation, evaluate
@@ -32,8 +29,8 @@ Log = Callable[[str], None]
 VALIDATION_SHARE = 0.1
 """Share of the passage clusters of a training corpus without a validation split of its own that is held out."""
 
-N_VALIDATION_GROUPS = 100
-"""Questions of the validation task: enough for a curve, cheap enough to be asked often."""
+VALIDATION_SIZE = {"n_groups": 100, "n_candidates": 5000}
+"""Questions and candidates of the validation task: enough for a curve, cheap enough to be asked often."""
 
 _DATA_FIELDS = ("train",)
 _TRAINING_FIELDS = (*_DATA_FIELDS, "encoder", "dimension", "vocabulary_size", "max_tokens", "updates", "batch_size",
@@ -65,7 +62,7 @@ def load_data(settings: Settings) -> Data:
 def _load_data(train: tuple[str, ...], test: str) -> Data:
     corpora, held_out = _training_data(train)
     task = load_task(test)
-    return Data(corpora, held_out.sample(N_VALIDATION_GROUPS), task, [overlap(corpus, task) for corpus in corpora])
+    return Data(corpora, held_out.sample(**VALIDATION_SIZE), task, [overlap(corpus, task) for corpus in corpora])
 
 
 def _training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
@@ -112,35 +109,13 @@ def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], His
 
 
 def _train_in_processes(settings: Settings, jobs: list[tuple[str, int]], log: Log) -> None:
-    """Run training jobs in processes of their own; a small model leaves most of a machine idle when trained alone."""
-    n_processes = min(len(jobs), 1 if _has_gpu() else os.cpu_count() or 1)
-    context = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA, nor threads that were running
-    with context.Manager() as manager:
-        lines = manager.Queue()
-        with ProcessPoolExecutor(n_processes, context, _start_process, (max(1, (os.cpu_count() or 1) // n_processes),)) as pool:
-            futures = [pool.submit(_train, settings, sampling, seed, lines) for sampling, seed in jobs]
-            try:
-                while not all(future.done() for future in futures) or not lines.empty():
-                    _forward(lines, log)
-                for future in futures:
-                    future.result()
-            except BaseException:  # a failure or Ctrl-C: what has not begun does not begin
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-
-
-def _forward(lines, log: Log) -> None:
-    try:
-        log(lines.get(timeout=0.2))
-    except queue.Empty:
-        pass
-
-
-def _start_process(n_threads: int) -> None:
-    import torch
-
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    torch.set_num_threads(n_threads)
+    """Deal training jobs out to processes of their own; a small model leaves most of a machine idle when trained alone."""
+    n_cores = os.cpu_count() or 1
+    n_processes = min(len(jobs), 1 if _has_gpu() else n_cores)
+    named = [(sampling, seed, str(model_folder(settings, sampling, seed))) for sampling, seed in jobs]
+    orders = [{"settings": asdict(settings), "jobs": named[number::n_processes], "n_threads": max(1, n_cores // n_processes)}
+              for number in range(n_processes)]
+    workers.run_all("kit.pipeline:train_jobs", orders, log)
 
 
 def _has_gpu() -> bool:
@@ -149,24 +124,36 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _train(settings: Settings, sampling: str, seed: int, lines) -> None:
-    """One training run, in a process of its own."""
+def train_jobs(order: dict, log: Log) -> None:
+    """What a training process does: the runs of ``order["jobs"]``, one after the other, with so many threads."""
+    import torch
+
+    torch.set_num_threads(order["n_threads"])
+    settings = Settings(**order["settings"])
+    for sampling, seed, folder in order["jobs"]:
+        _train(settings, sampling, seed, Path(folder), log)
+
+
+def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log) -> None:
     from kit.encoders import make_encoder
     from kit.trainer import TrainingConfig, fine_tune
 
     corpora, held_out = _training_data(settings.train)
-    validation = held_out.sample(N_VALIDATION_GROUPS)
-    folder = model_folder(settings, sampling, seed)
+    validation = held_out.sample(**VALIDATION_SIZE)
     texts = (text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist())
     model = make_encoder(settings.encoder, texts, seed, settings.dimension, settings.vocabulary_size, settings.max_tokens)
     training = TrainingConfig(updates=settings.updates, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
                               temperature=settings.temperature, evaluations=settings.evaluations, patience=settings.patience,
                               seed=seed)
     with whole_file(folder / "settings.json") as partial:
-        partial.write_text(json.dumps({"sampling": sampling, "seed": seed, "settings": vars(settings)}, indent=1) + "\n")
-    fine_tune(model, corpora, Sampling.parse(sampling), training, folder,
-              validation=lambda model: validation_scores(evaluate(model, validation)),
-              log=lambda line: lines.put(f"seed {seed} {line}"))
+        partial.write_text(json.dumps({"sampling": sampling, "seed": seed, "settings": asdict(settings)}, indent=1) + "\n")
+    fine_tune(model, corpora, Sampling.parse(sampling), training, folder, log=lambda line: log(f"seed {seed} {line}"),
+              validation=lambda model: validation_scores(evaluate(model, validation, batch_size=_encode_batch(settings))))
+
+
+def _encode_batch(settings: Settings) -> int:
+    """Texts encoded at a time: what a call costs outweighs what a text costs in a mean of token embeddings."""
+    return 1024 if settings.encoder == "static" else 64
 
 
 def validation_scores(evaluation: Evaluation) -> dict[str, float]:
@@ -176,6 +163,12 @@ def validation_scores(evaluation: Evaluation) -> dict[str, float]:
               (("mono", "monolingual"), ("cross", "cross-lingual"), ("multi", "multilingual"))}
     there = [value for value in scores.values() if value == value]  # a task in one language has no cross-lingual score
     return {"score": sum(there) / len(there), **scores, "distance": summary["multilingual"]["rank_distance"]}
+
+
+def recipe_score(settings: Settings) -> float:
+    """Last validation score, averaged over samplings and seeds: chooses a recipe without showing who wins."""
+    histories = train_all(settings, log=lambda line: None)
+    return sum(history.scores[-1][1]["score"] for history in histories.values()) / len(histories)
 
 
 def load_model(settings: Settings, sampling: str, seed: int):
@@ -208,7 +201,8 @@ def _evaluated(settings: Settings, sampling: str, seed: int, log: Log) -> Evalua
     path = _evaluation_path(settings, sampling, seed)
     if not path.is_file():
         task = load_data(settings).test
-        evaluation = evaluate(load_model(settings, sampling, seed), task, name=f"{sampling}, seed {seed}")
+        evaluation = evaluate(load_model(settings, sampling, seed), task, f"{sampling}, seed {seed}",
+                              batch_size=_encode_batch(settings))
         evaluation.write(path)
         log(f"evaluated {sampling}, seed {seed}, on {task.name}")
     return Evaluation.read(path)

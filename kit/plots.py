@@ -80,8 +80,8 @@ def pair_counts(batches: Mapping[str, Sequence[PairBatch]], languages: Sequence[
         counts = np.zeros((len(languages), len(languages)))
         for batch in drawn:
             np.add.at(counts, (batch.query_languages, batch.passage_languages), 1)
-        shares[sampling] = 100 * counts / counts.sum()
-    return _heatmaps(shares, languages, "Language pairs over an epoch (% of its rows)", "%{z:.2f} %", ".1f")
+        shares[sampling] = np.where(counts > 0, 100 * counts / counts.sum(), np.nan)  # white: never
+    return _heatmaps(shares, languages, "Language pairs, % of all rows (white: never)", "%{z:.2f} %", ".1f", "passage")
 
 
 def pair_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[str], measure: str = "mAP") -> go.Figure:
@@ -92,18 +92,20 @@ def pair_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[str], m
         languages: of rows and columns.
         measure: what the scores are called.
     """
-    return _heatmaps(matrices, languages, f"{measure} by query language (row) and candidate language (column)", "%{z:.3f}", ".2f")
+    return _heatmaps(matrices, languages, f"{measure} by query language (row) and candidate language (column)", "%{z:.3f}", ".2f",
+                     "candidate")
 
 
-def _heatmaps(matrices: Mapping[str, np.ndarray], languages: Sequence[str], title: str, hover: str, digits: str) -> go.Figure:
+def _heatmaps(matrices: Mapping[str, np.ndarray], languages: Sequence[str], title: str, hover: str, digits: str,
+              columns: str) -> go.Figure:
     largest = max(float(np.nanmax(matrix)) for matrix in matrices.values())
     figure = make_subplots(rows=1, cols=len(matrices), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=list(matrices))
     for column, matrix in enumerate(matrices.values(), start=1):
         figure.add_heatmap(z=matrix, x=list(languages), y=list(languages), zmin=0, zmax=largest, colorscale=_SCORES, xgap=1, ygap=1,
-                           texttemplate=f"%{{z:{digits}}}" if len(matrices) == 1 else None, coloraxis=None,
+                           texttemplate=f"%{{z:{digits}}}" if len(matrices) == 1 else None,
                            showscale=column == len(matrices), colorbar={"thickness": 12},
-                           hovertemplate=f"query %{{y}}, candidate %{{x}}<br>{hover}<extra></extra>", row=1, col=column)
-    figure.update_xaxes(title="candidate language", showgrid=False, tickangle=0, type="category")
+                           hovertemplate=f"query %{{y}}, {columns} %{{x}}<br>{hover}<extra></extra>", row=1, col=column)
+    figure.update_xaxes(title=f"{columns} language", showgrid=False, tickangle=0, type="category")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     figure.update_yaxes(title="query language", col=1)
     return _finish(figure, title, height=170 + 790 // max(2, len(matrices)))
@@ -206,7 +208,7 @@ def _finish(figure: go.Figure, title: str, height: int) -> go.Figure:
     """The look that all figures share."""
     figure.update_layout(template="plotly_white", width=WIDTH, height=height, title={"text": title, "font": {"size": 16}, "x": 0.01},
                          font={"family": "Noto Sans, Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
-                         margin={"l": 80, "r": 30, "t": 90, "b": 60}, hoverlabel={"font_size": 13})
+                         margin={"l": 80, "r": 30, "t": 75, "b": 60}, hoverlabel={"font_size": 13})
     return figure
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kit.evaluate import CellValues, Evaluation, mean_values
+from kit.bias import expected_rank_distance
+from kit.evaluate import POOL, CellValues, Evaluation, mean_values
 from kit.stats import Comparison, Interval, bootstrap_interval, macro_mean, paired_randomisation_test
 from kit.tables import whole_file
 
@@ -101,6 +103,16 @@ class Results:
         matrices = [run.matrix(measure) for run in self.evaluations[sampling]]
         return matrices[0][0], np.mean([matrix for _, matrix in matrices], axis=0)
 
+    def chance_distance(self, n_candidates: int) -> float:
+        """Rank distance of a random ranking of the task's pool, averaged as the measured one is."""
+        pool = next(iter(self.evaluations.values()))[0].per_query.filter(pc.field("candidate_language") == POOL)
+        pool = pool.filter(pc.field("n_relevant") >= 2)  # others have no distance
+        if not len(pool):
+            return float("nan")
+        expected = expected_rank_distance(n_candidates, pool.column("n_relevant").to_numpy())
+        languages = pool.column("query_language").to_numpy(zero_copy_only=False)
+        return float(np.mean([expected[languages == language].mean() for language in np.unique(languages)]))
+
     def n_left_out(self) -> int:
         """Queries of the task with fewer than two parallel answers, for which rank distance is not defined."""
         return next(iter(self.evaluations.values()))[0].summary()["multilingual"]["n_queries_without_distance"]
@@ -130,28 +142,27 @@ class Results:
         return pa.concat_tables(parts)
 
 
-def headline_text(headline: dict[str, dict[str, tuple[float, float]]], n_seeds: int) -> str:
-    """The headline table as plain text: one line a sampling; ``mean ± deviation`` where there are several seeds.
+def headline_cells(headline: dict[str, dict[str, Sequence[float | None]]]) -> list[list[str]]:
+    """Rows of printed cells: the sampling, then ``mean ± deviation`` (the mean alone for one seed) of each column."""
+    return [[sampling, *(_cell(column, *columns[column]) for column in HEADLINE)] for sampling, columns in headline.items()]
 
-    Raises:
-        ValueError: the table is empty.
-    """
-    if not headline:
-        raise ValueError("headline is empty: there is no sampling to show")
-    cells = [["sampling", *HEADLINE]]
-    for sampling, columns in headline.items():
-        cells.append([sampling, *(_cell(column, *columns[column], n_seeds) for column in HEADLINE)])
-    widths = [max(map(len, column)) for column in zip(*cells)]
+
+def headline_text(headline: dict[str, dict[str, Sequence[float | None]]]) -> str:
+    """The headline table as plain text, one line a sampling; takes ``Results.headline`` or what ``metrics.json`` kept."""
+    rows = [["sampling", *HEADLINE], *headline_cells(headline)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
     lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-             for row in cells]
+             for row in rows]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def _cell(column: str, mean: float, deviation: float, n_seeds: int) -> str:
-    if np.isnan(mean):
-        return "–"
+def _cell(column: str, mean: float | None, deviation: float | None) -> str:
     digits = 0 if column == "rank distance" else 3
-    return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if n_seeds > 1 else "")
+    if mean is None or np.isnan(mean):
+        return "–"
+    if deviation is None or np.isnan(deviation):
+        return f"{mean:.{digits}f}"
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
 
 
 def _without_nan(value: object) -> object:

@@ -11,7 +11,7 @@ scored once and so have bit-equal scores, whichever kernel the matrix product ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -157,21 +157,41 @@ def _score_chunks(query_embeddings: np.ndarray, pool: _Pool, chunk_size: int, de
     The scores are a NumPy array on the CPU, else a torch tensor on the device; the next chunk may overwrite them.
     """
     device = _default_device() if device is None else device
-    rows, row_of = pool.rows, pool.row_of
-    if device != "cpu":
-        import torch
-
-        rows = torch.from_numpy(rows).to(device)
-        row_of = None if row_of is None else torch.from_numpy(row_of).to(device)
+    if device == "cpu":
+        score = _score_chunk_on_cpu(pool, min(chunk_size, len(query_embeddings)))
+    else:
+        score = _score_chunk_on_device(pool, device)
     with nullcontext() if device == "cpu" else _full_float32():
         for start in range(0, len(query_embeddings), chunk_size):
-            queries = query_embeddings[start:start + chunk_size]
-            if device != "cpu":
-                queries = torch.from_numpy(queries).to(device)
-            scores = queries @ rows.T                                               # (chunk, n_distinct)
-            if row_of is not None:
-                scores = scores.take(row_of, axis=1) if device == "cpu" else scores[:, row_of]
-            yield start, scores
+            yield start, score(query_embeddings[start:start + chunk_size])
+
+
+def _score_chunk_on_cpu(pool: _Pool, chunk_size: int) -> Callable:
+    # Buffers for all chunks: fresh memory for each would cost more time than filling it.
+    product = np.empty((chunk_size, len(pool.rows)), np.float32)
+    expanded = None if pool.row_of is None else np.empty((chunk_size, len(pool.row_of)), np.float32)
+
+    def score(queries: np.ndarray) -> np.ndarray:
+        scores = np.matmul(queries, pool.rows.T, out=product[:len(queries)])        # (chunk, n_distinct)
+        if expanded is None:
+            return scores
+        # "clip" only because NumPy would buffer the whole output for "raise"; no index is out of range.
+        return np.take(scores, pool.row_of, axis=1, out=expanded[:len(queries)], mode="clip")
+
+    return score
+
+
+def _score_chunk_on_device(pool: _Pool, device: str) -> Callable:
+    import torch
+
+    rows = torch.from_numpy(pool.rows).to(device)
+    row_of = None if pool.row_of is None else torch.from_numpy(pool.row_of).to(device)
+
+    def score(queries: np.ndarray) -> torch.Tensor:
+        scores = torch.from_numpy(queries).to(device) @ rows.T                      # (chunk, n_distinct)
+        return scores if row_of is None else scores[:, row_of]
+
+    return score
 
 
 def _default_device() -> str:
@@ -182,7 +202,7 @@ def _default_device() -> str:
 
 @contextmanager
 def _full_float32():
-    """Switch TF32 off, which a trainer may have switched on: it keeps 10 bits of each factor and so makes and breaks ties."""
+    """Switch TF32 off, which a trainer may have switched on: it keeps 10 bits of each factor and so makes ties."""
     import torch
 
     before = torch.backends.cuda.matmul.fp32_precision
@@ -245,7 +265,7 @@ def _top_columns(scores: np.ndarray, k: int, pool: _Pool) -> tuple[np.ndarray, n
     kth_score = np.partition(scores, n_candidates - k, axis=1)[:, n_candidates - k]  # (chunk,)
     columns = np.empty((len(scores), k), np.int64)
     for row, (row_scores, threshold) in enumerate(zip(scores, kth_score)):
-        at_least = np.flatnonzero(row_scores >= threshold)                          # k of them, or more where the kth is tied
+        at_least = np.flatnonzero(row_scores >= threshold)                          # k, or more where the kth is tied
         columns[row] = at_least[np.lexsort((pool.tie_position[at_least], -row_scores[at_least]))[:k]]
     return columns, np.take_along_axis(scores, columns, axis=1)
 

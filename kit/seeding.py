@@ -29,7 +29,8 @@ def generator(seed: int, *path: int | str) -> np.random.Generator:
     ``path`` names the place, such as ``("epoch", 3, "batch", 17)``; two different paths give independent streams.
     """
     words = [step if isinstance(step, int) else stable_hash(step) for step in path]
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(seed), *words])))
+    # A spawn key, since NumPy pads short entropy with zeros: ("epoch",) and ("epoch", 0) would be one stream.
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=words)))
 
 
 def seed_everything(seed: int) -> None:

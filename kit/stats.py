@@ -4,8 +4,8 @@ A setting score is a macro mean: the mean over cells (language pairs) of the mea
 of one question in several languages rise and fall together, so it is groups that are drawn or flipped, never single queries:
 an interval that treats 110 language pairs as independent is far too narrow.
 
-``values`` has shape (n_groups, n_cells), float64, NaN where a group has no query in a cell. A group without any value carries
-no information and is left out.
+``values`` has shape (n_groups, n_cells), float64, NaN where a group has no query in a cell. A group without any value
+carries no information and is left out.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def paired_randomisation_test(values_a: np.ndarray, values_b: np.ndarray, n_resa
                               confidence: float = 0.95, seed: int = 0) -> Comparison:
     """Test whether two models differ on the same queries: the sign of each group's difference is flipped at random.
 
-    ``p = (1 + #{|T| >= |t|}) / (1 + n_resamples)``, two-sided, never 0; ``t`` is the difference of the macro means and ``T`` the
-    same after flipping (Smucker, Allan and Carterette 2007; the +1 by Phipson and Smyth 2010). No difference anywhere
+    ``p = (1 + #{|T| >= |t|}) / (1 + n_resamples)``, two-sided, never 0; ``t`` is the difference of the macro means and ``T``
+    the same after flipping (Smucker, Allan and Carterette 2007; the +1 by Phipson and Smyth 2010). No difference anywhere
     gives 1. The interval is the paired bootstrap interval of the difference.
 
     Args:
@@ -156,16 +156,18 @@ def _blocks(n_resamples: int, n_groups: int, seed: int, place: str) -> Iterator[
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or np.isinf(values).any():
-        raise ValueError(f"{name} has shape {values.shape} and {int(np.isinf(values).sum())} infinities: give finite numbers "
-                         "or NaN of shape (n_groups, n_cells)")
+        raise ValueError(f"{name} has shape {values.shape} and {int(np.isinf(values).sum())} infinities: give finite "
+                         "numbers or NaN of shape (n_groups, n_cells)")
     return values
 
 
 def _with_any_value(values: np.ndarray, name: str) -> np.ndarray:
     values = _matrix(values, name)
     present = ~np.isnan(values)
-    if not values.size or not present.any(axis=0).all():
-        empty = int(np.argmin(present.any(axis=0))) if values.size else 0
+    if not values.size:
+        raise ValueError(f"{name} has shape {values.shape}: give at least one group and one cell")
+    if not present.any(axis=0).all():
+        empty = int(np.argmin(present.any(axis=0)))
         raise ValueError(f"{name}: cell {empty} has no value in any of {len(values)} groups: leave the cell out")
     return values[present.any(axis=1)]
 

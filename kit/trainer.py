@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.evaluation import BaseEvaluator
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
+from transformers import PrinterCallback, TrainerCallback
 
 from kit.corpus import ParallelCorpus
+from kit.encoders import quiet
 from kit.losses import InfoNCE
 from kit.samplers import PairBatchSampler, Sampling
 from kit.tables import whole_file
@@ -120,13 +120,15 @@ def fine_tune(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sam
         model=model, sampler=sampler, train_dataset=pair_dataset(corpora, config.hard_negatives),
         args=_arguments(config, folder, every, validation is not None, model),
         loss=InfoNCE(model, config.temperature), evaluator=_Evaluator(validation) if validation else None,
-        callbacks=[_Progress(log, sampling.name, validation is None), *([EarlyStoppingCallback(config.patience)] if config.patience else [])])
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+        callbacks=[_Progress(log, sampling.name, validation is None), *([_Patience(config.patience)] if config.patience else [])])
     trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
-    trainer.train(resume_from_checkpoint=last)
-    history = _history(trainer.state)
-    history.write(folder / "history.json")
-    model.save_pretrained(str(folder / "model"))
+    with quiet():
+        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+        history = _history(trainer.state)
+        history.write(folder / "history.json")
+        model.save_pretrained(str(folder / "partial"))
+    shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
+    (folder / "partial").rename(folder / "model")  # there is a model, or there is none
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     return history
@@ -186,8 +188,7 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDat
         ValueError: a row has fewer than ``n_negatives`` negatives.
     """
     table = pa.concat_tables([corpus.table for corpus in corpora]).combine_chunks()
-    clusters = pa.chunked_array([chunk for number, corpus in enumerate(corpora) for chunk in _named(corpus, number).chunks])
-    cluster = clusters.combine_chunks().dictionary_encode().indices.cast(pa.int64())
+    cluster = _numbered(corpora, "cluster_id").dictionary_encode().indices.cast(pa.int64())
     columns, labels = {"query": table.column("query"), "passage": table.column("passage")}, [cluster]
     if n_negatives:
         short = pc.index(pc.less(pc.list_value_length(table.column("negatives")), n_negatives), True).as_py()
@@ -195,18 +196,22 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDat
             row = table.slice(short, 1).to_pylist()[0]
             raise ValueError(f"group {row['group_id']!r} in {row['language']!r} has {len(row['negatives'])} negatives, fewer "
                              f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives")
+    place = _numbered(corpora, "language") if n_negatives else None  # a text may be another passage in another language
     for nth in range(n_negatives):
         texts = pc.list_element(table.column("negatives"), nth)
         columns[f"negative_{nth + 1}"] = texts
-        known = pc.index_in(texts, value_set=table.column("passage").combine_chunks())  # a negative may be another's passage
-        labels.append(pc.fill_null(cluster.take(known.combine_chunks()), -1))
+        passages, negatives = (pc.binary_join_element_wise(place, part.combine_chunks(), ":")
+                               for part in (table.column("passage"), texts))
+        known = pc.index_in(negatives, value_set=passages)  # a negative may be another's passage
+        labels.append(pc.fill_null(cluster.take(known), -1))
     columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
     return PairDataset(datasets.table.InMemoryTable(pa.table(columns)))
 
 
-def _named(corpus: ParallelCorpus, number: int) -> pa.ChunkedArray:
-    """Cluster ids that cannot be taken for those of another corpus."""
-    return pc.binary_join_element_wise(f"{number}:", corpus.table.column("cluster_id"), "")
+def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
+    """A column of all rows whose values cannot be taken for those of another corpus."""
+    values = [pc.binary_join_element_wise(str(number), corpus.table.column(column), ":") for number, corpus in enumerate(corpora)]
+    return pa.chunked_array([chunk for part in values for chunk in part.chunks]).combine_chunks()
 
 
 def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
@@ -241,6 +246,11 @@ class _Progress(TrainerCallback):
     def __init__(self, log: Callable[[str], None], name: str, at_loss: bool):
         self.log, self.name, self.at_loss, self.loss = log, name, at_loss, float("nan")
 
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Log after the last update too, where the evaluations do not divide the updates; only the scores come by themselves."""
+        if state.global_step == state.max_steps:
+            control.should_log = True
+
     def on_log(self, args, state, control, logs=None, **kwargs) -> None:
         """Remember the loss: the line waits for the scores, if there are any to come."""
         self.loss = (logs or {}).get("loss", self.loss)
@@ -251,6 +261,33 @@ class _Progress(TrainerCallback):
         """Print the line."""
         scores = "  ".join(f"{name} {value:.3f}" for name, value in _scores(metrics or {}).items())
         self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
+
+
+class _Patience(TrainerCallback):
+    """Stops after so many evaluations without a better score.
+
+    It reads the scores out of the history, which comes back when a run is resumed; the count of transformers'
+    ``EarlyStoppingCallback`` would begin anew.
+    """
+
+    def __init__(self, patience: int):
+        self.patience = patience
+
+    def on_evaluate(self, args, state, control, **kwargs) -> None:
+        """Stop, or not."""
+        scores = [entry["eval_score"] for entry in state.log_history if "eval_score" in entry]
+        if scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
+            control.should_training_stop = True
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """A run that was interrupted after it had stopped stops again, and goes back to its best model."""
+        self.on_evaluate(args, state, control)
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The last whole checkpoint in a folder, or None; ``trainer_state.json`` is what a checkpoint gets last."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.removeprefix("checkpoint-")))) if whole else None
 
 
 def _arguments(config: TrainingConfig, folder: Path, every: int, validated: bool,

@@ -87,7 +87,8 @@ class TestRealData:
 
 # English paragraph 0 has two sentences, with one blank between them (offset 5); paragraph 1 has one sentence.
 ENGLISH = squad_json(
-    paragraph("One. Two.", ("q1", "First?", 0), ("q2", "Second?", 5), sentences=["One.", "Two."], sentence_breaks=[[0, 4], [5, 9]]),
+    paragraph("One. Two.", ("q1", "First?", 0), ("q2", "Second?", 5),
+              sentences=["One.", "Two."], sentence_breaks=[[0, 4], [5, 9]]),
     paragraph("One.", ("q3", "Third?", 2), sentences=["One."], sentence_breaks=[[0, 4]]))
 # In the German paragraph q1 and q2 are answered by the same sentence; q3 does not exist.
 GERMAN = squad_json(paragraph("Eins und zwei. Drei.", ("q1", "Erstens?", 0), ("q2", "Zweitens?", 9),
@@ -142,14 +143,15 @@ class TestLareqa:
     @pytest.mark.parametrize(("start", "sentence"), [(3, 0), (4, 1), (5, 1), (8, 1)])
     def test_the_start_of_the_answer_decides(self, tmp_path, start, sentence):
         # Offset 4 is the blank between the sentences: it belongs to the one that follows.
-        write_json(tmp_path / "en.json", spoilt(ENGLISH, ["data", 0, "paragraphs", 0, "qas", 0, "answers", 0, "answer_start"], start))
+        path = ["data", 0, "paragraphs", 0, "qas", 0, "answers", 0, "answer_start"]
+        write_json(tmp_path / "en.json", spoilt(ENGLISH, path, start))
         relevance = lareqa.task(tmp_path).relevance.to_pylist()
         assert relevance[0] == {"query_id": "en:q1", "candidate_id": f"en:0:{sentence}", "grade": 1}
 
     @pytest.mark.parametrize(("path", "new", "words"), [
-        (["qas", 0, "answers", 0, "answer_start"], 9, "question 1: answer_start 9 lies in no sentence .the last one ends at 9"),
+        (["qas", 0, "answers", 0, "answer_start"], 9, "answer_start 9 lies in no sentence .the last one ends at 9"),
         (["qas", 0, "answers", 0, "answer_start"], -1, "question 1: answer_start -1 lies in no sentence"),
-        (["sentences"], None, "paragraph 1: field 'sentences' is missing: add it as a list"),
+        (["sentences"], None, ": field 'sentences' is missing: add it as a list"),
         (["sentence_breaks"], [[0, 9]], "2 sentences, 1 sentence_breaks"),
         (["sentence_breaks", 1], [5], r"sentence 1: break \[5\] is not \[start, end\]"),
         (["sentence_breaks"], [[5, 9], [0, 4]], r"sentence_breaks \[9, 4\] do not ascend"),
@@ -186,7 +188,8 @@ PARAGRAPHS = squad_json(paragraph("Ann.", ("korean-1", "Who?", 0)), paragraph("H
 class TestSquad:
     def test_corpus(self, tmp_path):
         made = squad.corpus(write_json(tmp_path / "dev.json", PARAGRAPHS), "eng", domain="law")
-        assert (made.name, made.languages, made.group_ids) == ("dev", ("en",), ("korean-1", "korean-2", "korean-3", "korean-4"))
+        assert (made.name, made.languages) == ("dev", ("en",))
+        assert made.group_ids == ("korean-1", "korean-2", "korean-3", "korean-4")
         assert made.cluster_of.tolist() == [0, 1, 0, 0]  # the paragraph "Ann." stands twice
         assert made.table.to_pylist()[1] == {"group_id": "korean-2", "language": "en", "query": "Where?", "passage": "Here.",
                                              "cluster_id": "korean-2", "domain": "law", "source": "dev", "negatives": []}
@@ -227,7 +230,7 @@ class TestSquad:
         (["data", 0, "paragraphs", 2, "qas", 1, "id"], 4, "paragraph 3, question 2: field 'id' is 4: write it as a text"),
         (["data", 0, "paragraphs", 2, "qas", 1, "answers"], None, "question 2: field 'answers' is missing"),
         (["data", 0, "paragraphs", 2, "qas", 1, "answers", 0, "answer_start"], "0", "answer 1: field 'answer_start' is '0'"),
-        (["data", 0, "paragraphs", 2, "qas", 1, "id"], "korean-1", "question 2: id 'korean-1' stands already at .*paragraph 1"),
+        (["data", 0, "paragraphs", 2, "qas", 1, "id"], "korean-1", "id 'korean-1' stands already at .*paragraph 1"),
     ])
     def test_refuses(self, tmp_path, path, new, words):
         with pytest.raises(ValueError, match=words):
@@ -246,7 +249,8 @@ class TestSquad:
 
 BEIR = {
     "corpus.jsonl": '{"_id": "d1", "title": "T", "text": "One."}\n{"_id": "d2", "text": "Two."}\n'
-                    '{"_id": "d3", "title": "", "text": "Three.", "metadata": {}}\n{"_id": 4, "text": "One.", "title": "T"}\n',
+                    '{"_id": "d3", "title": "", "text": "Three.", "metadata": {}}\n'
+                    '{"_id": 4, "text": "One.", "title": "T"}\n',
     "queries.jsonl": '{"_id": "a", "text": "A?"}\n{"_id": "b", "text": "B?"}\n{"_id": "c", "text": "C?"}\n',
     "qrels/test.tsv": "query-id\tcorpus-id\tscore\nb\td2\t2\na\td1\t1\na\td2\t0\nc\td1\t0\n",
     # a: d1 and d3; b: d2; c: 4, whose text is that of d1, so that a and c are one cluster.
@@ -279,7 +283,8 @@ class TestBeir:
         made = beir.corpus(beir_folder(), domain="law")
         assert made.group_ids == ("a/d1", "a/d3", "b/d2", "c/4")
         assert made.cluster_of.tolist() == [0, 0, 1, 0]
-        assert (made.name, made.table["domain"][0].as_py(), made.table["passage"][0].as_py()) == ("made-train", "law", "T One.")
+        row = made.table.to_pylist()[0]
+        assert (made.name, row["source"], row["domain"], row["passage"]) == ("made-train", "made-train", "law", "T One.")
 
     def test_gzip(self, beir_folder):
         folder = beir_folder()
@@ -300,7 +305,7 @@ class TestBeir:
         ("qrels/test.tsv", "{head}a d1 1\n", "test.tsv, line 2: 'a d1 1' is not query-id, corpus-id, score"),
         ("qrels/test.tsv", "{head}a\td1\thigh\n", "test.tsv, line 2: score 'high' is not a whole number"),
         ("qrels/test.tsv", "{head}a\td1\t0\n", "test.tsv: no row with a score of 1 or more"),
-        ("qrels/test.tsv", "{head}a\td1\t1\na\td1\t0\n", "test.tsv, line 3: query 'a' and document 'd1' stand already at line 2"),
+        ("qrels/test.tsv", "{head}a\td1\t1\na\td1\t0\n", "test.tsv, line 3: query 'a' and document 'd1' stand already"),
         ("qrels/test.tsv", "{head}z\td1\t1\n", "test.tsv, line 2: query 'z' does not stand in queries.jsonl"),
         ("qrels/test.tsv", "{head}a\td9\t1\n", "test.tsv, line 2: document 'd9' does not stand in corpus.jsonl"),
         ("corpus.jsonl", '{{"_id": "d2", "text": " "}}\n', "test.tsv, line 2: document 'd2' has no text"),
@@ -316,7 +321,7 @@ class TestBeir:
             beir.task(folder)
 
     def test_refuses_an_absent_split(self, beir_folder):
-        with pytest.raises(ValueError, match=r"dev.tsv: no such file: choose the split from those that exist \(test, train\)"):
+        with pytest.raises(ValueError, match=r"dev.tsv: no such file: choose the split from .* \(test, train\)"):
             beir.task(beir_folder(), split="dev")
 
 

@@ -1,16 +1,20 @@
 """Where data comes from: one small module a place, and one call for all of them.
 
-A source is named by a text, ``kind`` or ``kind:path``: ``atlas`` (built in), ``lareqa:<folder>``, ``squad:<file>``,
-``beir:<folder>`` and ``jsonl:<file or folder>`` (the kit's own tables).
+A source is named by a text, ``kind[:path][?option=value[&option=value]]``: ``atlas`` (built in), ``lareqa:<folder>``,
+``squad:<file>?language=en``, ``beir:<folder>`` and ``jsonl:<file or folder>`` (the kit's own tables). A relative path starts
+at the project's folder, whatever folder a notebook or a command runs in.
 """
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kit.config import data_checksum, versions
+from kit.paths import root
 
 if TYPE_CHECKING:
     from kit.corpus import ParallelCorpus, RetrievalTask
@@ -30,7 +34,7 @@ def load_corpus(spec: str, **options) -> ParallelCorpus:
     """Load training data from any source.
 
     Args:
-        spec: ``kind`` or ``kind:path``; the kinds are the keys of ``KINDS``.
+        spec: ``kind[:path][?option=value[&…]]``; the kinds are the keys of ``KINDS``.
         options: passed to the source, such as ``language="en"`` for ``squad``.
 
     Raises:
@@ -50,15 +54,40 @@ def load_task(spec: str, **options) -> RetrievalTask:
 
 
 def _load(spec: str, which: int, options: dict):
-    kind, _, path = spec.partition(":")
-    if kind not in KINDS:
-        raise ValueError(f"source {spec!r}: unknown kind {kind!r}: choose from {', '.join(KINDS)} (kind:path)")
+    kind, path, written = _parts(spec)
+    options = {**written, **options}
     function = pkgutil.resolve_name(KINDS[kind][which])
     parameters = inspect.signature(function).parameters
     arguments = _path_argument(spec, path, parameters)
     known = [name for name in parameters if name not in arguments]
     _check_options(spec, options, known, parameters)
     return function(**arguments, **options)
+
+
+def _parts(spec: str) -> tuple[str, str, dict[str, str | list[str]]]:
+    """Kind, path and options of a source's name."""
+    place, _, query = spec.partition("?")
+    kind, _, path = place.partition(":")
+    if kind not in KINDS:
+        raise ValueError(f"source {spec!r}: unknown kind {kind!r}: choose from {', '.join(KINDS)} (kind:path)")
+    pairs = [part.partition("=") for part in query.split("&") if part]
+    malformed = [name for name, equals, value in pairs if not (name and equals and value)]
+    if malformed:
+        raise ValueError(f"source {spec!r}: option {malformed[0]!r} has no value: write ?option=value")
+    return kind, path, {name: value.split(",") if name == "languages" else value for name, _, value in pairs}
+
+
+def checksums(specs: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of the files behind some sources, by source; for a built-in one, the version of the library it is made from."""
+    found = {}
+    for spec in specs:
+        kind, path, _ = _parts(spec)
+        found[spec] = data_checksum(_resolved(path)) if path else f"babel {versions()['babel']}"
+    return found
+
+
+def _resolved(path: str) -> Path:
+    return root() / Path(path).expanduser()
 
 
 def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Path]:
@@ -69,7 +98,7 @@ def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parame
         return {}
     if not path:
         raise ValueError(f"source {spec!r}: the path is missing: write '{spec.partition(':')[0]}:<{first}>'")
-    found = Path(path).expanduser()
+    found = _resolved(path)
     if not found.exists():
         raise ValueError(f"source {spec!r}: {found} does not exist: give the {first} that holds the data")
     return {first: found}

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit import tables
-from kit.corpus import ParallelCorpus, RetrievalTask, passage_clusters
+from kit.clusters import passage_clusters
+from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.languages import language_tag
 
 

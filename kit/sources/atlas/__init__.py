@@ -23,7 +23,15 @@ from typing import TYPE_CHECKING
 
 from kit.sources.atlas.render import LANGUAGES, all_rows
 from kit.sources.atlas.splits import (
-    BY, HELD_OUT_DOMAIN, HELD_OUT_LANGUAGES, SPLITS, check_arguments, check_languages, facts_of, languages_of)
+    BY,
+    HELD_OUT_DOMAIN,
+    HELD_OUT_LANGUAGES,
+    SPLITS,
+    check_arguments,
+    check_languages,
+    facts_of,
+    languages_of,
+)
 
 if TYPE_CHECKING:
     from kit.corpus import ParallelCorpus, RetrievalTask
@@ -58,7 +66,7 @@ def corpus(split: str = "train", by: str = "fact", languages: Sequence[str] = LA
     Args:
         split: ``train``, ``validation`` or ``test``; about 70, 10 and 20 % of the facts.
         by: what the test has that training has not.
-            ``fact``: new facts about entities that training knows (an entity never trained on is in train altogether).
+            ``fact``: new facts about entities that training knows (one fact of each entity is always in train).
             ``domain``: the domain "currency" is the test; train and validation are the other domains.
             ``language``: facts as in ``fact``, and Greek and Vietnamese are in the test only.
         languages: which of ``LANGUAGES``.

@@ -11,13 +11,16 @@ from kit.sources.atlas.facts import zone_names
 from kit.sources.atlas.wordings import Templates
 
 # CLDR leaves out a zone's city where it is spelled as in the zone's id; that rule is for Latin letters only.
-LATIN_LETTERS = frozenset("de en es tr vi".split())
+LATIN_LETTERS = frozenset(["de", "en", "es", "tr", "vi"])
+
+# First words that CLDR writes with a capital as in a list (language, time, script, and two kinds of money).
+_SMALL_INSIDE = frozenset(["Tiếng", "Giờ", "Chữ", "Đồng", "Bảng"])
 
 
 class Names:
     """Names in one language; ``text(slot, value)`` gives the words for a slot of a fact.
 
-    Names are as CLDR has them (nominative), but for what a sentence needs: the article of some English names, small
+    Names are as CLDR has them (nominative), but for what a sentence needs: articles of some English and Spanish names, small
     letters in Vietnamese, "language" before a Thai language name.
 
     >>> from kit.sources.atlas.wordings import load_templates
@@ -34,6 +37,7 @@ class Names:
         self._names: dict[str, dict[str, str]] = {
             "territory": dict(self.locale.territories.items()), "currency": dict(self.locale.currencies.items()),
             "language": dict(self.locale.languages.items()), "script": dict(self.locale.scripts.items())}
+        self.territory_names = {name.casefold() for name in self._names["territory"].values()}
         self._special: dict[str, Callable] = {
             "place": self._place, "zone": self._zone, "percent": self._percent, "languages": self._languages,
             "days": self._days, "clock": lambda value: templates.words[f"clock-{value}"],
@@ -47,6 +51,15 @@ class Names:
             self._known[key] = self._find(slot, value)
         return self._known[key]
 
+    def texts(self, slots: tuple[tuple[str, object], ...]) -> dict[str, str]:
+        """Words for all placeholders of a fact; where the language has it, also ``territory_in`` ("in der Schweiz")."""
+        found = {slot: self.text(slot, value) for slot, value in slots}
+        inside = self.templates.inside
+        if inside and slots[0][0] == "territory":
+            code = slots[0][1]
+            found["territory_in"] = inside[code] if code in inside else inside[""].format(territory=found["territory"])
+        return found
+
     def _find(self, slot: str, value: object) -> str:
         if slot in ("year", "number", "code", "endonym"):
             return str(value)
@@ -54,8 +67,8 @@ class Names:
             return self._special[slot](value)
         kind = {"former": "currency"}.get(slot, slot)
         name = self._in_sentence(self._names[kind][value])
-        if name == value:
-            raise KeyError(value)
+        if name == value or (kind == "currency" and any(letter.isdigit() for letter in name)):
+            raise KeyError(value)  # unnamed, or told apart by its years, which would give the answer away
         if kind == "territory" and value in self.templates.article:
             return f"{self.templates.article[value]} {name}"
         if kind == "language":
@@ -65,7 +78,7 @@ class Names:
     def _in_sentence(self, name: str) -> str:
         """CLDR's Vietnamese names start with a capital, as in a list; inside a sentence they do not."""
         first, _, rest = name.partition(" ")
-        if self.language == "vi" and first in ("Tiếng", "Giờ", "Chữ") and rest:
+        if self.language == "vi" and first in _SMALL_INSIDE and rest:
             return f"{first.lower()} {rest}"
         return name
 
@@ -85,12 +98,12 @@ class Names:
 
     def _place(self, zone: str) -> str:
         """City of a zone, by the rule of ``babel.dates.get_timezone_location``, without the machine's time zones."""
-        for name in zone_names(zone):
-            if "city" in self.zone_info.get(name, {}):
-                return self.zone_info[name]["city"]
+        found = [self.zone_info[name]["city"] for name in zone_names(zone) if "city" in self.zone_info.get(name, {})]
         if self.language in LATIN_LETTERS:
-            return zone.rpartition("/")[2].replace("_", " ")
-        raise KeyError(zone)
+            found.append(zone.rpartition("/")[2].replace("_", " "))
+        if not found or found[0].casefold() in self.territory_names:
+            raise KeyError(zone)  # unnamed, or called as its country is, as Tunis in Russian: two facts would be one
+        return found[0]
 
     def _zone(self, metazone: str) -> str:
         """Name of a time the whole year round; zones without summer time have a standard name only."""

@@ -28,11 +28,18 @@ def all_rows() -> tuple[MappingProxyType, ...]:
     """
     names = [Names(language, load_templates(language)) for language in LANGUAGES]
     groups = [group for fact in facts() if (group := _render(fact, names))]
-    taken = Counter((row["language"], row[part].casefold()) for group in groups for row in group
-                    for part in ("query", "passage"))
-    return tuple(MappingProxyType(row) for group in groups for row in group
-                 if all(taken[each["language"], each[part].casefold()] == 1 for each in group
-                        for part in ("query", "passage")))
+    return tuple(MappingProxyType(row) for group in unshared(groups) for row in group)
+
+
+def unshared(groups: list[list[dict]]) -> list[list[dict]]:
+    """Groups that share no question and no passage with another group, in any language; capitals do not count."""
+    taken = Counter(key for group in groups for key in _keys(group))
+    return [group for group in groups if all(taken[key] == 1 for key in _keys(group))]
+
+
+def _keys(group: list[dict]) -> list[tuple[str, str, str]]:
+    """What no two facts may share: the questions and the passages of each language."""
+    return [(row["language"], part, row[part].casefold()) for row in group for part in ("query", "passage")]
 
 
 def _render(fact: Fact, names: list[Names]) -> list[dict]:
@@ -42,7 +49,7 @@ def _render(fact: Fact, names: list[Names]) -> list[dict]:
     rows = []
     for each in names:
         try:
-            texts = {slot: each.text(slot, value) for slot, value in fact.slots}
+            texts = each.texts(fact.slots)
         except KeyError:
             return []
         query, passage = _wordings(fact, each)
@@ -68,7 +75,11 @@ def _wordings(fact: Fact, names: Names) -> tuple[str, str]:
 
 
 def _sentence(text: str, language: str) -> str:
-    """Start with a capital letter: names such as "español" are written small. Turkish has a dotted capital i."""
+    """Start with a capital letter: names such as "español" are written small. Turkish has a dotted capital i, Spanish
+    draws "de el" and "a el" together, and a name that ends with a stop ("EE. UU.") takes no second one."""
+    text = text.replace("..", ".")
+    if language == "es":
+        text = text.replace(" de el ", " del ").replace(" a el ", " al ")
     start = 1 if text[0] in _OPENING else 0
     if start and text[0] != "¿":
         return text  # a quoted name keeps its spelling
@@ -77,6 +88,9 @@ def _sentence(text: str, language: str) -> str:
 
 
 def _gives_away(fact: Fact, names: Names, texts: dict[str, str], query: str) -> bool:
+    """Whether a question tells its answer, or two things in it have one name (Tuvalu, also a language)."""
+    if len({texts[slot].casefold() for slot, _ in fact.slots}) < len(fact.slots):
+        return True
     slot, value = fact.slots[-1]
     answer, entity = texts[slot], texts[fact.slots[0][0]]
     if slot == "code":

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from string import Formatter
 
-
 # Placeholders that every wording of a relation has: in the question, and besides those in the passage.
 PLACEHOLDERS: dict[str, tuple[tuple[str, ...], str]] = {
     "currency-now": (("territory",), "currency"), "currency-since": (("territory",), "year"),
@@ -31,13 +30,16 @@ class Templates:
 
     query, passage: relation -> its wordings, each a ``str.format`` text.
     words: small texts that sentences are made with (how a percentage is written, names of the two clocks).
-    article: territory code -> article that its name takes inside a sentence (English only).
+    article: territory code -> article that its name takes inside a sentence (English and Spanish).
+    inside: territory code -> how to say "in this territory", for ``{territory_in}``; the key "" holds the rule for the
+        others (German: "in der Schweiz", "auf Malta", "in {territory}"). Empty: the language has no ``{territory_in}``.
     """
 
     query: dict[str, tuple[str, ...]]
     passage: dict[str, tuple[str, ...]]
     words: dict[str, str]
     article: dict[str, str]
+    inside: dict[str, str]
 
 
 def load_templates(language: str) -> Templates:
@@ -58,7 +60,7 @@ def load_templates(language: str) -> Templates:
 
 def checked_templates(raw: dict, file: str) -> Templates:
     """Check the content of a template file and give it its type; raises ``ValueError`` as ``load_templates`` does."""
-    wanted = {*PLACEHOLDERS, *WORDS, "article"}
+    wanted = {*PLACEHOLDERS, *WORDS, "article", "inside"}
     for difference, word in ((wanted - set(raw), "is missing"), (set(raw) - wanted, "is unknown")):
         if difference:
             raise ValueError(f"{file}: key {min(difference)!r} {word}: the keys are {', '.join(sorted(wanted))}")
@@ -68,16 +70,19 @@ def checked_templates(raw: dict, file: str) -> Templates:
         for part, names in (("query", asked), ("passage", (*asked, answer))):
             wordings = raw[relation].get(part, [])
             if len(set(wordings)) < 2 or len(set(wordings)) != len(wordings):
-                raise ValueError(f"{file}: key {relation!r}, {part}: {len(wordings)} wordings: give at least two, all different")
+                raise ValueError(f"{file}: key {relation!r}, {part}: {len(wordings)} wordings: "
+                                 "give at least two, all different")
             for wording in wordings:
-                _check_placeholders(wording, names, file, f"{relation}, {part}")
+                _check_placeholders(wording, names, file, f"{relation}, {part}", inside=bool(raw["inside"]))
     parts = {part: {relation: tuple(raw[relation][part]) for relation in PLACEHOLDERS} for part in ("query", "passage")}
     article = {code: word for word, codes in raw["article"].items() for code in codes}
-    return Templates(**parts, words={key: raw[key] for key in WORDS}, article=article)
+    return Templates(**parts, words={key: raw[key] for key in WORDS}, article=article, inside=raw["inside"])
 
 
-def _check_placeholders(wording: str, names: tuple[str, ...], file: str, key: str) -> None:
+def _check_placeholders(wording: str, names: tuple[str, ...], file: str, key: str, inside: bool = False) -> None:
     found = sorted(name for _, name, _, _ in Formatter().parse(wording) if name is not None)
+    if inside:
+        found = sorted("territory" if name == "territory_in" else name for name in found)
     if found != sorted(names):
         raise ValueError(f"{file}: key {key!r}: the wording {wording!r} has the placeholders {found}: "
                          f"write each of {sorted(names)} once")

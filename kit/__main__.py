@@ -1,0 +1,99 @@
+"""``python -m kit``: the command line. Heavy libraries are imported by the command that needs them, so --help is instant."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, or 1 for a problem that was reported in a line or two."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.function(parsed)
+    except (ValueError, RuntimeError) as error:
+        print(f"kit: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("kit: interrupted; the same command goes on after the last finished step", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="execute the notebooks headless and print the table of results",
+                              description="Execute the numbered notebooks with papermill into reports/<run>/, print the table of "
+                              "results. A run that was interrupted goes on after its last finished step.")
+    run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
+    run.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, gpu …")
+    run.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
+                     help="change one parameter; lists are written a,b; may be repeated")
+    run.set_defaults(function=_run)
+    sweep = commands.add_parser("sweep", help="choose a recipe on the validation task",
+                                description="Train all samplings with every combination of values and print the validation score, "
+                                "averaged over samplings and seeds, so that a recipe is chosen before their differences are seen.")
+    sweep.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params (default: smoke)")
+    sweep.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE[/VALUE…]",
+                       help="values of one parameter to combine, such as temperature=0.05/0.1; may be repeated")
+    sweep.set_defaults(function=_sweep)
+    refresh = commands.add_parser("refresh", help="execute the notebooks with their defaults and store the outputs, with pictures",
+                                  description="Execute the notebooks in place with their default parameters, strip what differs "
+                                  "between machines, and add a static picture to each figure (needs kaleido and Chrome or Chromium).")
+    refresh.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: all)")
+    refresh.set_defaults(function=_refresh)
+    return parser
+
+
+def _changes(parsed: argparse.Namespace) -> dict[str, str]:
+    """The ``-p NAME=VALUE`` of a command line."""
+    pairs = [text.partition("=") for text in parsed.parameters]
+    malformed = [name for name, equals, _ in pairs if not equals]
+    if malformed:
+        raise ValueError(f"-p {malformed[0]}: write NAME=VALUE, such as -p updates=500")
+    return {name: value for name, _, value in pairs}
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    import json
+
+    from kit import report, runner
+    from kit.results import headline_text
+
+    settings = runner.settings_of(parsed.profile, _changes(parsed))
+    folder = runner.run(settings, tuple(parsed.notebooks) or runner.STORY)
+    if (folder / "metrics.json").is_file():
+        page = report.write_index(folder)
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        print(f"\n{metrics['about']['test']}: mean ± standard deviation over {metrics['about']['n_seeds']} seed(s)")
+        print(headline_text(metrics["headline"]))
+        print(f"\n{page}")
+    else:
+        print(f"\n{folder}")
+
+
+def _sweep(parsed: argparse.Namespace) -> None:
+    import itertools
+
+    from kit import pipeline, runner
+
+    grid = {name: values.split("/") for name, values in _changes(parsed).items()}
+    choices = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
+    tried = [runner.settings_of(parsed.profile, choice) for choice in choices]
+    scores = []
+    for choice, settings in zip(choices, tried):
+        scores.append(pipeline.recipe_score(settings))
+        print(" ".join(f"{name}={value}" for name, value in choice.items()), f"score {scores[-1]:.4f}", flush=True)
+    best = max(range(len(scores)), key=scores.__getitem__)
+    print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items()))
+
+
+def _refresh(parsed: argparse.Namespace) -> None:
+    from kit import refresh
+
+    refresh.refresh(tuple(parsed.notebooks))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

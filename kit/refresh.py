@@ -1,0 +1,69 @@
+"""Execute the notebooks in place and store outputs that are the same on every machine, with a picture for each figure."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import nbformat
+
+from kit import paths
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+
+
+def refresh(numbers: tuple[str, ...]) -> None:
+    """Execute notebooks (all, or those whose numbers are given) with their default parameters and store the outputs.
+
+    Raises:
+        ValueError: no notebook has one of the numbers, or figures cannot be drawn because kaleido or a browser is missing.
+    """
+    sources = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
+    unknown = [number for number in numbers if not any(path.name.startswith(number) for path in sources)]
+    if unknown:
+        raise ValueError(f"notebook {unknown[0]!r} is not there: choose from {', '.join(path.stem[:2] for path in sources)}")
+    for path in sources:
+        if not numbers or path.name.startswith(numbers):
+            _refresh(path)
+            print(f"{path.name}: outputs stored", flush=True)
+
+
+def _refresh(path: Path) -> None:
+    from nbclient import NotebookClient
+
+    os.environ["PYTHONHASHSEED"] = "0"  # read by the kernel when it starts
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [_stored(output) for output in cell.outputs if output.get("name") != "stderr"]
+    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+                         "language_info": {"name": "python"}}
+    nbformat.write(notebook, path)
+
+
+def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The output as it is committed: a figure gets a picture, the project's folder loses its place on this machine."""
+    root = str(paths.root())
+    if "data" in output and _PLOTLY in output["data"]:
+        output["data"]["image/png"] = base64.b64encode(picture(output["data"][_PLOTLY])).decode()
+    if "text" in output:
+        output["text"] = output["text"].replace(root + os.sep, "")
+    for kind in ("text/plain", "text/html"):
+        if kind in output.get("data", {}):
+            output["data"][kind] = output["data"][kind].replace(root + os.sep, "")
+    return output
+
+
+def picture(figure: dict) -> bytes:
+    """A plotly figure as PNG, in the figure's own size."""
+    import plotly.graph_objects as go
+
+    try:
+        return go.Figure(figure).to_image(format="png", scale=1.5)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise ValueError(f"a figure cannot be drawn ({str(error)[:200]}): install kaleido (pip install -e '.[dev]') and "
+                         "Chrome or Chromium") from error

@@ -1,0 +1,109 @@
+"""What a run leaves behind: numbers, figures, and a plain page that links them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from kit import config, paths, plots
+from kit.claims import Verdict
+from kit.results import HEADLINE, Results, headline_cells
+from kit.tables import whole_file
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from kit.config import Settings
+    from kit.corpus import RetrievalTask
+    from kit.overlap import Overlap
+
+
+def write_run(settings: Settings, results: Results, task: RetrievalTask, overlaps: list[Overlap], checksums: Mapping[str, str],
+              verdicts: list[Verdict], chance_distance: float, figures: Mapping[str, go.Figure]) -> Path:
+    """Write ``metrics.json``, ``per_query.parquet``, ``claims.json``, figures and ``index.html`` into the run's folder.
+
+    Args:
+        chance_distance: rank distance that a random ranking of this task has.
+        checksums: of the data, by source.
+
+    Returns:
+        The folder, ``reports/<run>``.
+    """
+    folder = paths.reports() / settings.run
+    results.write(folder, {
+        "run": settings.run, "test": task.name, "languages": list(task.languages), "n_queries": len(task.queries),
+        "n_candidates": len(task.candidates), "n_seeds": results.n_seeds, "n_left_out": results.n_left_out(),
+        "chance_distance": chance_distance, "overlap": [str(overlap) for overlap in overlaps], "command": command(settings),
+        "settings": asdict(settings), "versions": config.versions(), "checksums": dict(checksums), "machine": machine()})
+    with whole_file(folder / "claims.json") as partial:
+        partial.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n", encoding="utf-8")
+    plots.write_html(figures, folder / "figures")
+    write_index(folder)
+    return folder
+
+
+def write_index(folder: str | Path) -> Path:
+    """Write ``index.html`` from what lies in a run's folder; safe for any text in the data.
+
+    Raises:
+        ValueError: the folder holds no results.
+    """
+    folder = Path(folder)
+    if not (folder / "metrics.json").is_file():
+        raise ValueError(f"{folder} holds no metrics.json: run notebook 04 with this run's settings first")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    verdicts = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("kit"), autoescape=True, trim_blocks=True)
+    page = environment.get_template("index.html").render(
+        name=metrics["about"]["run"], about=metrics["about"], columns=list(HEADLINE), headline=headline_cells(metrics["headline"]),
+        claims=[_claim_cells(verdict) for verdict in verdicts],
+        figures=sorted(path.name for path in (folder / "figures").glob("*.html")),
+        notebooks=sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb")))
+    with whole_file(folder / "index.html") as partial:
+        partial.write_text(page, encoding="utf-8")
+    return folder / "index.html"
+
+
+def _claim_cells(verdict: dict) -> dict[str, str]:
+    claim = verdict["claim"]
+    cells = {"text": claim["text"], "verdict": verdict["verdict"], "difference": "–", "interval": "–", "p_value": "–"}
+    if verdict["verdict"] != "not tested":
+        digits = 0 if claim["column"] == "rank distance" else 3
+        cells["difference"] = f"{claim['column']} {verdict['difference']:+.{digits}f}"
+        cells["interval"] = f"{verdict['low']:+.{digits}f} to {verdict['high']:+.{digits}f}"
+        cells["p_value"] = f"{verdict['p_value']:.4f}"
+    return cells
+
+
+def command(settings: Settings) -> str:
+    """The command that makes a run again: every setting that differs from the default."""
+    default = type(settings)()
+    changed = {name: value for name, value in asdict(settings).items() if value != getattr(default, name)}
+    words = [f"-p {name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in changed.items()]
+    return " ".join(["python -m kit run", *(f"'{word}'" if set(word) & set("()*?;& ") - {" "} else word for word in words)])
+
+
+def machine() -> dict[str, str]:
+    """What the numbers were made on."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(), "cores": str(os.cpu_count()),
+            "GPU": gpu, "python": sys.version.split()[0]}
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        if names:
+            return names[0]
+    return platform.processor() or "unknown"

@@ -1,0 +1,137 @@
+"""Run the numbered notebooks headless, in order: resumable, checked before it starts, with progress on the terminal."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import yaml
+
+from kit import config, paths
+from kit.config import Settings
+
+STORY = ("00", "01", "02", "03", "04")
+"""Numbers of the notebooks that ``run`` executes when none are named."""
+
+
+def settings_of(profile: str, changes: dict[str, str]) -> Settings:
+    """Settings of a profile with changes from the command line.
+
+    Args:
+        profile: name of a file in ``notebooks/params``.
+        changes: values as typed; a list is written ``a,b``. Without ``run``, changed settings get a folder of their own.
+
+    Raises:
+        ValueError: an unknown profile or name, or a value of the wrong type.
+    """
+    path = paths.notebooks() / "params" / f"{profile}.yaml"
+    if not path.is_file():
+        known = sorted(found.stem for found in path.parent.glob("*.yaml"))
+        raise ValueError(f"profile {profile!r} is not known: choose from {', '.join(known)}")
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    defaults = {field.name: field.default for field in fields(Settings)}
+    for source, names in ((str(path), values), ("-p", changes)):
+        unknown = sorted(set(names) - set(defaults))
+        if unknown:
+            raise ValueError(f"{source}: unknown parameter {unknown[0]!r}: choose from {', '.join(defaults)}")
+    typed = {name: _typed(name, text, defaults[name]) for name, text in changes.items()}
+    settings = Settings(**{"run": profile, **values, **typed})
+    if typed and "run" not in typed:
+        settings = Settings(**{**asdict(settings), "run": f"{settings.run}-{settings.fingerprint()[:6]}"})
+    return settings
+
+
+def _typed(name: str, text: str, default: object) -> object:
+    """A value from the command line in the type of the default."""
+    if isinstance(default, tuple):
+        return [_typed(name, part, default[0]) for part in text.split(",") if part]
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise ValueError(f"-p {name}={text}: not a value of type {type(default).__name__}, such as {default!r}") from None
+
+
+def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
+    """Execute notebooks into ``reports/<run>/notebooks``; those that stand there, made from the same, are kept.
+
+    Returns:
+        The run's folder.
+
+    Raises:
+        ValueError: a number is of no notebook.
+        RuntimeError: a cell failed; the executed part is kept and the message says how to go on.
+    """
+    sources = [_notebook(number) for number in numbers]
+    folder = paths.reports() / settings.run
+    (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    for position, source in enumerate(sources, start=1):
+        head = f"[{position}/{len(sources)}] {source.name}"
+        target, key = folder / "notebooks" / source.name, _key(source, settings)
+        if _done(target, key):
+            print(f"{head}: done before", flush=True)
+            continue
+        print(f"{head}: running", flush=True)
+        started = time.monotonic()
+        _execute(source, target, _parameters(source, settings), key)
+        print(f"{head}: {time.monotonic() - started:.0f} s", flush=True)
+    return folder
+
+
+def _notebook(number: str) -> Path:
+    found = sorted(paths.notebooks().glob(f"{number}*.ipynb"))
+    if len(found) != 1:
+        known = ", ".join(path.stem[:2] for path in sorted(paths.notebooks().glob("[0-9]*.ipynb")))
+        raise ValueError(f"notebook {number!r}: {len(found)} found: choose from {known}")
+    return found[0]
+
+
+def _key(source: Path, settings: Settings) -> str:
+    """Changes with the notebook's cells, the settings and the package's code."""
+    cells = [cell["source"] for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]]
+    modules = tuple(sorted(path.stem if path.is_file() else path.name for path in Path(__file__).parent.iterdir()
+                           if path.suffix == ".py" or path.name == "sources"))
+    content = json.dumps([cells, settings.fingerprint(), config.code_fingerprint(modules), config.versions()])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _done(target: Path, key: str) -> bool:
+    if not target.is_file():
+        return False
+    return json.loads(target.read_text(encoding="utf-8"))["metadata"].get("kit", {}).get("key") == key
+
+
+def parameter_names(source: Path) -> list[str]:
+    """Names that a notebook's parameters cell assigns."""
+    import ast
+
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
+    return [target.id for text in code for node in ast.parse(text).body if isinstance(node, ast.Assign) for target in node.targets]
+
+
+def _parameters(source: Path, settings: Settings) -> dict[str, object]:
+    """The settings that a notebook asks for."""
+    wanted = parameter_names(source)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items() if name in wanted}
+
+
+def _execute(source: Path, target: Path, parameters: dict[str, object], key: str) -> None:
+    import nbformat
+    import papermill
+
+    os.environ["PYTHONHASHSEED"] = "0"  # read by the kernel when it starts
+    try:
+        papermill.execute_notebook(source, target, parameters, cwd=str(source.parent), progress_bar=False, kernel_name="python3",
+                                   stdout_file=sys.stdout, stderr_file=sys.stderr)
+    except papermill.PapermillExecutionError as error:
+        raise RuntimeError(f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
+                           f"the executed notebook is kept: {target}\n"
+                           "mend the cause and type the same command again: finished steps are not repeated") from None
+    notebook = nbformat.read(target, as_version=4)
+    notebook.metadata["kit"] = {"key": key}
+    nbformat.write(notebook, target)

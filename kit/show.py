@@ -1,0 +1,54 @@
+"""What notebooks show: tables with texts in any script, and figures that a headless run stores as data."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+class Table:
+    """A small table: HTML in a notebook, aligned text elsewhere. Texts are escaped and find their own direction.
+
+    >>> print(Table([{"language": "de", "facts": 3}]))
+    language  facts
+    de            3
+    """
+
+    def __init__(self, rows: Sequence[dict]):
+        self.rows = [{name: _cell(value) for name, value in row.items()} for row in rows]
+        self.numeric = {name for row in rows for name, value in row.items() if isinstance(value, (int, float))}
+
+    def _repr_html_(self) -> str:
+        names = list(self.rows[0]) if self.rows else []
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+        body = "".join("<tr>" + "".join(self._html_cell(name, row[name]) for name in names) + "</tr>" for row in self.rows)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _html_cell(self, name: str, text: str) -> str:
+        align = "right" if name in self.numeric else "start"
+        return f'<td dir="auto" style="text-align: {align}">{html.escape(text)}</td>'
+
+    def __repr__(self) -> str:
+        names = list(self.rows[0]) if self.rows else []
+        widths = {name: max(len(name), *(len(row[name]) for row in self.rows)) for name in names}
+        lines = [dict(zip(names, names)), *self.rows]
+        return "\n".join("  ".join(line[name].rjust(widths[name]) if name in self.numeric else line[name].ljust(widths[name])
+                                   for name in names).rstrip() for line in lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def show(figure: go.Figure) -> None:
+    """Display a figure in a notebook as plotly data alone, so that what is stored stays small; its title is the fallback."""
+    from IPython.display import display
+
+    title = figure.layout.title.text or "figure"
+    display({"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/plain": f"[figure: {title}]"}, raw=True)
