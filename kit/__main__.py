@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
                                 description="Train all samplings with every combination of values and print the validation score, "
                                 "averaged over samplings and seeds, so that a recipe is chosen before their differences are seen.")
     sweep.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params (default: smoke)")
-    sweep.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE[/VALUE…]",
-                       help="values of one parameter to combine, such as temperature=0.05/0.1; may be repeated")
+    sweep.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
+                       help="a value to try; a parameter that is given several times is combined with all others")
     sweep.set_defaults(function=_sweep)
     refresh = commands.add_parser("refresh", help="execute the notebooks with their defaults and store the outputs, with pictures",
                                   description="Execute the notebooks in place with their default parameters, strip what differs "
@@ -46,13 +46,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _changes(parsed: argparse.Namespace) -> dict[str, str]:
+def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
     """The ``-p NAME=VALUE`` of a command line."""
     pairs = [text.partition("=") for text in parsed.parameters]
     malformed = [name for name, equals, _ in pairs if not equals]
     if malformed:
         raise ValueError(f"-p {malformed[0]}: write NAME=VALUE, such as -p updates=500")
-    return {name: value for name, _, value in pairs}
+    return [(name, value) for name, _, value in pairs]
 
 
 def _run(parsed: argparse.Namespace) -> None:
@@ -61,7 +61,7 @@ def _run(parsed: argparse.Namespace) -> None:
     from kit import report, runner
     from kit.results import headline_text
 
-    settings = runner.settings_of(parsed.profile, _changes(parsed))
+    settings = runner.settings_of(parsed.profile, dict(_pairs(parsed)))
     folder = runner.run(settings, tuple(parsed.notebooks) or runner.STORY)
     if (folder / "metrics.json").is_file():
         page = report.write_index(folder)
@@ -78,15 +78,18 @@ def _sweep(parsed: argparse.Namespace) -> None:
 
     from kit import pipeline, runner
 
-    grid = {name: values.split("/") for name, values in _changes(parsed).items()}
+    grid: dict[str, list[str]] = {}
+    for name, value in _pairs(parsed):
+        grid.setdefault(name, []).append(value)
     choices = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
     tried = [runner.settings_of(parsed.profile, choice) for choice in choices]
     scores = []
     for choice, settings in zip(choices, tried):
         scores.append(pipeline.recipe_score(settings))
-        print(" ".join(f"{name}={value}" for name, value in choice.items()), f"score {scores[-1]:.4f}", flush=True)
+        varied = " ".join(f"{name}={value}" for name, value in choice.items() if len(grid[name]) > 1)
+        print(f"score {scores[-1]:.4f}  {varied}", flush=True)
     best = max(range(len(scores)), key=scores.__getitem__)
-    print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items()))
+    print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1))
 
 
 def _refresh(parsed: argparse.Namespace) -> None:

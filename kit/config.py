@@ -40,8 +40,8 @@ class Settings:
     seeds: tuple[int, ...] = (0,)
     updates: int = 200
     batch_size: int = 100
-    learning_rate: float = 0.2
-    temperature: float = 0.2
+    learning_rate: float = 0.4
+    temperature: float = 0.1
     evaluations: int = 4
     patience: int = 0
 

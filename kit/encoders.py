@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from kit.seeding import seed_everything
@@ -40,13 +42,15 @@ def make_encoder(name: str, texts: Iterable[str], seed: int, dimension: int = 25
         ValueError: the name is neither made here nor found.
     """
     seed_everything(seed)
+    texts = chain(PROMPTS.values(), texts)  # a corpus without Latin letters would not know them
     if name == "static":
         model = _static(train_tokenizer(texts, vocabulary_size), dimension)
     elif name == "tiny":
         model = _tiny(train_tokenizer(texts, vocabulary_size), dimension, max_tokens)
     else:
         model = load_encoder(name)
-        model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
+        if model.max_seq_length != math.inf:  # a static encoder has no limit and takes none
+            model.max_seq_length = min(max_tokens, model.max_seq_length or max_tokens)
     if not any((model.prompts or {}).values()):
         model.prompts = dict(PROMPTS)
     return model
@@ -64,7 +68,7 @@ def load_encoder(name: str) -> SentenceTransformer:
         with quiet():
             return SentenceTransformer(name, device=_device())
     except Exception as error:  # the hub client alone raises a dozen types: all mean that there is no such model here
-        raise ValueError(f"encoder {name!r} cannot be loaded ({type(error).__name__}: {str(error)[:200]}): use "
+        raise ValueError(f"encoder {name!r} cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:200]}): use "
                          f"{', '.join(MADE)}, the folder of a model, or a name on the hub (which needs a network)") from error
 
 

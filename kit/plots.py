@@ -150,7 +150,8 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
             interval, seeds = results.interval(sampling, *place), results.by_seed(sampling, *place)
             figure.add_scatter(x=seeds, y=[sampling] * len(seeds), mode="markers", hoverinfo="skip", showlegend=False,
                                marker={"symbol": "circle-open", "size": 11, "color": sampling_colour(sampling)}, row=1, col=column)
-            figure.add_scatter(x=[interval.estimate], y=[sampling], mode="markers", showlegend=False,
+            figure.add_scatter(x=[interval.estimate], y=[sampling], mode="markers+text", textposition="top center", showlegend=False,
+                               text=[f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"],
                                marker={"size": 8, "color": sampling_colour(sampling)}, row=1, col=column,
                                error_x={"array": [interval.high - interval.estimate], "arrayminus": [interval.estimate - interval.low],
                                         "thickness": 2.5, "width": 6}, hovertemplate=f"{sampling}: %{{x:.3f}}<extra></extra>")
@@ -174,8 +175,9 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
     for model, places in ranks.items():
         ends = [min(places.values()), max(places.values())]
         figure.add_scatter(x=ends, y=[model, model], mode="lines", line={"color": "#B0B0B0", "width": 3}, hoverinfo="skip", showlegend=False)
-        for language, rank in sorted(places.items(), key=lambda place: place[1]):
-            figure.add_scatter(x=[rank], y=[model], mode="markers+text", text=[language], textposition="top center", showlegend=False,
+        for number, (language, rank) in enumerate(sorted(places.items(), key=lambda place: place[1])):
+            figure.add_scatter(x=[rank], y=[model], mode="markers+text", text=[language], showlegend=False,
+                               textposition=("top center", "bottom center")[number % 2],  # neighbours do not cover each other
                                marker={"size": 13, "color": language_colour(language), "line": {"color": "white", "width": 1}},
                                hovertemplate=f"{language_name(language)}: rank %{{x}}<extra>{model}</extra>")
     figure.update_xaxes(type="log", title="rank in the pool of all languages (1 = top; logarithmic)", range=[-0.1, np.log10(n_candidates) + 0.1])

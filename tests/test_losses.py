@@ -140,7 +140,7 @@ class TestModule:
 
     @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
     def test_a_temperature_that_is_not_positive_is_refused(self, temperature):
-        with pytest.raises(ValueError, match="temperature .* is not positive"):
+        with pytest.raises(ValueError, match=r"temperature .* is not positive"):
             InfoNCE(Given(), temperature)
 
 

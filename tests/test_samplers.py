@@ -219,7 +219,8 @@ class TestPartlyParallel:
             n_french += here.sum()
             assert here.sum() <= 1
             assert (batch.query_languages != batch.passage_languages).all()
-        assert n_french >= 45  # half of the pairs are with French: nearly every batch asks for it
+        # Nearly every batch asks for French. It gets it if group 0 is not in the walk (1/6) or there on a French row (5/6 · 1/2).
+        assert near([n_french, 50 - n_french], [7 / 12, 5 / 12])
 
     def test_each_pair_alone_is_too_small_but_together_they_fill_a_batch(self):
         # Groups 0-2 in de and en, 3-5 in fr and zh: a batch of 6 needs all of both.

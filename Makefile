@@ -1,0 +1,43 @@
+# What make does is always one command that can be typed without it; `make -n TARGET` prints it.
+# The small CPU build of torch:  make run TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+
+.PHONY: help setup run test lab refresh lint clean
+
+help:
+	@echo "make run      set up, run notebooks 00 to 04 (profile cpu), print the table of results"
+	@echo "make test     set up, run all tests, the notebooks among them"
+	@echo "make lab      set up, open JupyterLab on the notebooks"
+	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
+	@echo "make lint     check style"
+	@echo "make clean    remove cached models and evaluations (not reports)"
+
+setup: .venv/ready
+
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch .venv/ready
+
+run: setup
+	$(BIN)/python -m kit run --profile cpu
+
+test: setup
+	$(BIN)/python -m pytest
+
+lab: setup
+	$(BIN)/jupyter lab notebooks
+
+refresh: setup
+	$(BIN)/python -m kit refresh
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:
+	rm -rf data/cache

@@ -1,0 +1,131 @@
+"""Functions in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from kit.workers import run_all
+
+MODULE = '''
+import os, subprocess, sys, time
+from pathlib import Path
+
+def count(order, log):
+    for number in range(order["n"]):
+        log(f"{order['name']} {number}")
+
+def meet(order, log):
+    """Ends only when the other has begun."""
+    Path(order["mine"]).touch()
+    while not Path(order["other"]).exists():
+        time.sleep(0.01)
+    log("met")
+
+def noisy(order, log):
+    print("bar 10 %", flush=True)
+    log("Grüße, 曼谷")
+    print("kit without the mark")
+    os.write(1, b"not \\xff text\\n")
+    print("to the error output", file=sys.stderr)
+
+def fail_or_wait(order, log):
+    log(f"begun {os.getpid()}")
+    if order["fails"]:
+        while not Path(order["begun"]).exists():
+            time.sleep(0.01)
+        print("\\n".join(f"line {number}" for number in range(50)), file=sys.stderr)
+        raise ValueError("no such luck")
+    Path(order["begun"]).touch()
+    time.sleep(300)
+
+def die(order, log):
+    os._exit(3)
+
+def chatty(order, log):
+    sys.stderr.write("x" * 2_000_000)
+    log("done")
+'''
+
+
+@pytest.fixture
+def lines(tmp_path, monkeypatch):
+    """Puts the worker functions where a fresh process finds them; what is logged is collected in the list."""
+    (tmp_path / "made_workers.py").write_text(MODULE, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    return []
+
+
+def gone(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_lines_of_all_processes_arrive_in_their_order(lines):
+    run_all("made_workers:count", [{"name": name, "n": 40} for name in "ab"], lines.append)
+    for name in "ab":
+        assert [line for line in lines if line.startswith(name)] == [f"{name} {number}" for number in range(40)]
+    assert len(lines) == 80
+
+
+def test_processes_run_at_the_same_time(lines, tmp_path):
+    one, other = str(tmp_path / "one"), str(tmp_path / "other")
+    run_all("made_workers:meet", [{"mine": one, "other": other}, {"mine": other, "other": one}], lines.append)
+    assert lines == ["met", "met"]
+
+
+def test_no_orders_no_processes(lines):
+    run_all("made_workers:count", [], lines.append)
+    assert lines == []
+
+
+def test_other_output_is_not_taken_for_progress(lines, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")  # as a terminal may have it
+    run_all("made_workers:noisy", [{}], lines.append)
+    assert lines == ["Grüße, 曼谷"]
+
+
+def test_a_failure_is_told_with_its_end_and_stops_the_others(lines, tmp_path):
+    begun, start = str(tmp_path / "begun"), time.perf_counter()
+    with pytest.raises(RuntimeError) as caught:
+        run_all("made_workers:fail_or_wait", [{"fails": fails, "begun": begun} for fails in (0, 1, 0)], lines.append)
+    message = str(caught.value).splitlines()
+    assert message[0] == "a process ended with status 1:"
+    assert message[-1] == "ValueError: no such luck"
+    assert "line 49" in message and "line 0" not in message
+    assert time.perf_counter() - start < 60  # the others would sleep for minutes
+    assert all(gone(int(line.split()[1])) for line in lines)
+
+
+def test_a_process_that_dies_without_a_word(lines):
+    with pytest.raises(RuntimeError, match="a process ended with status 3"):
+        run_all("made_workers:die", [{}], lines.append)
+
+
+@pytest.mark.parametrize("function", ["made_workers:absent", "no_such_module:count"])
+def test_a_function_that_is_not_there_even_with_a_long_order(lines, function):
+    # The order is longer than a pipe holds, and the process ends without reading it.
+    with pytest.raises(RuntimeError, match="Error"):
+        run_all(function, [{"text": "x" * 1_000_000}], lines.append)
+
+
+def test_much_error_output_blocks_nobody(lines):
+    run_all("made_workers:chatty", [{}], lines.append)
+    assert lines == ["done"]
+
+
+def test_an_error_of_the_caller_stops_all(lines, tmp_path):
+    def log(line):
+        lines.append(line)
+        raise KeyboardInterrupt
+
+    start = time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        run_all("made_workers:fail_or_wait", [{"fails": False, "begun": str(tmp_path / "begun")}] * 2, log)
+    assert time.perf_counter() - start < 60
+    assert gone(int(lines[0].split()[1]))
