@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, gpu …")
     run.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
                      help="change one parameter; lists are written a,b; may be repeated")
+    run.add_argument("--pictures", action="store_true", help="also draw the figures as PNG (needs Chrome or Chromium)")
     run.set_defaults(function=_run)
     sweep = commands.add_parser("sweep", help="choose a recipe on the validation task",
                                 description="Train all samplings with every combination of values and print the validation score, "
@@ -38,6 +39,15 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
                        help="a value to try; a parameter that is given several times is combined with all others")
     sweep.set_defaults(function=_sweep)
+    bench = commands.add_parser("bench", help="measure training throughput against the stock trainer",
+                                description="Train an encoder of XLM-R-base's shape (random weights) with this kit's trainer and "
+                                "with the stock one of sentence-transformers, on the same rows; print rows a second.")
+    bench.add_argument("--train", default="atlas", metavar="SOURCE", help="training data (default: atlas)")
+    bench.add_argument("--updates", type=int, default=50)
+    bench.add_argument("--batch-size", type=int, default=100)
+    bench.add_argument("--layers", type=int, default=12, help="12 is XLM-R base; fewer for a CPU")
+    bench.add_argument("--dimension", type=int, default=768, help="768 is XLM-R base; smaller for a CPU")
+    bench.set_defaults(function=_bench)
     refresh = commands.add_parser("refresh", help="execute the notebooks with their defaults and store the outputs, with pictures",
                                   description="Execute the notebooks in place with their default parameters, strip what differs "
                                   "between machines, and add a static picture to each figure (needs kaleido and Chrome or Chromium).")
@@ -65,6 +75,8 @@ def _run(parsed: argparse.Namespace) -> None:
     folder = runner.run(settings, tuple(parsed.notebooks) or runner.STORY)
     if (folder / "metrics.json").is_file():
         page = report.write_index(folder)
+        if parsed.pictures:
+            report.write_pictures(folder)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         print(f"\n{metrics['about']['test']}: mean ± standard deviation over {metrics['about']['n_seeds']} seed(s)")
         print(headline_text(metrics["headline"]))
@@ -90,6 +102,18 @@ def _sweep(parsed: argparse.Namespace) -> None:
         print(f"score {scores[-1]:.4f}  {varied}", flush=True)
     best = max(range(len(scores)), key=scores.__getitem__)
     print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1))
+
+
+def _bench(parsed: argparse.Namespace) -> None:
+    from kit import bench, report
+    from kit.sources import load_corpus
+
+    corpus = load_corpus(parsed.train)
+    measured = bench.throughput(lambda: bench.xlmr_base_shaped(corpus, parsed.layers, parsed.dimension), corpus, parsed.updates,
+                                parsed.batch_size)
+    print(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
+    print(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")
+    print(f"stock  {measured.stock_rows_per_s:,.0f} rows/s")
 
 
 def _refresh(parsed: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ class Settings:
     updates, batch_size, learning_rate, temperature, evaluations, patience: see ``kit.trainer.TrainingConfig``.
 
     Raises:
-        ValueError: a value of the wrong type, or an empty list.
+        ValueError: a value of the wrong type, an empty list, or an entry twice in a list.
     """
 
     run: str = "smoke"
@@ -60,7 +60,8 @@ class Settings:
 
     def fingerprint(self, names: Iterable[str] | None = None, *more: object) -> str:
         """Twelve hexadecimal digits that change with the named fields (default: all) and with ``more``."""
-        chosen = {name: value for name, value in asdict(self).items() if names is None or name in set(names)}
+        wanted = {field.name for field in fields(self)} if names is None else set(names)
+        chosen = {name: value for name, value in asdict(self).items() if name in wanted}
         content = json.dumps([chosen, more], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
@@ -70,7 +71,10 @@ def _checked(name: str, value: object, default: object) -> object:
     if isinstance(default, tuple):
         if not isinstance(value, (list, tuple)) or not value:
             raise ValueError(f"{name} is {value!r}: write a list with at least one entry, such as {list(default)!r}")
-        return tuple(_checked(f"{name}[{index}]", item, default[0]) for index, item in enumerate(value))
+        items = tuple(_checked(f"{name}[{index}]", item, default[0]) for index, item in enumerate(value))
+        if len(set(items)) < len(items):
+            raise ValueError(f"{name} is {value!r}: write each entry once")  # two trainings would share a folder
+        return items
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
@@ -99,12 +103,18 @@ def code_fingerprint(modules: tuple[str, ...]) -> str:
 
 
 def data_checksum(path: str | Path) -> str:
-    """SHA-256 over the names and bytes of a file, or of all files of a folder."""
+    """SHA-256 over the names, sizes and bytes of a file, or of all files of a folder.
+
+    Raises:
+        ValueError: nothing is there.
+    """
     path = Path(path)
+    if not path.exists():
+        raise ValueError(f"{path} does not exist: give the file or folder that holds the data")
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if file.is_file():
-            digest.update(file.relative_to(path.parent).as_posix().encode())
+            digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\0".encode())
             with file.open("rb") as stream:
                 while chunk := stream.read(1 << 20):
                     digest.update(chunk)

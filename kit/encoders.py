@@ -68,8 +68,9 @@ def load_encoder(name: str) -> SentenceTransformer:
         with quiet():
             return SentenceTransformer(name, device=_device())
     except Exception as error:  # the hub client alone raises a dozen types: all mean that there is no such model here
-        raise ValueError(f"encoder {name!r} cannot be loaded ({type(error).__name__}: {' '.join(str(error).split())[:200]}): use "
-                         f"{', '.join(MADE)}, the folder of a model, or a name on the hub (which needs a network)") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ValueError(f"encoder {name!r} cannot be loaded ({reason}): use {', '.join(MADE)}, the folder of a model, "
+                         "or a name on the hub (which needs a network)") from error
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.seeding import stable_hash
 
 N_EXAMPLES = 5
+
+_DECIMAL_MARK = re.compile(r"(?<=\d)[.,٫](?=\d{1,2}(?!\d))")
 
 
 @dataclass(frozen=True)
@@ -118,11 +121,12 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
 def normalised(text: str) -> str:
     """A text reduced to its letters, marks and digits: NFKC, case folded, everything else (spaces too) dropped.
 
-    Full-width and compatibility forms, case, spacing and punctuation make no difference; accents and vowel signs do. A text
-    without any letter or digit stays as it is, so that "?" and "!" are not the same.
+    Full-width and compatibility forms, case, spacing and punctuation make no difference; accents and vowel signs do, and so
+    does a decimal mark (before one or two digits: 1.9 is not 19, but 1,234 is 1234). A text without any letter or digit
+    stays as it is, so that "?" and "!" are not the same.
 
-    >>> normalised("Ｗｈａｔ is  X?"), normalised("STRASSE") == normalised("Straße"), normalised("?!")
-    ('whatisx', True, '?!')
+    >>> normalised("Ｗｈａｔ is  X?"), normalised("STRASSE") == normalised("Straße"), normalised("?!"), normalised("1,9 %")
+    ('whatisx', True, '?!', '1.9')
     """
     return _Normaliser()(text)
 
@@ -137,7 +141,7 @@ class _Normaliser(dict):
     def __call__(self, text: str) -> str:
         # Folding can undo the normal form, so that it is made twice.
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-        return folded.translate(self) or text
+        return ".".join(part.translate(self) for part in _DECIMAL_MARK.split(folded)) or text
 
 
 class _Texts:

@@ -195,15 +195,33 @@ def count_bars(counts: Mapping[str, Mapping[str, int]], title: str, axis: str) -
     return _finish(figure, title, height=380)
 
 
-def write_html(figures: Mapping[str, go.Figure], folder: str | Path) -> list[Path]:
-    """Write each figure as a page ``<name>.html`` beside one shared ``plotly.min.js``; no network is needed to open it."""
+def write_figures(figures: Mapping[str, go.Figure], folder: str | Path) -> list[Path]:
+    """Write each figure as data (``<name>.json``) and as a page (``<name>.html``); the pages share one ``plotly.min.js``.
+
+    Returns:
+        The pages. No network is needed to open them.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     pages = []
     for name, figure in figures.items():
+        figure.write_json(folder / f"{name}.json")
         figure.write_html(folder / f"{name}.html", include_plotlyjs="directory", full_html=True, div_id=name)
         pages.append(folder / f"{name}.html")
     return pages
+
+
+def picture(figure: go.Figure) -> bytes:
+    """A figure as PNG in its own size.
+
+    Raises:
+        ValueError: kaleido or a browser is missing.
+    """
+    try:
+        return figure.to_image(format="png", scale=1.5)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise ValueError(f"a figure cannot be drawn ({str(error)[:200]}): install kaleido (pip install -e '.[dev]') and "
+                         "Chrome or Chromium") from error
 
 
 def _finish(figure: go.Figure, title: str, height: int) -> go.Figure:

@@ -7,8 +7,11 @@ import os
 from pathlib import Path
 
 import nbformat
+import plotly.graph_objects as go
 
 from kit import paths
+from kit.plots import picture
+from kit.runner import QUIET_KERNEL
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -32,9 +35,9 @@ def refresh(numbers: tuple[str, ...]) -> None:
 def _refresh(path: Path) -> None:
     from nbclient import NotebookClient
 
-    os.environ["PYTHONHASHSEED"] = "0"  # read by the kernel when it starts
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(notebook, timeout=900, kernel_name="python3", extra_arguments=QUIET_KERNEL,
+                   resources={"metadata": {"path": str(path.parent)}}).execute()
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
         cell.metadata.pop("execution", None)
@@ -49,21 +52,10 @@ def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The output as it is committed: a figure gets a picture, the project's folder loses its place on this machine."""
     root = str(paths.root())
     if "data" in output and _PLOTLY in output["data"]:
-        output["data"]["image/png"] = base64.b64encode(picture(output["data"][_PLOTLY])).decode()
+        output["data"]["image/png"] = base64.b64encode(picture(go.Figure(output["data"][_PLOTLY]))).decode()
     if "text" in output:
         output["text"] = output["text"].replace(root + os.sep, "")
     for kind in ("text/plain", "text/html"):
         if kind in output.get("data", {}):
             output["data"][kind] = output["data"][kind].replace(root + os.sep, "")
     return output
-
-
-def picture(figure: dict) -> bytes:
-    """A plotly figure as PNG, in the figure's own size."""
-    import plotly.graph_objects as go
-
-    try:
-        return go.Figure(figure).to_image(format="png", scale=1.5)
-    except (RuntimeError, ValueError, ImportError) as error:
-        raise ValueError(f"a figure cannot be drawn ({str(error)[:200]}): install kaleido (pip install -e '.[dev]') and "
-                         "Chrome or Chromium") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,7 +16,7 @@ import jinja2
 
 from kit import config, paths, plots
 from kit.claims import Verdict
-from kit.results import HEADLINE, Results, headline_cells
+from kit.results import HEADLINE, Results, headline_cells, without_nan
 from kit.tables import whole_file
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def write_run(settings: Settings, results: Results, task: RetrievalTask, overlaps: list[Overlap], checksums: Mapping[str, str],
               verdicts: list[Verdict], chance_distance: float, figures: Mapping[str, go.Figure]) -> Path:
-    """Write ``metrics.json``, ``per_query.parquet``, ``claims.json``, figures and ``index.html`` into the run's folder.
+    """Write ``metrics.json``, ``per_query.parquet``, ``claims.json``, figures and the pages into the run's folder.
 
     Args:
         chance_distance: rank distance that a random ranking of this task has.
@@ -44,32 +45,61 @@ def write_run(settings: Settings, results: Results, task: RetrievalTask, overlap
         "chance_distance": chance_distance, "overlap": [str(overlap) for overlap in overlaps], "command": command(settings),
         "settings": asdict(settings), "versions": config.versions(), "checksums": dict(checksums), "machine": machine()})
     with whole_file(folder / "claims.json") as partial:
-        partial.write_text(json.dumps([asdict(verdict) for verdict in verdicts], indent=1) + "\n", encoding="utf-8")
-    plots.write_html(figures, folder / "figures")
+        partial.write_text(json.dumps(without_nan([asdict(verdict) for verdict in verdicts]), indent=1) + "\n", encoding="utf-8")
+    plots.write_figures(figures, folder / "figures")
     write_index(folder)
     return folder
 
 
 def write_index(folder: str | Path) -> Path:
-    """Write ``index.html`` from what lies in a run's folder; safe for any text in the data.
+    """Write ``index.html`` and ``summary.md`` from what lies in a run's folder; safe for any text in the data.
+
+    Returns:
+        The path of ``index.html``.
 
     Raises:
         ValueError: the folder holds no results.
     """
     folder = Path(folder)
-    if not (folder / "metrics.json").is_file():
-        raise ValueError(f"{folder} holds no metrics.json: run notebook 04 with this run's settings first")
+    for name in ("metrics.json", "claims.json"):
+        if not (folder / name).is_file():
+            raise ValueError(f"{folder} holds no {name}: run notebook 04 with this run's settings first")
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     verdicts = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("kit"), autoescape=True, trim_blocks=True)
-    page = environment.get_template("index.html").render(
-        name=metrics["about"]["run"], about=metrics["about"], columns=list(HEADLINE), headline=headline_cells(metrics["headline"]),
-        claims=[_claim_cells(verdict) for verdict in verdicts],
-        figures=sorted(path.name for path in (folder / "figures").glob("*.html")),
-        notebooks=sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb")))
-    with whole_file(folder / "index.html") as partial:
-        partial.write_text(page, encoding="utf-8")
+    chance = metrics["about"]["chance_distance"]
+    content = {
+        "name": metrics["about"]["run"], "about": metrics["about"], "columns": list(HEADLINE),
+        "headline": headline_cells(metrics["headline"]), "intervals": _interval_cells(metrics["samplings"]),
+        "claims": [_claim_cells(verdict) for verdict in verdicts], "chance": "–" if chance is None else f"{chance:.0f}",
+        "figures": sorted(path.name for path in (folder / "figures").glob("*.html")),
+        "notebooks": sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))}
+    for name, escape in (("index.html", True), ("summary.md", False)):
+        environment = jinja2.Environment(loader=jinja2.PackageLoader("kit"), autoescape=escape, trim_blocks=True)
+        with whole_file(folder / name) as partial:
+            partial.write_text(environment.get_template(name).render(content) + "\n", encoding="utf-8")
     return folder / "index.html"
+
+
+def write_pictures(folder: str | Path) -> list[Path]:
+    """Draw every figure of a run's folder as PNG beside its page; needs kaleido and a browser."""
+    import plotly.io
+
+    pictures = []
+    for source in sorted((Path(folder) / "figures").glob("*.json")):
+        pictures.append(source.with_suffix(".png"))
+        with whole_file(pictures[-1]) as partial:
+            partial.write_bytes(plots.picture(plotly.io.read_json(source)))
+    return pictures
+
+
+def _interval_cells(samplings: dict) -> list[list[str]]:
+    rows = []
+    for sampling, scores in samplings.items():
+        cells = [scores["intervals"][column] for column in HEADLINE]
+        digits = [0 if column == "rank distance" else 3 for column in HEADLINE]
+        rows.append([sampling, *("–" if cell["low"] is None else f"{cell['low']:.{n}f} to {cell['high']:.{n}f}"
+                                 for cell, n in zip(cells, digits))])
+    return rows
 
 
 def _claim_cells(verdict: dict) -> dict[str, str]:
@@ -84,11 +114,20 @@ def _claim_cells(verdict: dict) -> dict[str, str]:
 
 
 def command(settings: Settings) -> str:
-    """The command that makes a run again: every setting that differs from the default."""
+    """The command that makes a run again, for a shell: every setting that differs from the default, and the run's name."""
     default = type(settings)()
     changed = {name: value for name, value in asdict(settings).items() if value != getattr(default, name)}
-    words = [f"-p {name}={','.join(map(str, value)) if isinstance(value, tuple) else value}" for name, value in changed.items()]
-    return " ".join(["python -m kit run", *(f"'{word}'" if set(word) & set("()*?;& ") - {" "} else word for word in words)])
+    named = {"run": settings.run, **changed} if changed else {}  # changed settings without a name would get another one
+    return " ".join(["python -m kit run", *(f"-p {shlex.quote(f'{name}={_typed_text(value)}')}" for name, value in named.items())])
+
+
+def _typed_text(value: object) -> str:
+    """A setting as it is typed on the command line."""
+    if not isinstance(value, tuple):
+        return str(value)
+    entries = [str(entry) for entry in value]
+    plain = all(entries) and not any("," in entry for entry in entries) and not entries[0].startswith("[")
+    return ",".join(entries) if plain else json.dumps(entries, ensure_ascii=False)
 
 
 def machine() -> dict[str, str]:

@@ -70,8 +70,15 @@ class Results:
         return mean_values([run.values(setting, measure) for run in self.evaluations[sampling]])
 
     def by_seed(self, sampling: str, setting: str, measure: str) -> list[float]:
-        """The score of each seed; NaN where the task has no such cell (one language has no cross-lingual setting)."""
-        return [run.summary()[setting].get(measure, float("nan")) for run in self.evaluations[sampling]]
+        """The score of each seed; NaN where the task has no such cell (one language has no cross-lingual setting).
+
+        Raises:
+            ValueError: the setting has no such measure.
+        """
+        summaries = [run.summary()[setting] for run in self.evaluations[sampling]]
+        if measure not in summaries[0]:
+            raise ValueError(f"measure {measure!r} is not one of the {setting} setting: choose from {', '.join(summaries[0])}")
+        return [summary[measure] for summary in summaries]
 
     def interval(self, sampling: str, setting: str, measure: str) -> Interval:
         """Score averaged over the seeds with its 95 % bootstrap interval over question groups.
@@ -126,7 +133,7 @@ class Results:
                 "by_seed": [run.summary() for run in runs],
                 "intervals": {column: asdict(self.interval(sampling, *place)) for column, place in HEADLINE.items()}}
         with whole_file(folder / "metrics.json") as partial:
-            partial.write_text(json.dumps(_without_nan(metrics), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            partial.write_text(json.dumps(without_nan(metrics), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         with whole_file(folder / "per_query.parquet") as partial:
             pq.write_table(self._per_query(), partial)
 
@@ -165,10 +172,10 @@ def _cell(column: str, mean: float | None, deviation: float | None) -> str:
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
 
 
-def _without_nan(value: object) -> object:
+def without_nan(value: object) -> object:
     """The same with ``None`` for NaN, which JSON does not know."""
     if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
+        return {key: without_nan(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and np.isnan(value) else value

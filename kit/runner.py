@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 import time
 from dataclasses import asdict, fields
@@ -19,12 +18,16 @@ STORY = ("00", "01", "02", "03", "04")
 """Numbers of the notebooks that ``run`` executes when none are named."""
 
 
+QUIET_KERNEL = ["--IPKernelApp.log_level=40"]
+"""Kernels that talk to their own machine only need not warn that they talk in plain text."""
+
+
 def settings_of(profile: str, changes: dict[str, str]) -> Settings:
     """Settings of a profile with changes from the command line.
 
     Args:
         profile: name of a file in ``notebooks/params``.
-        changes: values as typed; a list is written ``a,b``. Without ``run``, changed settings get a folder of their own.
+        changes: values as typed; a list is written ``a,b`` or ``["a", "b"]``. Without ``run``, changed settings get a folder of their own.
 
     Raises:
         ValueError: an unknown profile or name, or a value of the wrong type.
@@ -49,11 +52,21 @@ def settings_of(profile: str, changes: dict[str, str]) -> Settings:
 def _typed(name: str, text: str, default: object) -> object:
     """A value from the command line in the type of the default."""
     if isinstance(default, tuple):
-        return [_typed(name, part, default[0]) for part in text.split(",") if part]
+        return [_typed(name, part, default[0]) for part in _entries(name, text)]
     try:
         return type(default)(text)
     except ValueError:
         raise ValueError(f"-p {name}={text}: not a value of type {type(default).__name__}, such as {default!r}") from None
+
+
+def _entries(name: str, text: str) -> list[str]:
+    """Entries of a list: ``a,b``, or JSON where an entry holds a comma itself."""
+    if not text.startswith("["):
+        return [part for part in text.split(",") if part]
+    try:
+        return [str(part) for part in json.loads(text)]
+    except ValueError:
+        raise ValueError(f'-p {name}={text}: not a list: write a,b or ["a", "b"]') from None
 
 
 def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
@@ -102,7 +115,10 @@ def _key(source: Path, settings: Settings) -> str:
 def _done(target: Path, key: str) -> bool:
     if not target.is_file():
         return False
-    return json.loads(target.read_text(encoding="utf-8"))["metadata"].get("kit", {}).get("key") == key
+    try:
+        return json.loads(target.read_text(encoding="utf-8"))["metadata"].get("kit", {}).get("key") == key
+    except ValueError:  # half a file: the run was stopped while it was written
+        return False
 
 
 def parameter_names(source: Path) -> list[str]:
@@ -124,10 +140,9 @@ def _execute(source: Path, target: Path, parameters: dict[str, object], key: str
     import nbformat
     import papermill
 
-    os.environ["PYTHONHASHSEED"] = "0"  # read by the kernel when it starts
     try:
         papermill.execute_notebook(source, target, parameters, cwd=str(source.parent), progress_bar=False, kernel_name="python3",
-                                   stdout_file=sys.stdout, stderr_file=sys.stderr)
+                                   stdout_file=sys.stdout, stderr_file=sys.stderr, extra_arguments=QUIET_KERNEL)
     except papermill.PapermillExecutionError as error:
         raise RuntimeError(f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
                            f"the executed notebook is kept: {target}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Table:
 
     def __init__(self, rows: Sequence[dict]):
         self.rows = [{name: _cell(value) for name, value in row.items()} for row in rows]
-        self.numeric = {name for row in rows for name, value in row.items() if isinstance(value, (int, float))}
+        self.numeric = {name for row in rows for name, value in row.items() if _is_number(value)}
 
     def _repr_html_(self) -> str:
         names = list(self.rows[0]) if self.rows else []
@@ -41,9 +42,16 @@ class Table:
 
 
 def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if not _is_number(value):
+        return str(value)
+    if isinstance(value, Integral):
+        return f"{value:,}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number of Python or NumPy; ``True`` is a word."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def show(figure: go.Figure) -> None:

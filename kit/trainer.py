@@ -210,7 +210,8 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDat
 
 def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
     """A column of all rows whose values cannot be taken for those of another corpus."""
-    values = [pc.binary_join_element_wise(str(number), corpus.table.column(column), ":") for number, corpus in enumerate(corpora)]
+    values = [pc.binary_join_element_wise(str(number), corpus.table.column(column), ":")
+              for number, corpus in enumerate(corpora)]
     return pa.chunked_array([chunk for part in values for chunk in part.chunks]).combine_chunks()
 
 

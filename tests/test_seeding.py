@@ -52,7 +52,8 @@ class TestStableHash:
 
     @pytest.mark.parametrize("salt", ["0", "1"])
     def test_the_same_in_every_process(self, salt):
-        code = "from kit.seeding import generator, stable_hash; print(stable_hash('Straße', 5), generator(1, 'x', 2).integers(2**62))"
+        code = ("from kit.seeding import generator, stable_hash\n"
+                "print(stable_hash('Straße', 5), generator(1, 'x', 2).integers(2**62))")
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                               env={**os.environ, "PYTHONHASHSEED": salt})
         assert [int(word) for word in done.stdout.split()] == [stable_hash("Straße", 5), first(1, "x", 2)]
