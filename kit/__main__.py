@@ -21,39 +21,81 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval.")
+    parser = argparse.ArgumentParser(
+        prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="execute the notebooks headless and print the table of results",
-                              description="Execute the numbered notebooks with papermill into reports/<run>/, print the table of "
-                              "results. A run that was interrupted goes on after its last finished step.")
+    for add in (_add_run, _add_sweep, _add_bench, _add_refresh):
+        add(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction) -> None:
+    run = commands.add_parser(
+        "run",
+        help="execute the notebooks headless and print the table of results",
+        description="Execute the numbered notebooks with papermill into reports/<run>/, print the table of "
+        "results. A run that was interrupted goes on after its last finished step.",
+    )
     run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
-    run.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, gpu …")
-    run.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
-                     help="change one parameter; lists are written a,b; may be repeated")
+    run.add_argument(
+        "--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, gpu …"
+    )
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change one parameter; lists are written a,b; may be repeated",
+    )
     run.add_argument("--pictures", action="store_true", help="also draw the figures as PNG (needs Chrome or Chromium)")
     run.set_defaults(function=_run)
-    sweep = commands.add_parser("sweep", help="choose a recipe on the validation task",
-                                description="Train all samplings with every combination of values and print the validation score, "
-                                "averaged over samplings and seeds, so that a recipe is chosen before their differences are seen.")
+
+
+def _add_sweep(commands: argparse._SubParsersAction) -> None:
+    sweep = commands.add_parser(
+        "sweep",
+        help="choose a recipe on the validation task",
+        description="Train all samplings with every combination of values and print the validation score, "
+        "averaged over samplings and seeds, so that a recipe is chosen before their differences are seen.",
+    )
     sweep.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params (default: smoke)")
-    sweep.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
-                       help="a value to try; a parameter that is given several times is combined with all others")
+    sweep.add_argument(
+        "-p",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value to try; a parameter that is given several times is combined with all others",
+    )
     sweep.set_defaults(function=_sweep)
-    bench = commands.add_parser("bench", help="measure training throughput against the stock trainer",
-                                description="Train an encoder of XLM-R-base's shape (random weights) with this kit's trainer and "
-                                "with the stock one of sentence-transformers, on the same rows; print rows a second.")
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure training throughput against the stock trainer",
+        description="Train an encoder of XLM-R-base's shape (random weights) with this kit's trainer and "
+        "with the stock one of sentence-transformers, on the same rows; print rows a second.",
+    )
     bench.add_argument("--train", default="atlas", metavar="SOURCE", help="training data (default: atlas)")
     bench.add_argument("--updates", type=int, default=50)
     bench.add_argument("--batch-size", type=int, default=100)
     bench.add_argument("--layers", type=int, default=12, help="12 is XLM-R base; fewer for a CPU")
     bench.add_argument("--dimension", type=int, default=768, help="768 is XLM-R base; smaller for a CPU")
     bench.set_defaults(function=_bench)
-    refresh = commands.add_parser("refresh", help="execute the notebooks with their defaults and store the outputs, with pictures",
-                                  description="Execute the notebooks in place with their default parameters, strip what differs "
-                                  "between machines, and add a static picture to each figure (needs kaleido and Chrome or Chromium).")
+
+
+def _add_refresh(commands: argparse._SubParsersAction) -> None:
+    refresh = commands.add_parser(
+        "refresh",
+        help="execute the notebooks with their defaults and store the outputs, with pictures",
+        description="Execute the notebooks in place with their default parameters, strip what differs "
+        "between machines, and add a static picture to each figure (needs kaleido and Chrome or Chromium).",
+    )
     refresh.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: all)")
     refresh.set_defaults(function=_refresh)
-    return parser
 
 
 def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
@@ -109,8 +151,9 @@ def _bench(parsed: argparse.Namespace) -> None:
     from kit.sources import load_corpus
 
     corpus = load_corpus(parsed.train)
-    measured = bench.throughput(lambda: bench.xlmr_base_shaped(corpus, parsed.layers, parsed.dimension), corpus, parsed.updates,
-                                parsed.batch_size)
+    measured = bench.throughput(
+        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, parsed.dimension), corpus, parsed.updates, parsed.batch_size
+    )
     print(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
     print(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")
     print(f"stock  {measured.stock_rows_per_s:,.0f} rows/s")

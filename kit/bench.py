@@ -29,22 +29,38 @@ class Throughput:
     kit_memory_gib: float
 
 
-def xlmr_base_shaped(corpus: ParallelCorpus, n_layers: int = 12, dimension: int = 768, max_tokens: int = 128) -> SentenceTransformer:
+def xlmr_base_shaped(
+    corpus: ParallelCorpus, n_layers: int = 12, dimension: int = 768, max_tokens: int = 128
+) -> SentenceTransformer:
     """An encoder of XLM-R-base's shape with random weights; its vocabulary is smaller, since it is trained on the corpus."""
     from transformers import XLMRobertaConfig
 
     texts = [text for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()]
     tokenizer = train_tokenizer(texts, 32_000)
-    model = xlmr_shaped(tokenizer, max_tokens, XLMRobertaConfig(
-        vocab_size=len(tokenizer), hidden_size=dimension, num_hidden_layers=n_layers, num_attention_heads=max(1, dimension // 64),
-        intermediate_size=4 * dimension, max_position_embeddings=max_tokens + 2, type_vocab_size=1,
-        bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id))
+    model = xlmr_shaped(
+        tokenizer,
+        max_tokens,
+        XLMRobertaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=dimension,
+            num_hidden_layers=n_layers,
+            num_attention_heads=max(1, dimension // 64),
+            intermediate_size=4 * dimension,
+            max_position_embeddings=max_tokens + 2,
+            type_vocab_size=1,
+            bos_token_id=tokenizer.bos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        ),
+    )
     model.prompts = dict(PROMPTS)
     return model
 
 
-def throughput(make_model: Callable[[], SentenceTransformer], corpus: ParallelCorpus, updates: int, batch_size: int) -> Throughput:
-    """Train twice for ``updates`` updates on the rows of the same hybrid batches: with the kit's trainer, then with the stock one.
+def throughput(
+    make_model: Callable[[], SentenceTransformer], corpus: ParallelCorpus, updates: int, batch_size: int
+) -> Throughput:
+    """Train twice for ``updates`` updates on the rows of the same batches: the kit's trainer, then the stock one.
 
     The stock trainer gets the drawn pairs as an ordinary data set (which it shuffles), ``MultipleNegativesRankingLoss`` and
     the same precision. Each first trains a few updates that are not timed.
@@ -60,7 +76,9 @@ def throughput(make_model: Callable[[], SentenceTransformer], corpus: ParallelCo
     return Throughput(updates * batch_size / kit_s, updates * batch_size / stock_s, memory)
 
 
-def _timed(model: SentenceTransformer, sampler: PairBatchSampler, corpus: ParallelCorpus, updates: int, stock: bool) -> float:
+def _timed(
+    model: SentenceTransformer, sampler: PairBatchSampler, corpus: ParallelCorpus, updates: int, stock: bool
+) -> float:
     """Seconds of ``updates`` updates, after ``updates // 5`` that are not counted."""
     import torch
     from transformers import PrinterCallback, TrainerCallback
@@ -87,27 +105,46 @@ def _timed(model: SentenceTransformer, sampler: PairBatchSampler, corpus: Parall
     return clock.ended - clock.started
 
 
-def _trainer(model: SentenceTransformer, sampler: PairBatchSampler, corpus: ParallelCorpus, updates: int, folder: Path, stock: bool):
+def _trainer(
+    model: SentenceTransformer, sampler: PairBatchSampler, corpus: ParallelCorpus, updates: int, folder: Path, stock: bool
+):
     import datasets
     import torch
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     from kit.losses import InfoNCE
-    from kit.trainer import PairTrainer, pair_dataset
+    from kit.pairs import pair_dataset
+    from kit.trainer import PairTrainer
 
     on_gpu = model.device.type == "cuda"
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder), max_steps=updates, per_device_train_batch_size=sampler.batch_size, learning_rate=3e-5,
-        prompts={"query": PROMPTS["query"], "passage": PROMPTS["document"]}, bf16=on_gpu and torch.cuda.is_bf16_supported(),
-        use_cpu=not on_gpu, dataloader_pin_memory=on_gpu, save_strategy="no", logging_strategy="no", disable_tqdm=True,
-        report_to="none")
+        output_dir=str(folder),
+        max_steps=updates,
+        per_device_train_batch_size=sampler.batch_size,
+        learning_rate=3e-5,
+        prompts={"query": PROMPTS["query"], "passage": PROMPTS["document"]},
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not on_gpu,
+        dataloader_pin_memory=on_gpu,
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        report_to="none",
+    )
     if not stock:
-        return PairTrainer(model=model, sampler=sampler, train_dataset=pair_dataset([corpus], 0), args=arguments,
-                           loss=InfoNCE(model, 0.05))
+        return PairTrainer(
+            model=model, sampler=sampler, train_dataset=pair_dataset([corpus], 0), args=arguments, loss=InfoNCE(model, 0.05)
+        )
     batches = [sampler.batch(*divmod(step, len(sampler))) for step in range(updates)]
-    places = {"query": np.concatenate([batch.query_rows for batch in batches]),
-              "passage": np.concatenate([batch.passage_rows for batch in batches])}
+    places = {
+        "query": np.concatenate([batch.query_rows for batch in batches]),
+        "passage": np.concatenate([batch.passage_rows for batch in batches]),
+    }
     rows = {name: corpus.table.column(name).take(pa.array(rows)).to_pylist() for name, rows in places.items()}
-    return SentenceTransformerTrainer(model=model, train_dataset=datasets.Dataset.from_dict(rows), args=arguments,
-                    loss=MultipleNegativesRankingLoss(model, scale=20.0))
+    return SentenceTransformerTrainer(
+        model=model,
+        train_dataset=datasets.Dataset.from_dict(rows),
+        args=arguments,
+        loss=MultipleNegativesRankingLoss(model, scale=20.0),
+    )

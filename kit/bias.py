@@ -50,6 +50,7 @@ def expected_rank_distance(n_candidates: np.ndarray | int, n_relevant: np.ndarra
     n, m = np.broadcast_arrays(np.asarray(n_candidates, np.float64), np.asarray(n_relevant, np.float64))
     wrong = (m < 1) | (m > n)
     if wrong.any():
-        raise ValueError(f"n_relevant {m[wrong].flat[0]:.0f} of n_candidates {n[wrong].flat[0]:.0f}: "
-                         "choose 1 to the number of candidates")
+        raise ValueError(
+            f"n_relevant {m[wrong].flat[0]:.0f} of n_candidates {n[wrong].flat[0]:.0f}: choose 1 to the number of candidates"
+        )
     return np.where(m < 2, np.nan, (n + 1) * (m - 1) / (m + 1))

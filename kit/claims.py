@@ -79,7 +79,10 @@ def check_claims(results: Results) -> list[Verdict]:
 
 def _check(claim: Claim, results: Results) -> Verdict:
     setting, measure = HEADLINE[claim.column]
-    if not {claim.first, claim.second} <= set(results.samplings) or not results.values(claim.first, setting, measure).values.size:
+    if (
+        not {claim.first, claim.second} <= set(results.samplings)
+        or not results.values(claim.first, setting, measure).values.size
+    ):
         return Verdict(claim, "not tested")
     compared = results.compare(claim.first, claim.second, setting, measure)
     low, high = compared.overall.low, compared.overall.high
@@ -94,8 +97,10 @@ def _check(claim: Claim, results: Results) -> Verdict:
 
 def claims_text(verdicts: list[Verdict]) -> str:
     """The verdicts as a Markdown table, followed by the claims that this run cannot test."""
-    lines = ["| claim (arXiv 2408.10536) | paper, XLM-R on XQuAD-R | here: difference [95 % interval] | p | verdict |",
-             "|---|---|---|---|---|"]
+    lines = [
+        "| claim (arXiv 2408.10536) | paper, XLM-R on XQuAD-R | here: difference [95 % interval] | p | verdict |",
+        "|---|---|---|---|---|",
+    ]
     for verdict in verdicts:
         claim = verdict.claim
         digits = 0 if claim.column == "rank distance" else 3

@@ -46,12 +46,16 @@ def with_clusters(table: pa.Table, where: Where) -> pa.Table:
         clusters = pa.array(passage_clusters(table.column("group_id").to_pylist(), keys), pa.string())
         return table.set_column(table.column_names.index("cluster_id"), "cluster_id", clusters)
     if not given.all():
-        raise ValueError(f"{where(int(np.argmin(given)))}: field 'cluster_id' is empty, but other rows have one: "
-                         "give it to all rows or to none")
+        raise ValueError(
+            f"{where(int(np.argmin(given)))}: field 'cluster_id' is empty, but other rows have one: "
+            "give it to all rows or to none"
+        )
     cluster_of: dict[str, str] = {}
     groups, clusters = (table.column(column).to_pylist() for column in ("group_id", "cluster_id"))
     for index, (group, cluster) in enumerate(zip(groups, clusters)):
         if cluster_of.setdefault(group, cluster) != cluster:
-            raise ValueError(f"{where(index)}: cluster_id {cluster!r} differs from {cluster_of[group]!r} of the same group "
-                             f"{group!r}: the answers to one question are one passage in several languages")
+            raise ValueError(
+                f"{where(index)}: cluster_id {cluster!r} differs from {cluster_of[group]!r} of the same group "
+                f"{group!r}: the answers to one question are one passage in several languages"
+            )
     return table

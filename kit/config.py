@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -90,16 +91,42 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def code_fingerprint(modules: tuple[str, ...]) -> str:
-    """Hash of the source of some modules or folders of the package: a result made by other code is not reused."""
+def code_fingerprint(*modules: str) -> str:
+    """Hash of the source of some modules or folders of the package and of all that they import from it.
+
+    A result that other code made is not taken for the result of this code.
+    """
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for module in modules:
-        folder = package / module
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else [package / f"{module}.py"]:
-            if path.suffix in (".py", ".json"):
-                digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    waiting, found = set(modules), set()
+    while waiting:
+        module = waiting.pop()
+        found.add(module)
+        files = _files(package, module)
+        waiting |= {name for file in files if file.suffix == ".py" for name in imported(file.read_text())} - found
+    for module in sorted(found):
+        for file in _files(package, module):
+            digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def _files(package: Path, module: str) -> list[Path]:
+    """The files of a module, or all of a folder's that are code or data."""
+    folder = package / module
+    if folder.is_dir():
+        return sorted(file for file in folder.rglob("*") if file.suffix in (".py", ".json"))
+    return [package / f"{module}.py"]
+
+
+def imported(source: str) -> set[str]:
+    """Modules and folders of the package that a source imports, wherever in it."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "kit":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kit."):
+            names.add(node.module.split(".")[1])
+    return names
 
 
 def data_checksum(path: str | Path) -> str:

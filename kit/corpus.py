@@ -19,11 +19,11 @@ from kit.seeding import stable_fraction
 from kit.tables import Column
 
 CORPUS_COLUMNS = [
-    Column("group_id"),                  # the same question in several languages is one group
-    Column("language"),                  # BCP 47 tag of query and passage
+    Column("group_id"),  # the same question in several languages is one group
+    Column("language"),  # BCP 47 tag of query and passage
     Column("query"),
     Column("passage"),
-    Column("cluster_id", default=""),    # the same passage over languages and groups; empty: found from the texts
+    Column("cluster_id", default=""),  # the same passage over languages and groups; empty: found from the texts
     Column("domain", default=""),
     Column("source", default=""),
     Column("negatives", "texts", default=()),  # hard negatives of this query, in the language of the row
@@ -104,8 +104,8 @@ class ParallelCorpus:
     @cached_property
     def row_of(self) -> np.ndarray:
         """Row of each (group, language), shape (n_groups, n_languages), int32; -1 where the group lacks the language."""
-        groups = _codes(self.table.column("group_id"), self.group_ids)
-        languages = _codes(self.table.column("language"), self.languages)
+        groups = tables.codes(self.table.column("group_id"), self.group_ids)
+        languages = tables.codes(self.table.column("language"), self.languages)
         rows = np.full((len(self.group_ids), len(self.languages)), -1, np.int32)
         rows[groups, languages] = np.arange(len(self.table), dtype=np.int32)
         return rows
@@ -114,11 +114,15 @@ class ParallelCorpus:
     def cluster_of(self) -> np.ndarray:
         """Cluster of each group as a number from 0, shape (n_groups,), int32."""
         clusters = self.table.column("cluster_id")
-        by_row = _codes(clusters, pc.unique(clusters).to_pylist())
+        by_row = tables.codes(clusters, pc.unique(clusters).to_pylist())
         return by_row[self.row_of.max(axis=1)]
 
-    def select(self, languages: Sequence[str] | None = None, domains: Sequence[str] | None = None,
-               group_ids: Iterable[str] | None = None) -> ParallelCorpus:
+    def select(
+        self,
+        languages: Sequence[str] | None = None,
+        domains: Sequence[str] | None = None,
+        group_ids: Iterable[str] | None = None,
+    ) -> ParallelCorpus:
         """Rows that are in the given languages, domains and groups (``None``: all); clusters stay as they are.
 
         Raises:
@@ -131,7 +135,7 @@ class ParallelCorpus:
             wanted, known = list(wanted), set(pc.unique(self.table.column(column)).to_pylist())
             unknown = [value for value in wanted if value not in known]
             if unknown:
-                raise ValueError(f"{self.name}: no row with {column} {unknown[0]!r}: choose from {_some(known)}")
+                raise ValueError(f"{self.name}: no row with {column} {unknown[0]!r}: choose from {tables.some(known)}")
             keep &= pc.is_in(self.table.column(column), value_set=pa.array(wanted, pa.string())).to_numpy()
         return ParallelCorpus(self.table.filter(pa.array(keep)), self.name)
 
@@ -171,8 +175,10 @@ class RetrievalTask:
     places: dict[str, tables.Where] | None = None
 
     def __post_init__(self) -> None:
-        where = self.places or {table: (lambda index, table=table: f"{self.name}, {table}, row {index + 1}")
-                                for table in ("queries", "candidates", "relevance")}
+        where = self.places or {
+            table: (lambda index, table=table: f"{self.name}, {table}, row {index + 1}")
+            for table in ("queries", "candidates", "relevance")
+        }
         if len(set(self.languages)) < len(self.languages):
             raise ValueError(f"{self.name}: languages {list(self.languages)} name one twice: declare each once")
         for language in self.languages:
@@ -185,23 +191,35 @@ class RetrievalTask:
             for column in (key, "text"):
                 tables.refuse_empty(rows, column, where[table])
             tables.refuse_duplicates(rows, [key], where[table])
-            tables.refuse_unknown(rows, "language", self.languages, where[table],
-                                  f"declare it, or use one of {', '.join(self.languages)}")
+            tables.refuse_unknown(
+                rows, "language", self.languages, where[table], f"declare it, or use one of {', '.join(self.languages)}"
+            )
         _check_relevance(self, where)
-        object.__setattr__(self, "queries", _with_default(self.queries, "group_id", self.queries.column("query_id")))
+        object.__setattr__(self, "queries", tables.with_default(self.queries, "group_id", self.queries.column("query_id")))
 
     @classmethod
-    def from_rows(cls, name: str, queries: Iterable[dict], candidates: Iterable[dict], relevance: Iterable[dict],
-                  languages: Sequence[str] | None = None) -> RetrievalTask:
+    def from_rows(
+        cls,
+        name: str,
+        queries: Iterable[dict],
+        candidates: Iterable[dict],
+        relevance: Iterable[dict],
+        languages: Sequence[str] | None = None,
+    ) -> RetrievalTask:
         """Make a task from dictionaries with the fields of ``QUERY_COLUMNS``, ``CANDIDATE_COLUMNS`` and
         ``RELEVANCE_COLUMNS``; ``languages`` defaults to those that occur."""
         parts = {}
-        for part, rows, columns in (("queries", queries, QUERY_COLUMNS), ("candidates", candidates, CANDIDATE_COLUMNS),
-                                    ("relevance", relevance, RELEVANCE_COLUMNS)):
+        for part, rows, columns in (
+            ("queries", queries, QUERY_COLUMNS),
+            ("candidates", candidates, CANDIDATE_COLUMNS),
+            ("relevance", relevance, RELEVANCE_COLUMNS),
+        ):
             parts[part] = tables.from_rows(rows, columns, lambda index, part=part: f"{name}, {part}, row {index + 1}")
         if languages is None:
-            seen = pa.chunked_array([chunk for part in ("queries", "candidates")
-                                     for chunk in parts[part].column("language").chunks], type=pa.string())
+            seen = pa.chunked_array(
+                [chunk for part in ("queries", "candidates") for chunk in parts[part].column("language").chunks],
+                type=pa.string(),
+            )
             languages = sorted(pc.unique(seen).to_pylist())
         return cls(name, tuple(languages), **parts)
 
@@ -217,8 +235,14 @@ class RetrievalTask:
                 key = (row["language"], row["passage"])
                 # Two corpora may give the same ids to different groups.
                 ending = "" if part is corpus else " (distractor)"
-                candidates.setdefault(key, {"candidate_id": f"{row['group_id']}@{row['language']}{ending}",
-                                            "language": row["language"], "text": row["passage"]})
+                candidates.setdefault(
+                    key,
+                    {
+                        "candidate_id": f"{row['group_id']}@{row['language']}{ending}",
+                        "language": row["language"],
+                        "text": row["passage"],
+                    },
+                )
         rows = corpus.table.to_pylist()
         answers: dict[str, list[str]] = {}
         for row in rows:
@@ -227,23 +251,33 @@ class RetrievalTask:
         query_ids = [f"{row['group_id']}@{row['language']}" for row in rows]
         return cls.from_rows(
             name,
-            ({"query_id": query_id, "group_id": row["group_id"], "language": row["language"], "text": row["query"]}
-             for query_id, row in zip(query_ids, rows)),
+            (
+                {"query_id": query_id, "group_id": row["group_id"], "language": row["language"], "text": row["query"]}
+                for query_id, row in zip(query_ids, rows)
+            ),
             candidates.values(),
-            ({"query_id": query_id, "candidate_id": answer}
-             for query_id, row in zip(query_ids, rows) for answer in answers[row["group_id"]]))
+            (
+                {"query_id": query_id, "candidate_id": answer}
+                for query_id, row in zip(query_ids, rows)
+                for answer in answers[row["group_id"]]
+            ),
+        )
 
     @classmethod
     def read(cls, folder: str | Path) -> RetrievalTask:
         """Read a folder with ``task.json`` (``{"name": …, "languages": […]}``) and ``queries``, ``candidates``,
         ``relevance``, each as ``.jsonl``, ``.jsonl.gz`` or ``.parquet``."""
         folder = Path(folder)
-        settings = _read_settings(folder / "task.json")
+        settings = tables.read_task_settings(folder / "task.json")
         parts, places = {}, {}
-        for part, columns in (("queries", QUERY_COLUMNS), ("candidates", CANDIDATE_COLUMNS),
-                              ("relevance", RELEVANCE_COLUMNS)):
-            found = [path for ending in (".jsonl", ".jsonl.gz", ".parquet")
-                     if (path := folder / f"{part}{ending}").is_file()]
+        for part, columns in (
+            ("queries", QUERY_COLUMNS),
+            ("candidates", CANDIDATE_COLUMNS),
+            ("relevance", RELEVANCE_COLUMNS),
+        ):
+            found = [
+                path for ending in (".jsonl", ".jsonl.gz", ".parquet") if (path := folder / f"{part}{ending}").is_file()
+            ]
             if len(found) != 1:
                 raise ValueError(f"{folder}: {len(found)} files for {part!r}: keep one of {part}.jsonl, .jsonl.gz, .parquet")
             parts[part], places[part] = tables.read(found[0], columns)
@@ -267,7 +301,7 @@ class RetrievalTask:
         relevance = self.relevance.filter(kept)
         relevant = set(relevance.column("candidate_id").to_pylist())
         others = [name for name in self.candidates.column("candidate_id").to_pylist() if name not in relevant]
-        others = sorted(others, key=lambda name: stable_fraction(name, seed))[:max(0, n_candidates - len(relevant))]
+        others = sorted(others, key=lambda name: stable_fraction(name, seed))[: max(0, n_candidates - len(relevant))]
         names = pa.array([*relevant, *others], pa.string())
         candidates = self.candidates.filter(pc.is_in(self.candidates.column("candidate_id"), value_set=names))
         return RetrievalTask(self.name, self.languages, queries, candidates, relevance)
@@ -275,18 +309,18 @@ class RetrievalTask:
     @cached_property
     def query_language(self) -> np.ndarray:
         """Language of each query as an index into ``languages``, shape (n_queries,), int32."""
-        return _codes(self.queries.column("language"), self.languages)
+        return tables.codes(self.queries.column("language"), self.languages)
 
     @cached_property
     def candidate_language(self) -> np.ndarray:
         """Language of each candidate as an index into ``languages``, shape (n_candidates,), int32."""
-        return _codes(self.candidates.column("language"), self.languages)
+        return tables.codes(self.candidates.column("language"), self.languages)
 
     @cached_property
     def relevant_pairs(self) -> np.ndarray:
         """Rows (query index, candidate index, grade), sorted by query then candidate, shape (n_relevant, 3), int64."""
-        queries = _codes(self.relevance.column("query_id"), self.queries.column("query_id").to_pylist())
-        candidates = _codes(self.relevance.column("candidate_id"), self.candidates.column("candidate_id").to_pylist())
+        queries = tables.codes(self.relevance.column("query_id"), self.queries.column("query_id").to_pylist())
+        candidates = tables.codes(self.relevance.column("candidate_id"), self.candidates.column("candidate_id").to_pylist())
         pairs = np.stack([queries, candidates, self.relevance.column("grade").to_numpy()], axis=1).astype(np.int64)
         return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
@@ -298,41 +332,19 @@ def _check_relevance(task: RetrievalTask, where: dict[str, tables.Where]) -> Non
     tables.refuse_duplicates(task.relevance, ["query_id", "candidate_id"], where["relevance"])
     low = pc.index(pc.less(task.relevance.column("grade"), 1), True).as_py()
     if low >= 0:
-        raise ValueError(f"{where['relevance'](low)}: grade {task.relevance.column('grade')[low]} is below 1: "
-                         "leave candidates that are not relevant out")
-    tables.refuse_unknown(task.queries, "query_id", pc.unique(task.relevance.column("query_id")), where["queries"],
-                          "no relevant candidate: add one to the relevance table, or drop the query")
-
-
-def _read_settings(path: Path) -> dict:
-    if not path.is_file():
-        raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)
-        right = right and all(isinstance(tag, str) for tag in settings["languages"])
-    except (ValueError, KeyError, TypeError):
-        right = False
-    if not right or not settings["languages"]:
-        raise ValueError(f'{path}: not of the form {{"name": "mine", "languages": ["de", "en"]}}: write it so')
-    return settings
+        raise ValueError(
+            f"{where['relevance'](low)}: grade {task.relevance.column('grade')[low]} is below 1: "
+            "leave candidates that are not relevant out"
+        )
+    tables.refuse_unknown(
+        task.queries,
+        "query_id",
+        pc.unique(task.relevance.column("query_id")),
+        where["queries"],
+        "no relevant candidate: add one to the relevance table, or drop the query",
+    )
 
 
 def _refuse_malformed_languages(table: pa.Table, where: tables.Where) -> None:
     known = [tag for tag in pc.unique(table.column("language")).to_pylist() if is_tag(tag)]
     tables.refuse_unknown(table, "language", known, where, _TAG_REMEDY)
-
-
-def _with_default(table: pa.Table, column: str, default: pa.ChunkedArray) -> pa.Table:
-    filled = pc.if_else(pc.equal(table.column(column), ""), default, table.column(column))
-    return table.set_column(table.column_names.index(column), column, filled)
-
-
-def _codes(values: pa.ChunkedArray, known: Sequence[str]) -> np.ndarray:
-    """Position of each value in ``known``, int32."""
-    return pc.index_in(values, value_set=pa.array(known, pa.string())).to_numpy().astype(np.int32)
-
-
-def _some(values: set[str]) -> str:
-    listed = sorted(values)
-    return ", ".join(map(repr, listed[:12])) + (f" … ({len(listed)} in all)" if len(listed) > 12 else "")

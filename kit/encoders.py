@@ -22,8 +22,9 @@ MADE = ("static", "tiny")
 """Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
 
 
-def make_encoder(name: str, texts: Iterable[str], seed: int, dimension: int = 256, vocabulary_size: int = 8192,
-                 max_tokens: int = 256) -> SentenceTransformer:
+def make_encoder(
+    name: str, texts: Iterable[str], seed: int, dimension: int = 256, vocabulary_size: int = 8192, max_tokens: int = 256
+) -> SentenceTransformer:
     """Make or load an encoder.
 
     Args:
@@ -69,8 +70,10 @@ def load_encoder(name: str) -> SentenceTransformer:
             return SentenceTransformer(name, device=_device())
     except Exception as error:  # the hub client alone raises a dozen types: all mean that there is no such model here
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        raise ValueError(f"encoder {name!r} cannot be loaded ({reason}): use {', '.join(MADE)}, the folder of a model, "
-                         "or a name on the hub (which needs a network)") from error
+        raise ValueError(
+            f"encoder {name!r} cannot be loaded ({reason}): use {', '.join(MADE)}, the folder of a model, "
+            "or a name on the hub (which needs a network)"
+        ) from error
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
@@ -84,17 +87,27 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(r"[\p{P}\p{S}]|\p{N}+"), behavior="isolated"),  # 12 % and 1,234 stay comparable
-        pre_tokenizers.Metaspace(),
-    ])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(r"[\p{P}\p{S}]|\p{N}+"), behavior="isolated"),  # 12 % and 1,234 stay comparable
+            pre_tokenizers.Metaspace(),
+        ]
+    )
     tokenizer.decoder = decoders.Metaspace()
     trainer = trainers.BpeTrainer(vocab_size=vocabulary_size, special_tokens=special, show_progress=False, min_frequency=2)
     tokenizer.train_from_iterator(texts, trainer)
     ends = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-                                   unk_token="<unk>", cls_token="<s>", sep_token="</s>", mask_token="<mask>")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="<unk>",
+        cls_token="<s>",
+        sep_token="</s>",
+        mask_token="<mask>",
+    )
 
 
 def _static(tokenizer: PreTrainedTokenizerFast, dimension: int) -> SentenceTransformer:
@@ -108,10 +121,22 @@ def _tiny(tokenizer: PreTrainedTokenizerFast, dimension: int, max_tokens: int) -
     """Two layers in the shape of XLM-R: learned positions (offset by 2), one segment, mean pooling."""
     from transformers import XLMRobertaConfig
 
-    return xlmr_shaped(tokenizer, max_tokens, XLMRobertaConfig(
-        vocab_size=len(tokenizer), hidden_size=dimension, num_hidden_layers=2, num_attention_heads=max(1, dimension // 64),
-        intermediate_size=4 * dimension, max_position_embeddings=max_tokens + 2, type_vocab_size=1,
-        bos_token_id=tokenizer.bos_token_id, pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id))
+    return xlmr_shaped(
+        tokenizer,
+        max_tokens,
+        XLMRobertaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=dimension,
+            num_hidden_layers=2,
+            num_attention_heads=max(1, dimension // 64),
+            intermediate_size=4 * dimension,
+            max_position_embeddings=max_tokens + 2,
+            type_vocab_size=1,
+            bos_token_id=tokenizer.bos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+        ),
+    )
 
 
 def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, max_tokens: int, config) -> SentenceTransformer:
@@ -150,4 +175,3 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-

@@ -34,14 +34,21 @@ POOL = "*"
 
 SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 
-MEASURES = {"average_precision": "mAP", "recall_at_1": "R@1", "recall_at_10": "R@10", "ndcg_at_10": "nDCG@10",
-            "reciprocal_rank": "MRR"}
+MEASURES = {
+    "average_precision": "mAP",
+    "recall_at_1": "R@1",
+    "recall_at_10": "R@10",
+    "ndcg_at_10": "nDCG@10",
+    "reciprocal_rank": "MRR",
+}
 """Columns of ``Evaluation.per_query`` that make up a summary, with what their mean is called in a printed table."""
 
 _SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("query_id", "group_id", "query_language", "candidate_language")]
-    + [("n_relevant", pa.int64())] + [(name, pa.float64()) for name in MEASURES]
-    + [("best_rank", pa.int64()), ("worst_rank", pa.int64()), ("rank_distance", pa.float64())])
+    + [("n_relevant", pa.int64())]
+    + [(name, pa.float64()) for name in MEASURES]
+    + [("best_rank", pa.int64()), ("worst_rank", pa.int64()), ("rank_distance", pa.float64())]
+)
 _NUMBERS = _SCHEMA.names[4:]
 
 
@@ -89,9 +96,11 @@ class Evaluation:
         summary = {setting: {measure: self._macro_mean(setting, measure) for measure in MEASURES} for setting in SETTINGS}
         distance = self._column("rank_distance")[self._cell_codes[:, 1] == len(self.languages)]
         n_with = int((~np.isnan(distance)).sum())
-        summary["multilingual"] |= {"rank_distance": self._macro_mean("multilingual", "rank_distance"),
-                                    "n_queries_with_distance": n_with,
-                                    "n_queries_without_distance": len(distance) - n_with}
+        summary["multilingual"] |= {
+            "rank_distance": self._macro_mean("multilingual", "rank_distance"),
+            "n_queries_with_distance": n_with,
+            "n_queries_without_distance": len(distance) - n_with,
+        }
         return summary
 
     def matrix(self, measure: str) -> tuple[tuple[str, ...], np.ndarray]:
@@ -120,14 +129,17 @@ class Evaluation:
         query_language, candidate_language = self._cell_codes.T
         use = self._in_setting(setting) & ~np.isnan(self._column(measure))
         group_ids, group = np.unique(self.per_query.column("group_id").to_pylist(), return_inverse=True)
-        cell_codes, cell = np.unique(query_language[use] * (len(self.languages) + 1) + candidate_language[use],
-                                     return_inverse=True)
+        cell_codes, cell = np.unique(
+            query_language[use] * (len(self.languages) + 1) + candidate_language[use], return_inverse=True
+        )
         n_queries = np.zeros((len(group_ids), len(cell_codes)), np.int64)
         np.add.at(n_queries, (group[use], cell), 1)
         if (n_queries > 1).any():
             twice = str(group_ids[np.argwhere(n_queries > 1)[0, 0]])
-            raise ValueError(f"{self.task_name}: group {twice!r} has several queries in one language: give each a group of "
-                             "its own, or keep one, to resample groups")
+            raise ValueError(
+                f"{self.task_name}: group {twice!r} has several queries in one language: give each a group of "
+                "its own, or keep one, to resample groups"
+            )
         values = np.full(n_queries.shape, np.nan)
         values[group[use], cell] = self._column(measure)[use]
         names = (*self.languages, POOL)
@@ -161,8 +173,13 @@ class Evaluation:
     def _cell_codes(self) -> np.ndarray:
         """Cell of each row as indices into (*languages, POOL), shape (n_rows, 2), int64."""
         code = {language: index for index, language in enumerate((*self.languages, POOL))}
-        return np.stack([[code[language] for language in self.per_query.column(name).to_pylist()]
-                         for name in ("query_language", "candidate_language")], axis=1).astype(np.int64)
+        return np.stack(
+            [
+                [code[language] for language in self.per_query.column(name).to_pylist()]
+                for name in ("query_language", "candidate_language")
+            ],
+            axis=1,
+        ).astype(np.int64)
 
     def _column(self, measure: str) -> np.ndarray:
         if measure not in _NUMBERS:
@@ -193,14 +210,18 @@ class Evaluation:
     def _macro_mean(self, setting: str, measure: str) -> float:
         means = self._cell_means(measure)
         diagonal = np.eye(len(self.languages), dtype=bool)
-        cells = {"monolingual": means[:, :-1][diagonal], "cross-lingual": means[:, :-1][~diagonal],
-                 "multilingual": means[:, -1]}[setting]
+        cells = {
+            "monolingual": means[:, :-1][diagonal],
+            "cross-lingual": means[:, :-1][~diagonal],
+            "multilingual": means[:, -1],
+        }[setting]
         cells = cells[~np.isnan(cells)]
         return float(cells.mean()) if len(cells) else float("nan")
 
 
-def encode_task(model, task: RetrievalTask, batch_size: int = 32,
-                show_progress: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def encode_task(
+    model, task: RetrievalTask, batch_size: int = 32, show_progress: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Encode the queries and candidates of a task, each distinct text once, so that equal texts have equal embeddings.
 
     A text that the model maps to the zero vector keeps it: its score is 0 for every partner.
@@ -214,21 +235,24 @@ def encode_task(model, task: RetrievalTask, batch_size: int = 32,
     Returns:
         Embeddings of queries (n_queries, dim) and candidates (n_candidates, dim), float32, rows of length 1.
     """
-    return tuple(_encode(encode, table.column("text").to_pylist(), batch_size, show_progress)
-                 for encode, table in ((model.encode_query, task.queries), (model.encode_document, task.candidates)))
+    return tuple(
+        _encode(encode, table.column("text").to_pylist(), batch_size, show_progress)
+        for encode, table in ((model.encode_query, task.queries), (model.encode_document, task.candidates))
+    )
 
 
 def _encode(encode, texts: list[str], batch_size: int, show_progress: bool) -> np.ndarray:
     row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     embeddings = encode(list(row_of), batch_size=batch_size, show_progress_bar=show_progress, convert_to_numpy=True)
-    embeddings = np.asarray(embeddings, np.float32)                                 # (n_distinct, dim)
+    embeddings = np.asarray(embeddings, np.float32)  # (n_distinct, dim)
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     embeddings = embeddings / np.where(length > 0, length, 1)
-    return embeddings[[row_of[text] for text in texts]]                             # (n_texts, dim)
+    return embeddings[[row_of[text] for text in texts]]  # (n_texts, dim)
 
 
-def evaluate_embeddings(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask,
-                        name: str, seed: int = 0) -> Evaluation:
+def evaluate_embeddings(
+    query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, name: str, seed: int = 0
+) -> Evaluation:
     """Evaluate embeddings that exist already.
 
     Args:
@@ -245,8 +269,9 @@ def evaluate_embeddings(query_embeddings: np.ndarray, candidate_embeddings: np.n
     return Evaluation(task.name, name, tuple(task.languages), seed, _score_table(task, ranks))
 
 
-def evaluate(model, task: RetrievalTask, name: str = "model", seed: int = 0, batch_size: int = 32,
-             show_progress: bool = False) -> Evaluation:
+def evaluate(
+    model, task: RetrievalTask, name: str = "model", seed: int = 0, batch_size: int = 32, show_progress: bool = False
+) -> Evaluation:
     """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there."""
     return evaluate_embeddings(*encode_task(model, task, batch_size, show_progress), task, name, seed)
 
@@ -279,8 +304,10 @@ def mean_values(runs: Sequence[CellValues]) -> CellValues:
     for index, run in enumerate(runs):
         aligned = run.group_ids == first.group_ids and run.cells == first.cells
         if not aligned or (np.isnan(run.values) != np.isnan(first.values)).any():
-            raise ValueError(f"runs[{index}] has other groups, cells or missing values than runs[0]: "
-                             "take one setting and measure of evaluations on one task")
+            raise ValueError(
+                f"runs[{index}] has other groups, cells or missing values than runs[0]: "
+                "take one setting and measure of evaluations on one task"
+            )
     return CellValues(first.group_ids, first.cells, np.mean([run.values for run in runs], axis=0))
 
 

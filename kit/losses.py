@@ -52,9 +52,11 @@ class InfoNCE(nn.Module):
     @property
     def citation(self) -> str:
         """BibTeX of the method, for the model card."""
-        return ("@misc{hybrid-batch-training,\n  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, "
-                "Cross-lingual, and Multilingual Information Retrieval},\n  year = {2024},\n  eprint = {2408.10536},\n"
-                "  archivePrefix = {arXiv}\n}")
+        return (
+            "@misc{hybrid-batch-training,\n  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, "
+            "Cross-lingual, and Multilingual Information Retrieval},\n  year = {2024},\n  eprint = {2408.10536},\n"
+            "  archivePrefix = {arXiv}\n}"
+        )
 
 
 def info_nce(queries: Tensor, candidates: Tensor, clusters: Tensor, temperature: float) -> Tensor:

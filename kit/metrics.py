@@ -59,8 +59,9 @@ def ranked_lists(list_id: np.ndarray, rank: np.ndarray, grade: np.ndarray | None
     grade = np.ones_like(rank) if grade is None else grade
     for name, array in (("list_id", list_id), ("rank", rank), ("grade", grade)):
         if array.shape != (len(rank),) or array.dtype.kind not in "iu":
-            raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}: "
-                             f"give integers of shape ({len(rank)},)")
+            raise ValueError(
+                f"{name} has shape {array.shape} and dtype {array.dtype}: give integers of shape ({len(rank)},)"
+            )
     for name, array in (("rank", rank), ("grade", grade)):
         if (array < 1).any():
             index = int(np.argmax(array < 1))
@@ -121,7 +122,7 @@ def ndcg(lists: RankedLists, k: int) -> np.ndarray:
     """
     _check_cut(k)
     list_index = np.repeat(np.arange(len(lists.start)), lists.n_relevant)
-    best_grade = lists.grade[np.lexsort((-lists.grade, list_index))]                # (n_relevant,) descending in each list
+    best_grade = lists.grade[np.lexsort((-lists.grade, list_index))]  # (n_relevant,) descending in each list
     return lists.total(_gain(lists.grade, lists.rank, k)) / lists.total(_gain(best_grade, lists.position, k))
 
 

@@ -59,8 +59,10 @@ class Overlap:
     @property
     def verdict(self) -> str:
         """One sentence: what of the test set stands in the training set after normalisation."""
-        hits = [(found.n_normalised, found.n_texts, words)
-                for found, words in ((self.questions, "questions"), (self.answers, "answers"))]
+        hits = [
+            (found.n_normalised, found.n_texts, words)
+            for found, words in ((self.questions, "questions"), (self.answers, "answers"))
+        ]
         if not any(count for count, _, _ in hits):
             return f"No question and no answer of {self.task} stands in {self.corpus}."
         parts = [f"{count:,} of {total:,} {words}" for count, total, words in hits]
@@ -97,9 +99,11 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
     """
     normalise = _Normaliser()
     relevant = pc.is_in(task.candidates.column("candidate_id"), value_set=pc.unique(task.relevance.column("candidate_id")))
-    parts = {"questions": ("query", "query_id", task.queries),
-             "answers": ("passage", "candidate_id", task.candidates.filter(relevant)),
-             "distractors": ("passage", "candidate_id", task.candidates.filter(pc.invert(relevant)))}
+    parts = {
+        "questions": ("query", "query_id", task.queries),
+        "answers": ("passage", "candidate_id", task.candidates.filter(relevant)),
+        "distractors": ("passage", "candidate_id", task.candidates.filter(pc.invert(relevant))),
+    }
     known = {column: _Texts(corpus, column, normalise) for column in ("query", "passage")}
     counts = {(language, part): [0, 0, 0] for language in task.languages for part in parts}
     examples: dict[str, list[Example]] = {part: [] for part in parts}
@@ -113,8 +117,12 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
             if row is not None and len(examples[part]) < N_EXAMPLES:
                 group = corpus.table.column("group_id")[row].as_py()
                 examples[part].append(Example(identifier, group, text, exact))
-    total = {part: Found(*(sum(counts[language, part][i] for language in task.languages) for i in range(3)),
-                         tuple(examples[part])) for part in parts}
+    total = {
+        part: Found(
+            *(sum(counts[language, part][i] for language in task.languages) for i in range(3)), tuple(examples[part])
+        )
+        for part in parts
+    }
     return Overlap(corpus.name, task.name, **total, by_language={key: Found(*count) for key, count in counts.items()})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,8 +26,17 @@ SAMPLING_COLOURS = {"X-X-mono": "#D55E00", "X-Y": "#0072B2", "Hybrid": "#009E73"
 """One colour a sampling in every figure, from the palette of Okabe and Ito, which colour-blind readers can tell apart."""
 
 LANGUAGE_COLOURS = {
-    "ar": "#009E73", "de": "#4D4D4D", "el": "#56B4E9", "en": "#D55E00", "es": "#E69F00", "hi": "#CC79A7",
-    "ru": "#0072B2", "th": "#7B4FA3", "tr": "#8B5A2B", "vi": "#A6D854", "zh": "#F0E442",
+    "ar": "#009E73",
+    "de": "#4D4D4D",
+    "el": "#56B4E9",
+    "en": "#D55E00",
+    "es": "#E69F00",
+    "hi": "#CC79A7",
+    "ru": "#0072B2",
+    "th": "#7B4FA3",
+    "tr": "#8B5A2B",
+    "vi": "#A6D854",
+    "zh": "#F0E442",
 }
 """One colour a language in every figure; other languages take one of these by a hash of their tag."""
 
@@ -54,19 +62,43 @@ def batch_picture(batches: Mapping[str, Sequence[PairBatch]], languages: Sequenc
         languages: of the sampler that drew them.
         n_rows: rows of each batch to show, from its first.
     """
-    figure = make_subplots(rows=2, cols=len(batches), shared_yaxes=True, vertical_spacing=0.1, horizontal_spacing=0.03,
-                           subplot_titles=list(batches), row_titles=["query", "passage"])
+    figure = make_subplots(
+        rows=2,
+        cols=len(batches),
+        shared_yaxes=True,
+        vertical_spacing=0.1,
+        horizontal_spacing=0.03,
+        subplot_titles=list(batches),
+        row_titles=["query", "passage"],
+    )
     scale = _steps([language_colour(language) for language in languages])
     for column, drawn in enumerate(batches.values(), start=1):
         for row, side in ((1, "query_languages"), (2, "passage_languages")):
             codes = np.stack([getattr(batch, side)[:n_rows] for batch in drawn], axis=1)  # (n_rows, n_batches)
             names = np.array([language_name(language) for language in languages])[codes]
-            figure.add_heatmap(z=codes, zmin=-0.5, zmax=len(languages) - 0.5, colorscale=scale, showscale=False, xgap=2, ygap=1,
-                               x=list(range(1, len(drawn) + 1)), y=list(range(1, len(codes) + 1)), customdata=names,
-                               hovertemplate="batch %{x}, row %{y}<br>%{customdata}<extra></extra>", row=row, col=column)
+            figure.add_heatmap(
+                z=codes,
+                zmin=-0.5,
+                zmax=len(languages) - 0.5,
+                colorscale=scale,
+                showscale=False,
+                xgap=2,
+                ygap=1,
+                x=list(range(1, len(drawn) + 1)),
+                y=list(range(1, len(codes) + 1)),
+                customdata=names,
+                hovertemplate="batch %{x}, row %{y}<br>%{customdata}<extra></extra>",
+                row=row,
+                col=column,
+            )
     for language in languages:
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=language_name(language),
-                           marker={"symbol": "square", "size": 10, "color": language_colour(language)})
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=language_name(language),
+            marker={"symbol": "square", "size": 10, "color": language_colour(language)},
+        )
     figure.update_xaxes(title="batch", row=2, showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figure.update_yaxes(title="row of the batch", col=1)
@@ -92,19 +124,40 @@ def pair_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[str], m
         languages: of rows and columns.
         measure: what the scores are called.
     """
-    return _heatmaps(matrices, languages, f"{measure} by query language (row) and candidate language (column)", "%{z:.3f}", ".2f",
-                     "candidate")
+    return _heatmaps(
+        matrices,
+        languages,
+        f"{measure} by query language (row) and candidate language (column)",
+        "%{z:.3f}",
+        ".2f",
+        "candidate",
+    )
 
 
-def _heatmaps(matrices: Mapping[str, np.ndarray], languages: Sequence[str], title: str, hover: str, digits: str,
-              columns: str) -> go.Figure:
+def _heatmaps(
+    matrices: Mapping[str, np.ndarray], languages: Sequence[str], title: str, hover: str, digits: str, columns: str
+) -> go.Figure:
     largest = max(float(np.nanmax(matrix)) for matrix in matrices.values())
-    figure = make_subplots(rows=1, cols=len(matrices), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=list(matrices))
+    figure = make_subplots(
+        rows=1, cols=len(matrices), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=list(matrices)
+    )
     for column, matrix in enumerate(matrices.values(), start=1):
-        figure.add_heatmap(z=matrix, x=list(languages), y=list(languages), zmin=0, zmax=largest, colorscale=_SCORES, xgap=1, ygap=1,
-                           texttemplate=f"%{{z:{digits}}}" if len(matrices) == 1 else None,
-                           showscale=column == len(matrices), colorbar={"thickness": 12},
-                           hovertemplate=f"query %{{y}}, {columns} %{{x}}<br>{hover}<extra></extra>", row=1, col=column)
+        figure.add_heatmap(
+            z=matrix,
+            x=list(languages),
+            y=list(languages),
+            zmin=0,
+            zmax=largest,
+            colorscale=_SCORES,
+            xgap=1,
+            ygap=1,
+            texttemplate=f"%{{z:{digits}}}" if len(matrices) == 1 else None,
+            showscale=column == len(matrices),
+            colorbar={"thickness": 12},
+            hovertemplate=f"query %{{y}}, {columns} %{{x}}<br>{hover}<extra></extra>",
+            row=1,
+            col=column,
+        )
     figure.update_xaxes(title=f"{columns} language", showgrid=False, tickangle=0, type="category")
     figure.update_yaxes(autorange="reversed", showgrid=False, type="category")
     figure.update_yaxes(title="query language", col=1)
@@ -113,11 +166,20 @@ def _heatmaps(matrices: Mapping[str, np.ndarray], languages: Sequence[str], titl
 
 def training_curves(histories: Mapping[tuple[str, int], History]) -> go.Figure:
     """Validation scores against updates: the mean over seeds as a line, the seeds' range as a band, a colour a sampling."""
-    panels = {"mono": "monolingual mAP", "cross": "cross-lingual mAP", "multi": "multilingual mAP", "distance": "rank distance"}
-    figure = make_subplots(rows=2, cols=2, subplot_titles=list(panels.values()), vertical_spacing=0.14, horizontal_spacing=0.09)
+    panels = {
+        "mono": "monolingual mAP",
+        "cross": "cross-lingual mAP",
+        "multi": "multilingual mAP",
+        "distance": "rank distance",
+    }
+    figure = make_subplots(
+        rows=2, cols=2, subplot_titles=list(panels.values()), vertical_spacing=0.14, horizontal_spacing=0.09
+    )
     for sampling in dict.fromkeys(sampling for sampling, _ in histories):
         runs = [history.scores for (name, _), history in histories.items() if name == sampling]
-        updates = sorted(set.intersection(*({update for update, _ in run} for run in runs)))  # early stopping cuts some short
+        updates = sorted(
+            set.intersection(*({update for update, _ in run} for run in runs))
+        )  # early stopping cuts some short
         for number, score in enumerate(panels):
             values = np.array([[dict(run)[update][score] for update in updates] for run in runs])  # (n_seeds, n_evaluations)
             _add_band(figure, sampling, updates, values, 1 + number // 2, 1 + number % 2, legend=number == 0)
@@ -126,14 +188,34 @@ def training_curves(histories: Mapping[tuple[str, int], History]) -> go.Figure:
     return _finish(figure, "Validation during training (band: range over seeds)", height=600)
 
 
-def _add_band(figure: go.Figure, sampling: str, updates: list[int], values: np.ndarray, row: int, column: int, legend: bool) -> None:
+def _add_band(
+    figure: go.Figure, sampling: str, updates: list[int], values: np.ndarray, row: int, column: int, legend: bool
+) -> None:
     colour = sampling_colour(sampling)
-    figure.add_scatter(x=[*updates, *updates[::-1]], y=[*values.max(axis=0), *values.min(axis=0)[::-1]], fill="toself",
-                       fillcolor=_faint(colour), line={"width": 0}, hoverinfo="skip", showlegend=False, legendgroup=sampling,
-                       row=row, col=column)
-    figure.add_scatter(x=updates, y=values.mean(axis=0), mode="lines+markers", name=sampling, legendgroup=sampling,
-                       showlegend=legend, line={"color": colour, "width": 2.5}, row=row, col=column,
-                       hovertemplate=f"{sampling}<br>update %{{x}}: %{{y:.3f}}<extra></extra>")
+    figure.add_scatter(
+        x=[*updates, *updates[::-1]],
+        y=[*values.max(axis=0), *values.min(axis=0)[::-1]],
+        fill="toself",
+        fillcolor=_faint(colour),
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=sampling,
+        row=row,
+        col=column,
+    )
+    figure.add_scatter(
+        x=updates,
+        y=values.mean(axis=0),
+        mode="lines+markers",
+        name=sampling,
+        legendgroup=sampling,
+        showlegend=legend,
+        line={"color": colour, "width": 2.5},
+        row=row,
+        col=column,
+        hovertemplate=f"{sampling}<br>update %{{x}}: %{{y:.3f}}<extra></extra>",
+    )
 
 
 def settings_chart(results: Results, chance_distance: float | None = None) -> go.Figure:
@@ -141,26 +223,54 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
 
     ``chance_distance``, where given, is drawn as the rank distance of a random ranking.
     """
-    panels = {"monolingual mAP": ("monolingual", "average_precision"), "cross-lingual mAP": ("cross-lingual", "average_precision"),
-              "multilingual mAP": ("multilingual", "average_precision"),
-              "rank distance (lower is fairer)": ("multilingual", "rank_distance")}
+    panels = {
+        "monolingual mAP": ("monolingual", "average_precision"),
+        "cross-lingual mAP": ("cross-lingual", "average_precision"),
+        "multilingual mAP": ("multilingual", "average_precision"),
+        "rank distance (lower is fairer)": ("multilingual", "rank_distance"),
+    }
     figure = make_subplots(rows=1, cols=4, subplot_titles=list(panels), shared_yaxes=True, horizontal_spacing=0.04)
     for column, place in enumerate(panels.values(), start=1):
         for sampling in results.samplings:
             interval, seeds = results.interval(sampling, *place), results.by_seed(sampling, *place)
-            figure.add_scatter(x=seeds, y=[sampling] * len(seeds), mode="markers", hoverinfo="skip", showlegend=False,
-                               marker={"symbol": "circle-open", "size": 11, "color": sampling_colour(sampling)}, row=1, col=column)
-            figure.add_scatter(x=[interval.estimate], y=[sampling], mode="markers+text", textposition="top center", showlegend=False,
-                               text=[f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"],
-                               marker={"size": 8, "color": sampling_colour(sampling)}, row=1, col=column,
-                               error_x={"array": [interval.high - interval.estimate], "arrayminus": [interval.estimate - interval.low],
-                                        "thickness": 2.5, "width": 6}, hovertemplate=f"{sampling}: %{{x:.3f}}<extra></extra>")
+            figure.add_scatter(
+                x=seeds,
+                y=[sampling] * len(seeds),
+                mode="markers",
+                hoverinfo="skip",
+                showlegend=False,
+                marker={"symbol": "circle-open", "size": 11, "color": sampling_colour(sampling)},
+                row=1,
+                col=column,
+            )
+            figure.add_scatter(
+                x=[interval.estimate],
+                y=[sampling],
+                mode="markers+text",
+                textposition="top center",
+                showlegend=False,
+                text=[f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"],
+                marker={"size": 8, "color": sampling_colour(sampling)},
+                row=1,
+                col=column,
+                error_x={
+                    "array": [interval.high - interval.estimate],
+                    "arrayminus": [interval.estimate - interval.low],
+                    "thickness": 2.5,
+                    "width": 6,
+                },
+                hovertemplate=f"{sampling}: %{{x:.3f}}<extra></extra>",
+            )
         figure.update_xaxes(rangemode="tozero", nticks=4, row=1, col=column)
     if chance_distance is not None:
         figure.add_vline(x=chance_distance, line_dash="dot", annotation_text="chance", row=1, col=4)
     figure.update_yaxes(autorange="reversed")
     figure.update_annotations(font_size=12)
-    return _finish(figure, "Settings by sampling (bar: 95 % interval over questions; rings: seeds)", height=150 + 50 * len(results.samplings))
+    return _finish(
+        figure,
+        "Settings by sampling (bar: 95 % interval over questions; rings: seeds)",
+        height=150 + 50 * len(results.samplings),
+    )
 
 
 def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, question: str = "") -> go.Figure:
@@ -174,61 +284,57 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
     figure = go.Figure()
     for model, places in ranks.items():
         ends = [min(places.values()), max(places.values())]
-        figure.add_scatter(x=ends, y=[model, model], mode="lines", line={"color": "#B0B0B0", "width": 3}, hoverinfo="skip", showlegend=False)
+        figure.add_scatter(
+            x=ends, y=[model, model], mode="lines", line={"color": "#B0B0B0", "width": 3}, hoverinfo="skip", showlegend=False
+        )
         for number, (language, rank) in enumerate(sorted(places.items(), key=lambda place: place[1])):
-            figure.add_scatter(x=[rank], y=[model], mode="markers+text", text=[language], showlegend=False,
-                               textposition=("top center", "bottom center")[number % 2],  # neighbours do not cover each other
-                               marker={"size": 13, "color": language_colour(language), "line": {"color": "white", "width": 1}},
-                               hovertemplate=f"{language_name(language)}: rank %{{x}}<extra>{model}</extra>")
-    figure.update_xaxes(type="log", title="rank in the pool of all languages (1 = top; logarithmic)", range=[-0.1, np.log10(n_candidates) + 0.1])
+            figure.add_scatter(
+                x=[rank],
+                y=[model],
+                mode="markers+text",
+                text=[language],
+                showlegend=False,
+                textposition=("top center", "bottom center")[number % 2],  # neighbours do not cover each other
+                marker={"size": 13, "color": language_colour(language), "line": {"color": "white", "width": 1}},
+                hovertemplate=f"{language_name(language)}: rank %{{x}}<extra>{model}</extra>",
+            )
+    figure.update_xaxes(
+        type="log",
+        title="rank in the pool of all languages (1 = top; logarithmic)",
+        range=[-0.1, np.log10(n_candidates) + 0.1],
+    )
     figure.update_yaxes(autorange="reversed", type="category")
-    return _finish(figure, f"Where the versions of one answer land: {question}" if question else "Where the versions of one answer land",
-                   height=150 + 85 * len(ranks))
+    return _finish(
+        figure,
+        f"Where the versions of one answer land: {question}" if question else "Where the versions of one answer land",
+        height=150 + 85 * len(ranks),
+    )
 
 
 def count_bars(counts: Mapping[str, Mapping[str, int]], title: str, axis: str) -> go.Figure:
     """Stacked bars: ``counts[part][bar]``, one colour a part."""
-    figure = go.Figure([go.Bar(name=part, x=list(bars), y=list(bars.values()), marker_color=_OKABE_ITO[number % len(_OKABE_ITO)])
-                        for number, (part, bars) in enumerate(counts.items())])
+    figure = go.Figure(
+        [
+            go.Bar(name=part, x=list(bars), y=list(bars.values()), marker_color=_OKABE_ITO[number % len(_OKABE_ITO)])
+            for number, (part, bars) in enumerate(counts.items())
+        ]
+    )
     figure.update_layout(barmode="stack")
     figure.update_yaxes(title=axis)
     return _finish(figure, title, height=380)
 
 
-def write_figures(figures: Mapping[str, go.Figure], folder: str | Path) -> list[Path]:
-    """Write each figure as data (``<name>.json``) and as a page (``<name>.html``); the pages share one ``plotly.min.js``.
-
-    Returns:
-        The pages. No network is needed to open them.
-    """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    pages = []
-    for name, figure in figures.items():
-        figure.write_json(folder / f"{name}.json")
-        figure.write_html(folder / f"{name}.html", include_plotlyjs="directory", full_html=True, div_id=name)
-        pages.append(folder / f"{name}.html")
-    return pages
-
-
-def picture(figure: go.Figure) -> bytes:
-    """A figure as PNG in its own size.
-
-    Raises:
-        ValueError: kaleido or a browser is missing.
-    """
-    try:
-        return figure.to_image(format="png", scale=1.5)
-    except (RuntimeError, ValueError, ImportError) as error:
-        raise ValueError(f"a figure cannot be drawn ({str(error)[:200]}): install kaleido (pip install -e '.[dev]') and "
-                         "Chrome or Chromium") from error
-
-
 def _finish(figure: go.Figure, title: str, height: int) -> go.Figure:
     """The look that all figures share."""
-    figure.update_layout(template="plotly_white", width=WIDTH, height=height, title={"text": title, "font": {"size": 16}, "x": 0.01},
-                         font={"family": "Noto Sans, Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
-                         margin={"l": 80, "r": 30, "t": 75, "b": 60}, hoverlabel={"font_size": 13})
+    figure.update_layout(
+        template="plotly_white",
+        width=WIDTH,
+        height=height,
+        title={"text": title, "font": {"size": 16}, "x": 0.01},
+        font={"family": "Noto Sans, Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
+        margin={"l": 80, "r": 30, "t": 75, "b": 60},
+        hoverlabel={"font_size": 13},
+    )
     return figure
 
 
@@ -239,5 +345,5 @@ def _steps(colours: Sequence[str]) -> list[tuple[float, str]]:
 
 
 def _faint(colour: str) -> str:
-    red, green, blue = (int(colour[start:start + 2], 16) for start in (1, 3, 5))
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, 0.15)"

@@ -10,8 +10,8 @@ import nbformat
 import plotly.graph_objects as go
 
 from kit import paths
-from kit.plots import picture
 from kit.runner import QUIET_KERNEL
+from kit.show import picture
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -36,15 +36,22 @@ def _refresh(path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=900, kernel_name="python3", extra_arguments=QUIET_KERNEL,
-                   resources={"metadata": {"path": str(path.parent)}}).execute()
+    NotebookClient(
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        extra_arguments=QUIET_KERNEL,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [_stored(output) for output in cell.outputs if output.get("name") != "stderr"]
-    notebook.metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                         "language_info": {"name": "python"}}
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     nbformat.write(notebook, path)
 
 

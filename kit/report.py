@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from kit import config, paths, plots
+from kit import config, paths
 from kit.claims import Verdict
 from kit.results import HEADLINE, Results, headline_cells, without_nan
+from kit.show import picture, write_figures
 from kit.tables import whole_file
 
 if TYPE_CHECKING:
@@ -27,8 +28,16 @@ if TYPE_CHECKING:
     from kit.overlap import Overlap
 
 
-def write_run(settings: Settings, results: Results, task: RetrievalTask, overlaps: list[Overlap], checksums: Mapping[str, str],
-              verdicts: list[Verdict], chance_distance: float, figures: Mapping[str, go.Figure]) -> Path:
+def write_run(
+    settings: Settings,
+    results: Results,
+    task: RetrievalTask,
+    overlaps: list[Overlap],
+    checksums: Mapping[str, str],
+    verdicts: list[Verdict],
+    chance_distance: float,
+    figures: Mapping[str, go.Figure],
+) -> Path:
     """Write ``metrics.json``, ``per_query.parquet``, ``claims.json``, figures and the pages into the run's folder.
 
     Args:
@@ -39,14 +48,30 @@ def write_run(settings: Settings, results: Results, task: RetrievalTask, overlap
         The folder, ``reports/<run>``.
     """
     folder = paths.reports() / settings.run
-    results.write(folder, {
-        "run": settings.run, "test": task.name, "languages": list(task.languages), "n_queries": len(task.queries),
-        "n_candidates": len(task.candidates), "n_seeds": results.n_seeds, "n_left_out": results.n_left_out(),
-        "chance_distance": chance_distance, "overlap": [str(overlap) for overlap in overlaps], "command": command(settings),
-        "settings": asdict(settings), "versions": config.versions(), "checksums": dict(checksums), "machine": machine()})
+    results.write(
+        folder,
+        {
+            "run": settings.run,
+            "test": task.name,
+            "languages": list(task.languages),
+            "n_queries": len(task.queries),
+            "n_candidates": len(task.candidates),
+            "n_seeds": results.n_seeds,
+            "n_left_out": results.n_left_out(),
+            "chance_distance": chance_distance,
+            "overlap": [str(overlap) for overlap in overlaps],
+            "command": command(settings),
+            "settings": asdict(settings),
+            "versions": config.versions(),
+            "checksums": dict(checksums),
+            "machine": machine(),
+        },
+    )
     with whole_file(folder / "claims.json") as partial:
-        partial.write_text(json.dumps(without_nan([asdict(verdict) for verdict in verdicts]), indent=1) + "\n", encoding="utf-8")
-    plots.write_figures(figures, folder / "figures")
+        partial.write_text(
+            json.dumps(without_nan([asdict(verdict) for verdict in verdicts]), indent=1) + "\n", encoding="utf-8"
+        )
+    write_figures(figures, folder / "figures")
     write_index(folder)
     return folder
 
@@ -68,11 +93,16 @@ def write_index(folder: str | Path) -> Path:
     verdicts = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
     chance = metrics["about"]["chance_distance"]
     content = {
-        "name": metrics["about"]["run"], "about": metrics["about"], "columns": list(HEADLINE),
-        "headline": headline_cells(metrics["headline"]), "intervals": _interval_cells(metrics["samplings"]),
-        "claims": [_claim_cells(verdict) for verdict in verdicts], "chance": "–" if chance is None else f"{chance:.0f}",
+        "name": metrics["about"]["run"],
+        "about": metrics["about"],
+        "columns": list(HEADLINE),
+        "headline": headline_cells(metrics["headline"]),
+        "intervals": _interval_cells(metrics["samplings"]),
+        "claims": [_claim_cells(verdict) for verdict in verdicts],
+        "chance": "–" if chance is None else f"{chance:.0f}",
         "figures": sorted(path.name for path in (folder / "figures").glob("*.html")),
-        "notebooks": sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))}
+        "notebooks": sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb")),
+    }
     for name, escape in (("index.html", True), ("summary.md", False)):
         environment = jinja2.Environment(loader=jinja2.PackageLoader("kit"), autoescape=escape, trim_blocks=True)
         with whole_file(folder / name) as partial:
@@ -88,7 +118,7 @@ def write_pictures(folder: str | Path) -> list[Path]:
     for source in sorted((Path(folder) / "figures").glob("*.json")):
         pictures.append(source.with_suffix(".png"))
         with whole_file(pictures[-1]) as partial:
-            partial.write_bytes(plots.picture(plotly.io.read_json(source)))
+            partial.write_bytes(picture(plotly.io.read_json(source)))
     return pictures
 
 
@@ -97,8 +127,15 @@ def _interval_cells(samplings: dict) -> list[list[str]]:
     for sampling, scores in samplings.items():
         cells = [scores["intervals"][column] for column in HEADLINE]
         digits = [0 if column == "rank distance" else 3 for column in HEADLINE]
-        rows.append([sampling, *("–" if cell["low"] is None else f"{cell['low']:.{n}f} to {cell['high']:.{n}f}"
-                                 for cell, n in zip(cells, digits))])
+        rows.append(
+            [
+                sampling,
+                *(
+                    "–" if cell["low"] is None else f"{cell['low']:.{n}f} to {cell['high']:.{n}f}"
+                    for cell, n in zip(cells, digits)
+                ),
+            ]
+        )
     return rows
 
 
@@ -118,7 +155,9 @@ def command(settings: Settings) -> str:
     default = type(settings)()
     changed = {name: value for name, value in asdict(settings).items() if value != getattr(default, name)}
     named = {"run": settings.run, **changed} if changed else {}  # changed settings without a name would get another one
-    return " ".join(["python -m kit run", *(f"-p {shlex.quote(f'{name}={_typed_text(value)}')}" for name, value in named.items())])
+    return " ".join(
+        ["python -m kit run", *(f"-p {shlex.quote(f'{name}={_typed_text(value)}')}" for name, value in named.items())]
+    )
 
 
 def _typed_text(value: object) -> str:
@@ -135,14 +174,21 @@ def machine() -> dict[str, str]:
     import torch
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
-    return {"system": f"{platform.system()} {platform.machine()}", "processor": _processor(), "cores": str(os.cpu_count()),
-            "GPU": gpu, "python": sys.version.split()[0]}
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "GPU": gpu,
+        "python": sys.version.split()[0],
+    }
 
 
 def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
-        names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        names = [
+            line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
         if names:
             return names[0]
     return platform.processor() or "unknown"

@@ -77,7 +77,9 @@ class Results:
         """
         summaries = [run.summary()[setting] for run in self.evaluations[sampling]]
         if measure not in summaries[0]:
-            raise ValueError(f"measure {measure!r} is not one of the {setting} setting: choose from {', '.join(summaries[0])}")
+            raise ValueError(
+                f"measure {measure!r} is not one of the {setting} setting: choose from {', '.join(summaries[0])}"
+            )
         return [summary[measure] for summary in summaries]
 
     def interval(self, sampling: str, setting: str, measure: str) -> Interval:
@@ -92,8 +94,9 @@ class Results:
         """First sampling minus second: paired randomisation test over question groups on scores averaged over seeds."""
         one, two = (self.values(sampling, setting, measure) for sampling in (first, second))
         pairs = zip(self.evaluations[first], self.evaluations[second])
-        by_seed = tuple(macro_mean(a.values(setting, measure).values) - macro_mean(b.values(setting, measure).values)
-                        for a, b in pairs)
+        by_seed = tuple(
+            macro_mean(a.values(setting, measure).values) - macro_mean(b.values(setting, measure).values) for a, b in pairs
+        )
         return SeedComparison(paired_randomisation_test(one.values, two.values), by_seed)
 
     def headline(self) -> dict[str, dict[str, tuple[float, float]]]:
@@ -101,12 +104,14 @@ class Results:
         table = {}
         for sampling in self.samplings:
             scores = {column: self.by_seed(sampling, *place) for column, place in HEADLINE.items()}
-            table[sampling] = {column: (float(np.mean(seeds)), float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan"))
-                               for column, seeds in scores.items()}
+            table[sampling] = {
+                column: (float(np.mean(seeds)), float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan"))
+                for column, seeds in scores.items()
+            }
         return table
 
     def matrix(self, sampling: str, measure: str = "average_precision") -> tuple[tuple[str, ...], np.ndarray]:
-        """Scores of all cells averaged over seeds: languages, and (n_languages, n_languages), query by candidate language."""
+        """Scores of all cells averaged over seeds: languages, and (n_languages, n_languages), query by candidate."""
         matrices = [run.matrix(measure) for run in self.evaluations[sampling]]
         return matrices[0][0], np.mean([matrix for _, matrix in matrices], axis=0)
 
@@ -131,7 +136,8 @@ class Results:
         for sampling, runs in self.evaluations.items():
             metrics["samplings"][sampling] = {
                 "by_seed": [run.summary() for run in runs],
-                "intervals": {column: asdict(self.interval(sampling, *place)) for column, place in HEADLINE.items()}}
+                "intervals": {column: asdict(self.interval(sampling, *place)) for column, place in HEADLINE.items()},
+            }
         with whole_file(folder / "metrics.json") as partial:
             partial.write_text(json.dumps(without_nan(metrics), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         with whole_file(folder / "per_query.parquet") as partial:
@@ -158,8 +164,10 @@ def headline_text(headline: dict[str, dict[str, Sequence[float | None]]]) -> str
     """The headline table as plain text, one line a sampling; takes ``Results.headline`` or what ``metrics.json`` kept."""
     rows = [["sampling", *HEADLINE], *headline_cells(headline)]
     widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-             for row in rows]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
+        for row in rows
+    ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from kit import config, paths
 from kit.config import Settings
+from kit.sources import checksums
 
 STORY = ("00", "01", "02", "03", "04")
 """Numbers of the notebooks that ``run`` executes when none are named."""
@@ -27,7 +28,8 @@ def settings_of(profile: str, changes: dict[str, str]) -> Settings:
 
     Args:
         profile: name of a file in ``notebooks/params``.
-        changes: values as typed; a list is written ``a,b`` or ``["a", "b"]``. Without ``run``, changed settings get a folder of their own.
+        changes: values as typed; a list is written ``a,b`` or ``["a", "b"]``. Without ``run``, changed settings get a
+            folder of their own.
 
     Raises:
         ValueError: an unknown profile or name, or a value of the wrong type.
@@ -104,12 +106,14 @@ def _notebook(number: str) -> Path:
 
 
 def _key(source: Path, settings: Settings) -> str:
-    """Changes with the notebook's cells, the settings and the package's code."""
-    cells = [cell["source"] for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]]
-    modules = tuple(sorted(path.stem if path.is_file() else path.name for path in Path(__file__).parent.iterdir()
-                           if path.suffix == ".py" or path.name == "sources"))
-    content = json.dumps([cells, settings.fingerprint(), config.code_fingerprint(modules), config.versions()])
-    return hashlib.sha256(content.encode()).hexdigest()
+    """Changes with the notebook's cells, the settings, the data, and the code that the notebook imports."""
+    cells = [
+        (cell["cell_type"], "".join(cell["source"])) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
+    ]
+    modules = sorted(config.imported("\n".join(text for kind, text in cells if kind == "code")))
+    data = checksums([*settings.train, settings.test])
+    content = [cells, settings.fingerprint(), data, config.code_fingerprint(*modules), config.versions()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _done(target: Path, key: str) -> bool:
@@ -127,13 +131,23 @@ def parameter_names(source: Path) -> list[str]:
 
     cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    return [target.id for text in code for node in ast.parse(text).body if isinstance(node, ast.Assign) for target in node.targets]
+    return [
+        target.id
+        for text in code
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    ]
 
 
 def _parameters(source: Path, settings: Settings) -> dict[str, object]:
     """The settings that a notebook asks for."""
     wanted = parameter_names(source)
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items() if name in wanted}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(settings).items()
+        if name in wanted
+    }
 
 
 def _execute(source: Path, target: Path, parameters: dict[str, object], key: str) -> None:
@@ -141,12 +155,23 @@ def _execute(source: Path, target: Path, parameters: dict[str, object], key: str
     import papermill
 
     try:
-        papermill.execute_notebook(source, target, parameters, cwd=str(source.parent), progress_bar=False, kernel_name="python3",
-                                   stdout_file=sys.stdout, stderr_file=sys.stderr, extra_arguments=QUIET_KERNEL)
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            cwd=str(source.parent),
+            progress_bar=False,
+            kernel_name="python3",
+            stdout_file=sys.stdout,
+            stderr_file=sys.stderr,
+            extra_arguments=QUIET_KERNEL,
+        )
     except papermill.PapermillExecutionError as error:
-        raise RuntimeError(f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
-                           f"the executed notebook is kept: {target}\n"
-                           "mend the cause and type the same command again: finished steps are not repeated") from None
+        raise RuntimeError(
+            f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
+            f"the executed notebook is kept: {target}\n"
+            "mend the cause and type the same command again: finished steps are not repeated"
+        ) from None
     notebook = nbformat.read(target, as_version=4)
     notebook.metadata["kit"] = {"key": key}
     nbformat.write(notebook, target)

@@ -102,7 +102,8 @@ class PairBatchSampler:
 
     ``len`` is exact. ``set_epoch`` chooses the epoch that the next iteration walks; ``batch(epoch, i)`` is random access.
 
-    >>> rows = [{"group_id": str(g), "language": l, "query": f"q{g}{l}", "passage": f"p{g}{l}"} for g in range(9) for l in "de en".split()]
+    >>> rows = [{"group_id": str(g), "language": l, "query": f"q{g}{l}", "passage": f"p{g}{l}"}
+    ...         for g in range(9) for l in ("de", "en")]
     >>> sampler = PairBatchSampler([ParallelCorpus.from_rows(rows, "toy")], Sampling.parse("X-Y"), batch_size=4, seed=0)
     >>> len(sampler), len(list(sampler)), sampler.batch(epoch=0, index=1).kind
     (2, 2, 'cross-lingual')
@@ -159,8 +160,10 @@ class PairBatchSampler:
                 source.check(pairs, self.batch_size, self.languages, one_language=KINDS[kind] == "monolingual")
         if not sum(weights):
             need = {"monolingual": f"the language {self.sampling.language!r}", "cross-lingual": "groups in two languages"}
-            raise ValueError(f"sampling {self.sampling.name} draws {KINDS[kind]} batches, but no corpus has "
-                             f"{need.get(KINDS[kind], 'rows')}: add such a corpus or choose another sampling")
+            raise ValueError(
+                f"sampling {self.sampling.name} draws {KINDS[kind]} batches, but no corpus has "
+                f"{need.get(KINDS[kind], 'rows')}: add such a corpus or choose another sampling"
+            )
         return np.array(weights) / sum(weights)
 
     def _pairs(self, kind: int, source: _Source) -> np.ndarray:
@@ -234,16 +237,19 @@ class _Source:
 
     def check(self, pairs: np.ndarray, batch_size: int, languages: tuple[str, ...], one_language: bool) -> None:
         """Refuse a corpus that cannot fill a batch with distinct clusters."""
-        for some in (pairs[:, None] if one_language else [pairs]):
+        for some in pairs[:, None] if one_language else [pairs]:
             fits = (self.row_of[:, some] >= 0).all(axis=2).any(axis=1)  # (n_groups,)
             n_clusters = len(np.unique(self.cluster_of[fits]))
             if n_clusters < batch_size:
                 what = f"language {languages[some[0, 0]]!r}" if one_language else "these batches"
-                raise ValueError(f"corpus {self.name!r} has {n_clusters} passage clusters for {what}, fewer than "
-                                 f"batch_size {batch_size}: lower batch_size, or leave the language or the corpus out")
+                raise ValueError(
+                    f"corpus {self.name!r} has {n_clusters} passage clusters for {what}, fewer than "
+                    f"batch_size {batch_size}: lower batch_size, or leave the language or the corpus out"
+                )
 
-    def place(self, rng: np.random.Generator, walk: np.ndarray, pairs: np.ndarray, fixed: bool,
-              allowed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def place(
+        self, rng: np.random.Generator, walk: np.ndarray, pairs: np.ndarray, fixed: bool, allowed: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Give each row of drawn languages a group that has both, no cluster twice; keep the walk's groups where possible.
 
         A row whose pair has no free cluster left gets another pair (never in a monolingual batch, where ``check``
@@ -270,7 +276,11 @@ class _Source:
     def _draw_group(self, rng: np.random.Generator, pair: np.ndarray, used: set[int]) -> int | None:
         """A uniform draw among the groups that have both languages and whose cluster is free, or None."""
         for group in rng.integers(self.n_groups, size=32).tolist():  # rejection: no list of groups a pair is kept
-            if self.row_of[group, pair[0]] >= 0 and self.row_of[group, pair[1]] >= 0 and int(self.cluster_of[group]) not in used:
+            if (
+                self.row_of[group, pair[0]] >= 0
+                and self.row_of[group, pair[1]] >= 0
+                and int(self.cluster_of[group]) not in used
+            ):
                 return group
         fits = np.flatnonzero((self.row_of[:, pair] >= 0).all(axis=1))
         free = fits[~np.isin(self.cluster_of[fits], list(used))]

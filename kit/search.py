@@ -57,8 +57,14 @@ class _Pool:
     row_of: np.ndarray | None
 
 
-def relevant_ranks(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int = 0,
-                   chunk_size: int = 512, device: str | None = None) -> Ranks:
+def relevant_ranks(
+    query_embeddings: np.ndarray,
+    candidate_embeddings: np.ndarray,
+    task: RetrievalTask,
+    seed: int = 0,
+    chunk_size: int = 512,
+    device: str | None = None,
+) -> Ranks:
     """Rank every relevant candidate of every query within its language and within the pool of all languages.
 
     Args:
@@ -79,16 +85,23 @@ def relevant_ranks(query_embeddings: np.ndarray, candidate_embeddings: np.ndarra
     column_of = np.empty_like(pool.candidate)
     column_of[pool.candidate] = np.arange(len(pool.candidate))
     pairs = np.stack([task.relevant_pairs[:, 0], column_of[task.relevant_pairs[:, 1]]], axis=1)  # (n_relevant, 2)
-    n_before = np.empty((len(pairs), 2), np.int64)                                  # within the language, within the pool
+    n_before = np.empty((len(pairs), 2), np.int64)  # within the language, within the pool
     for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
-        low, high = np.searchsorted(pairs[:, 0], [start, start + len(scores)])      # pairs are sorted by query
+        low, high = np.searchsorted(pairs[:, 0], [start, start + len(scores)])  # pairs are sorted by query
         count = _count_before if isinstance(scores, np.ndarray) else _count_before_on_device
         n_before[low:high] = count(scores, pairs[low:high] - [start, 0], pool)
     return Ranks(cell_rank=n_before[:, 0] + 1, pool_rank=n_before[:, 1] + 1, seed=seed)
 
 
-def top_k(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, k: int, seed: int = 0,
-          chunk_size: int = 512, device: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+def top_k(
+    query_embeddings: np.ndarray,
+    candidate_embeddings: np.ndarray,
+    task: RetrievalTask,
+    k: int,
+    seed: int = 0,
+    chunk_size: int = 512,
+    device: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """The k best candidates of the pool of all languages for each query, best first.
 
     Args:
@@ -108,8 +121,8 @@ def top_k(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: 
     best = np.empty((len(query_embeddings), k), np.float32)
     for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
         select = _top_columns if isinstance(scores, np.ndarray) else _top_columns_on_device
-        columns, best[start:start + len(scores)] = select(scores, k, pool)          # (chunk, k)
-        indices[start:start + len(scores)] = pool.candidate[columns]
+        columns, best[start : start + len(scores)] = select(scores, k, pool)  # (chunk, k)
+        indices[start : start + len(scores)] = pool.candidate[columns]
     return indices, best
 
 
@@ -121,19 +134,23 @@ def tie_order(task: RetrievalTask, seed: int) -> np.ndarray:
 
 
 def _check(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask, chunk_size: int) -> None:
-    for name, embeddings, n_rows in (("query_embeddings", query_embeddings, len(task.queries)),
-                                     ("candidate_embeddings", candidate_embeddings, len(task.candidates))):
+    for name, embeddings, n_rows in (
+        ("query_embeddings", query_embeddings, len(task.queries)),
+        ("candidate_embeddings", candidate_embeddings, len(task.candidates)),
+    ):
         if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
             kind = getattr(embeddings, "dtype", type(embeddings).__name__)
             raise ValueError(f"{name} is {kind}: give a NumPy array of float32")
         if embeddings.ndim != 2 or len(embeddings) != n_rows:
             raise ValueError(f"{name} has shape {embeddings.shape}: {task.name} needs ({n_rows}, dim), one row a text")
-        finite = np.isfinite(embeddings).all(axis=1)                                # (n_rows,)
+        finite = np.isfinite(embeddings).all(axis=1)  # (n_rows,)
         if not finite.all():
             raise ValueError(f"{name}, row {int(np.argmin(finite))}: not finite: look at the model or the text of this row")
     if query_embeddings.shape[1] != candidate_embeddings.shape[1]:
-        raise ValueError(f"query_embeddings have {query_embeddings.shape[1]} dimensions and candidate_embeddings "
-                         f"{candidate_embeddings.shape[1]}: encode both with one model")
+        raise ValueError(
+            f"query_embeddings have {query_embeddings.shape[1]} dimensions and candidate_embeddings "
+            f"{candidate_embeddings.shape[1]}: encode both with one model"
+        )
     if chunk_size < 1:
         raise ValueError(f"chunk_size is {chunk_size}: choose at least 1")
 
@@ -143,11 +160,11 @@ def _make_pool(candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int)
     position_of = np.empty(len(task.candidates), np.int64)
     position_of[tie_order(task, seed)] = np.arange(len(position_of))
     candidate = np.lexsort((position_of, task.candidate_language))
-    rows, row_of = candidate_embeddings[candidate], None                            # (n_candidates, dim)
+    rows, row_of = candidate_embeddings[candidate], None  # (n_candidates, dim)
     as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1])))[:, 0]
     _, first, inverse = np.unique(as_bytes, return_index=True, return_inverse=True)
     if len(first) < len(rows):
-        rows, row_of = rows[first], inverse                                         # (n_distinct, dim)
+        rows, row_of = rows[first], inverse  # (n_distinct, dim)
     return _Pool(candidate, position_of[candidate], task.candidate_language[candidate], rows, row_of)
 
 
@@ -163,7 +180,7 @@ def _score_chunks(query_embeddings: np.ndarray, pool: _Pool, chunk_size: int, de
         score = _score_chunk_on_device(pool, device)
     with nullcontext() if device == "cpu" else _full_float32():
         for start in range(0, len(query_embeddings), chunk_size):
-            yield start, score(query_embeddings[start:start + chunk_size])
+            yield start, score(query_embeddings[start : start + chunk_size])
 
 
 def _score_chunk_on_cpu(pool: _Pool, chunk_size: int) -> Callable:
@@ -172,11 +189,11 @@ def _score_chunk_on_cpu(pool: _Pool, chunk_size: int) -> Callable:
     expanded = None if pool.row_of is None else np.empty((chunk_size, len(pool.row_of)), np.float32)
 
     def score(queries: np.ndarray) -> np.ndarray:
-        scores = np.matmul(queries, pool.rows.T, out=product[:len(queries)])        # (chunk, n_distinct)
+        scores = np.matmul(queries, pool.rows.T, out=product[: len(queries)])  # (chunk, n_distinct)
         if expanded is None:
             return scores
         # "clip" only because NumPy would buffer the whole output for "raise"; no index is out of range.
-        return np.take(scores, pool.row_of, axis=1, out=expanded[:len(queries)], mode="clip")
+        return np.take(scores, pool.row_of, axis=1, out=expanded[: len(queries)], mode="clip")
 
     return score
 
@@ -188,7 +205,7 @@ def _score_chunk_on_device(pool: _Pool, device: str) -> Callable:
     row_of = None if pool.row_of is None else torch.from_numpy(pool.row_of).to(device)
 
     def score(queries: np.ndarray) -> torch.Tensor:
-        scores = torch.from_numpy(queries).to(device) @ rows.T                      # (chunk, n_distinct)
+        scores = torch.from_numpy(queries).to(device) @ rows.T  # (chunk, n_distinct)
         return scores if row_of is None else scores[:, row_of]
 
     return score
@@ -223,10 +240,10 @@ def _count_before(scores: np.ndarray, pairs: np.ndarray, pool: _Pool) -> np.ndar
     block = max(1, _CACHE_ELEMENTS // scores.shape[1])
     n_before = []
     for start, end in _blocks_of_one_row(pairs[:, 0], block):
-        columns = pairs[start:end, 1]                                               # (block,)
-        others = scores[pairs[start, 0]]                                            # (n_candidates,)
-        own = others[columns, None]                                                 # (block, 1)
-        before, equal = others > own, others == own                                 # (block, n_candidates)
+        columns = pairs[start:end, 1]  # (block,)
+        others = scores[pairs[start, 0]]  # (n_candidates,)
+        own = others[columns, None]  # (block, 1)
+        before, equal = others > own, others == own  # (block, n_candidates)
         if np.count_nonzero(equal) > len(columns):  # not every score is equal to itself only
             before |= equal & (pool.tie_position < pool.tie_position[columns, None])
         for before_one, language in zip(before, pool.language[columns].tolist()):
@@ -246,16 +263,17 @@ def _count_before_on_device(scores, pairs: np.ndarray, pool: _Pool) -> np.ndarra
     """The same as ``_count_before`` for a torch tensor of scores, the pairs of many queries at a time."""
     import torch
 
-    language, tie_position, pairs = (torch.from_numpy(array).to(scores.device)
-                                     for array in (pool.language, pool.tie_position, pairs))
+    language, tie_position, pairs = (
+        torch.from_numpy(array).to(scores.device) for array in (pool.language, pool.tie_position, pairs)
+    )
     n_before = torch.empty(len(pairs), 2, dtype=torch.int64, device=scores.device)
     block = max(1, _DEVICE_ELEMENTS // scores.shape[1])
     for start in range(0, len(pairs), block):
-        rows, columns = pairs[start:start + block].T                                # (block,)
-        others, own = scores[rows], scores[rows, columns][:, None]                  # (block, n_candidates), (block, 1)
+        rows, columns = pairs[start : start + block].T  # (block,)
+        others, own = scores[rows], scores[rows, columns][:, None]  # (block, n_candidates), (block, 1)
         before = (others > own) | ((others == own) & (tie_position < tie_position[columns, None]))
-        n_before[start:start + block, 0] = (before & (language == language[columns, None])).sum(dim=1)
-        n_before[start:start + block, 1] = before.sum(dim=1)
+        n_before[start : start + block, 0] = (before & (language == language[columns, None])).sum(dim=1)
+        n_before[start : start + block, 1] = before.sum(dim=1)
     return n_before.cpu().numpy()
 
 
@@ -265,7 +283,7 @@ def _top_columns(scores: np.ndarray, k: int, pool: _Pool) -> tuple[np.ndarray, n
     kth_score = np.partition(scores, n_candidates - k, axis=1)[:, n_candidates - k]  # (chunk,)
     columns = np.empty((len(scores), k), np.int64)
     for row, (row_scores, threshold) in enumerate(zip(scores, kth_score)):
-        at_least = np.flatnonzero(row_scores >= threshold)                          # k, or more where the kth is tied
+        at_least = np.flatnonzero(row_scores >= threshold)  # k, or more where the kth is tied
         columns[row] = at_least[np.lexsort((pool.tie_position[at_least], -row_scores[at_least]))[:k]]
     return columns, np.take_along_axis(scores, columns, axis=1)
 

@@ -1,10 +1,11 @@
-"""What notebooks show: tables with texts in any script, and figures that a headless run stores as data."""
+"""Tables with texts in any script, and figures: shown in a notebook, written as pages, drawn as pictures."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,8 +38,12 @@ class Table:
         names = list(self.rows[0]) if self.rows else []
         widths = {name: max(len(name), *(len(row[name]) for row in self.rows)) for name in names}
         lines = [dict(zip(names, names)), *self.rows]
-        return "\n".join("  ".join(line[name].rjust(widths[name]) if name in self.numeric else line[name].ljust(widths[name])
-                                   for name in names).rstrip() for line in lines)
+        return "\n".join(
+            "  ".join(
+                line[name].rjust(widths[name]) if name in self.numeric else line[name].ljust(widths[name]) for name in names
+            ).rstrip()
+            for line in lines
+        )
 
 
 def _cell(value: object) -> str:
@@ -60,3 +65,38 @@ def show(figure: go.Figure) -> None:
 
     title = figure.layout.title.text or "figure"
     display({"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/plain": f"[figure: {title}]"}, raw=True)
+
+
+def write_figures(figures: Mapping[str, go.Figure], folder: str | Path) -> list[Path]:
+    """Write each figure as data (``<name>.json``) and as a page (``<name>.html``); the pages share one ``plotly.min.js``.
+
+    Figures that stand in the folder already are removed.
+
+    Returns:
+        The pages. No network is needed to open them.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for earlier in [*folder.glob("*.html"), *folder.glob("*.json"), *folder.glob("*.png")]:
+        earlier.unlink()  # a figure of an earlier run must not pass for one of this
+    pages = []
+    for name, figure in figures.items():
+        figure.write_json(folder / f"{name}.json")
+        figure.write_html(folder / f"{name}.html", include_plotlyjs="directory", full_html=True, div_id=name)
+        pages.append(folder / f"{name}.html")
+    return pages
+
+
+def picture(figure: go.Figure) -> bytes:
+    """A figure as PNG in its own size.
+
+    Raises:
+        ValueError: kaleido or a browser is missing.
+    """
+    try:
+        return figure.to_image(format="png", scale=1.5)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise ValueError(
+            f"a figure cannot be drawn ({str(error)[:200]}): install kaleido (pip install -e '.[dev]') and "
+            "Chrome or Chromium"
+        ) from error

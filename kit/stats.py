@@ -71,8 +71,9 @@ def bootstrap_interval(values: np.ndarray, n_resamples: int = 2000, confidence: 
     return Interval(macro_mean(values), float(low), float(high))
 
 
-def paired_randomisation_test(values_a: np.ndarray, values_b: np.ndarray, n_resamples: int = 10_000,
-                              confidence: float = 0.95, seed: int = 0) -> Comparison:
+def paired_randomisation_test(
+    values_a: np.ndarray, values_b: np.ndarray, n_resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
+) -> Comparison:
     """Test whether two models differ on the same queries: the sign of each group's difference is flipped at random.
 
     ``p = (1 + #{|T| >= |t|}) / (1 + n_resamples)``, two-sided, never 0; ``t`` is the difference of the macro means and ``T``
@@ -134,14 +135,14 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 def _resampled_scores(values: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
     """Macro mean of each resample, shape (n_resamples,)."""
     n_groups = len(values)
-    present = ~np.isnan(values)                                                     # (n_groups, n_cells)
+    present = ~np.isnan(values)  # (n_groups, n_cells)
     filled = np.where(present, values, 0.0)
     scores = []
     for block, random in _blocks(n_resamples, n_groups, seed, "bootstrap"):
         weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=block).astype(np.float64)
-        n_drawn = weights @ present                                                 # (block, n_cells)
-        cell_mean = (weights @ filled) / np.where(n_drawn > 0, n_drawn, np.nan)     # NaN: the cell is empty in this resample
-        scores.append(np.nanmean(cell_mean, axis=1))                                # (block,)
+        n_drawn = weights @ present  # (block, n_cells)
+        cell_mean = (weights @ filled) / np.where(n_drawn > 0, n_drawn, np.nan)  # NaN: the cell is empty in this resample
+        scores.append(np.nanmean(cell_mean, axis=1))  # (block,)
     return np.concatenate(scores)
 
 
@@ -156,8 +157,10 @@ def _blocks(n_resamples: int, n_groups: int, seed: int, place: str) -> Iterator[
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:
     values = np.asarray(values, np.float64)
     if values.ndim != 2 or np.isinf(values).any():
-        raise ValueError(f"{name} has shape {values.shape} and {int(np.isinf(values).sum())} infinities: give finite "
-                         "numbers or NaN of shape (n_groups, n_cells)")
+        raise ValueError(
+            f"{name} has shape {values.shape} and {int(np.isinf(values).sum())} infinities: give finite "
+            "numbers or NaN of shape (n_groups, n_cells)"
+        )
     return values
 
 

@@ -6,11 +6,12 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -113,8 +114,9 @@ def json_lines(path: str | Path) -> Iterable[dict]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:  # covers malformed JSON, an empty line and bytes that are not UTF-8
-            raise ValueError(f"{path}, line {number}: not a JSON object ({error}): "
-                             "write one object a line, in UTF-8") from None
+            raise ValueError(
+                f"{path}, line {number}: not a JSON object ({error}): write one object a line, in UTF-8"
+            ) from None
         if not isinstance(row, dict):
             raise ValueError(f"{path}, line {number}: not a JSON object but {line[:40]!r}: write one object a line")
         yield row
@@ -139,8 +141,10 @@ def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
         raise ValueError(f"{path}: not a readable Parquet file ({error}): write it again") from None
     unknown = sorted(set(table.column_names) - {column.name for column in columns})
     if unknown:
-        raise ValueError(f"{path}: unknown column {unknown[0]!r}: rename or remove it; known: "
-                         f"{', '.join(column.name for column in columns)}")
+        raise ValueError(
+            f"{path}: unknown column {unknown[0]!r}: rename or remove it; known: "
+            f"{', '.join(column.name for column in columns)}"
+        )
     filled = []
     for column in columns:
         filled.append(_parquet_column(table, column, path))
@@ -208,8 +212,10 @@ def refuse_duplicates(table: pa.Table, key: list[str], where: Where) -> None:
     if len(doubled):
         row = doubled.slice(0, 1).to_pylist()[0]
         named = ", ".join(f"{name} {row[name]!r}" for name in key)
-        raise ValueError(f"{where(row['_row_max'])}: {named} stands already at {where(row['_row_min'])}: "
-                         "give every row its own, or drop one of them")
+        raise ValueError(
+            f"{where(row['_row_max'])}: {named} stands already at {where(row['_row_min'])}: "
+            "give every row its own, or drop one of them"
+        )
 
 
 def refuse_unknown(table: pa.Table, column: str, known: Iterable[str], where: Where, remedy: str) -> None:
@@ -218,3 +224,39 @@ def refuse_unknown(table: pa.Table, column: str, known: Iterable[str], where: Wh
     index = pc.index(strange, True).as_py()
     if index >= 0:
         raise ValueError(f"{where(index)}: {column} {table.column(column)[index].as_py()!r} is not known: {remedy}")
+
+
+def with_default(table: pa.Table, column: str, default: pa.ChunkedArray) -> pa.Table:
+    """The table with the default where a text column is empty."""
+    filled = pc.if_else(pc.equal(table.column(column), ""), default, table.column(column))
+    return table.set_column(table.column_names.index(column), column, filled)
+
+
+def codes(values: pa.ChunkedArray, known: Sequence[str]) -> np.ndarray:
+    """Position of each value in ``known``, int32."""
+    return pc.index_in(values, value_set=pa.array(known, pa.string())).to_numpy().astype(np.int32)
+
+
+def some(values: set[str]) -> str:
+    """At most a dozen of the values, for an error message."""
+    listed = sorted(values)
+    return ", ".join(map(repr, listed[:12])) + (f" … ({len(listed)} in all)" if len(listed) > 12 else "")
+
+
+def read_task_settings(path: Path) -> dict:
+    """Name and languages of a task, from its ``task.json``.
+
+    Raises:
+        ValueError: no such file, or not of that form.
+    """
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)
+        right = right and all(isinstance(tag, str) for tag in settings["languages"])
+    except (ValueError, KeyError, TypeError):
+        right = False
+    if not right or not settings["languages"]:
+        raise ValueError(f'{path}: not of the form {{"name": "mine", "languages": ["de", "en"]}}: write it so')
+    return settings

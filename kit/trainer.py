@@ -9,9 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import datasets
-import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.evaluation import BaseEvaluator
@@ -20,6 +17,7 @@ from transformers import PrinterCallback, TrainerCallback
 from kit.corpus import ParallelCorpus
 from kit.encoders import quiet
 from kit.losses import InfoNCE
+from kit.pairs import pair_dataset
 from kit.samplers import PairBatchSampler, Sampling
 from kit.tables import whole_file
 
@@ -90,8 +88,15 @@ class History:
         return cls([tuple(entry) for entry in content["loss"]], [tuple(entry) for entry in content["scores"]])
 
 
-def fine_tune(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling, config: TrainingConfig,
-              folder: str | Path, validation: Validation | None = None, log: Callable[[str], None] = print) -> History:
+def fine_tune(
+    model: SentenceTransformer,
+    corpora: Sequence[ParallelCorpus],
+    sampling: Sampling,
+    config: TrainingConfig,
+    folder: str | Path,
+    validation: Validation | None = None,
+    log: Callable[[str], None] = print,
+) -> History:
     """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
 
     A run that was interrupted goes on from its last checkpoint in ``folder`` when it is called again with the same
@@ -111,16 +116,25 @@ def fine_tune(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sam
             sampler refuses.
     """
     if config.patience and validation is None:
-        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or patience 0")
+        raise ValueError(
+            f"patience is {config.patience}, but there is no validation task to stop by: give one, or patience 0"
+        )
     folder = Path(folder)
     sampler = PairBatchSampler(corpora, sampling, config.batch_size, config.seed, config.tau)
     _describe(model, corpora, sampling)
     every = -(-config.updates // config.evaluations)
     trainer = PairTrainer(
-        model=model, sampler=sampler, train_dataset=pair_dataset(corpora, config.hard_negatives),
+        model=model,
+        sampler=sampler,
+        train_dataset=pair_dataset(corpora, config.hard_negatives),
         args=_arguments(config, folder, every, validation is not None, model),
-        loss=InfoNCE(model, config.temperature), evaluator=_Evaluator(validation) if validation else None,
-        callbacks=[_Progress(log, sampling.name, validation is None), *([_Patience(config.patience)] if config.patience else [])])
+        loss=InfoNCE(model, config.temperature),
+        evaluator=_Evaluator(validation) if validation else None,
+        callbacks=[
+            _Progress(log, sampling.name, validation is None),
+            *([_Patience(config.patience)] if config.patience else []),
+        ],
+    )
     trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
     with quiet():
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
@@ -166,55 +180,6 @@ class _Walk(torch.utils.data.Sampler):
             yield list(zip(batch.query_rows.tolist(), batch.passage_rows.tolist()))
 
 
-class PairDataset(datasets.Dataset):
-    """A ``datasets.Dataset`` whose items are asked for as (query row, passage row): the pair is made when it is read.
-
-    The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised.
-    """
-
-    def __getitems__(self, pairs: list[tuple[int, int]]) -> list[dict]:
-        query_rows, passage_rows = (pa.array(rows) for rows in zip(*pairs))
-        table = self.data.table
-        columns = {"query": table.column("query").take(query_rows).to_pylist()}
-        for name in table.column_names[1:]:
-            columns[name] = table.column(name).take(passage_rows).to_pylist()
-        return [dict(zip(columns, values)) for values in zip(*columns.values())]
-
-
-def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDataset:
-    """All rows of some corpora as columns ``query, passage[, negative_1 …], label``, in the numbering of the sampler.
-
-    Raises:
-        ValueError: a row has fewer than ``n_negatives`` negatives.
-    """
-    table = pa.concat_tables([corpus.table for corpus in corpora]).combine_chunks()
-    cluster = _numbered(corpora, "cluster_id").dictionary_encode().indices.cast(pa.int64())
-    columns, labels = {"query": table.column("query"), "passage": table.column("passage")}, [cluster]
-    if n_negatives:
-        short = pc.index(pc.less(pc.list_value_length(table.column("negatives")), n_negatives), True).as_py()
-        if short >= 0:
-            row = table.slice(short, 1).to_pylist()[0]
-            raise ValueError(f"group {row['group_id']!r} in {row['language']!r} has {len(row['negatives'])} negatives, fewer "
-                             f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives")
-    place = _numbered(corpora, "language") if n_negatives else None  # a text may be another passage in another language
-    for nth in range(n_negatives):
-        texts = pc.list_element(table.column("negatives"), nth)
-        columns[f"negative_{nth + 1}"] = texts
-        passages, negatives = (pc.binary_join_element_wise(place, part.combine_chunks(), ":")
-                               for part in (table.column("passage"), texts))
-        known = pc.index_in(negatives, value_set=passages)  # a negative may be another's passage
-        labels.append(pc.fill_null(cluster.take(known), -1))
-    columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
-    return PairDataset(datasets.table.InMemoryTable(pa.table(columns)))
-
-
-def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
-    """A column of all rows whose values cannot be taken for those of another corpus."""
-    values = [pc.binary_join_element_wise(str(number), corpus.table.column(column), ":")
-              for number, corpus in enumerate(corpora)]
-    return pa.chunked_array([chunk for part in values for chunk in part.chunks]).combine_chunks()
-
-
 def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
     """Fill in what the model card cannot find out by itself, and keep it from asking the hub."""
     card, first = model.model_card_data, corpora[0].table.slice(0, 3).to_pylist()
@@ -234,8 +199,9 @@ class _Evaluator(BaseEvaluator):
         super().__init__()
         self.validation, self.primary_metric = validation, "score"
 
-    def __call__(self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1,
-                 steps: int = -1) -> dict[str, float]:
+    def __call__(
+        self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
+    ) -> dict[str, float]:
         scores = {name: float(value) for name, value in self.validation(model).items()}
         self.store_metrics_in_model_card_data(model, dict(scores), epoch, steps)
         return scores
@@ -248,7 +214,7 @@ class _Progress(TrainerCallback):
         self.log, self.name, self.at_loss, self.loss = log, name, at_loss, float("nan")
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        """Log after the last update too, where the evaluations do not divide the updates; only the scores come by themselves."""
+        """Log after the last update too, where the evaluations do not divide the updates; scores come by themselves."""
         if state.global_step == state.max_steps:
             control.should_log = True
 
@@ -291,30 +257,52 @@ def _last_checkpoint(folder: Path) -> str | None:
     return str(max(whole, key=lambda path: int(path.name.removeprefix("checkpoint-")))) if whole else None
 
 
-def _arguments(config: TrainingConfig, folder: Path, every: int, validated: bool,
-               model: SentenceTransformer) -> SentenceTransformerTrainingArguments:
+def _arguments(
+    config: TrainingConfig, folder: Path, every: int, validated: bool, model: SentenceTransformer
+) -> SentenceTransformerTrainingArguments:
     on_gpu = model.device.type == "cuda"
     return SentenceTransformerTrainingArguments(
-        output_dir=str(folder), max_steps=config.updates, per_device_train_batch_size=config.batch_size,
-        learning_rate=config.learning_rate, weight_decay=config.weight_decay, warmup_steps=int(config.warmup * config.updates),
-        lr_scheduler_type="linear", seed=config.seed, data_seed=config.seed,
-        prompts={"query": model.prompts.get("query", ""), "passage": model.prompts.get("document", ""),
-                 **{f"negative_{n + 1}": model.prompts.get("document", "") for n in range(config.hard_negatives)}},
-        bf16=on_gpu and torch.cuda.is_bf16_supported(), use_cpu=not on_gpu, dataloader_pin_memory=on_gpu,
-        eval_strategy="steps" if validated else "no", eval_steps=every, logging_steps=every, save_steps=every,
-        save_total_limit=2, load_best_model_at_end=config.patience > 0, metric_for_best_model="score" if validated else None,
-        greater_is_better=True if validated else None, disable_tqdm=True, report_to="none")
+        output_dir=str(folder),
+        max_steps=config.updates,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=int(config.warmup * config.updates),
+        lr_scheduler_type="linear",
+        seed=config.seed,
+        data_seed=config.seed,
+        prompts={
+            "query": model.prompts.get("query", ""),
+            "passage": model.prompts.get("document", ""),
+            **{f"negative_{n + 1}": model.prompts.get("document", "") for n in range(config.hard_negatives)},
+        },
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not on_gpu,
+        dataloader_pin_memory=on_gpu,
+        eval_strategy="steps" if validated else "no",
+        eval_steps=every,
+        logging_steps=every,
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=config.patience > 0,
+        metric_for_best_model="score" if validated else None,
+        greater_is_better=True if validated else None,
+        disable_tqdm=True,
+        report_to="none",
+    )
 
 
 def _scores(metrics: dict) -> dict[str, float]:
     """The validation's own scores out of what the trainer logs about an evaluation."""
     times = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
-    return {name.removeprefix("eval_"): value for name, value in metrics.items()
-            if name.startswith("eval_") and name not in times}
+    return {
+        name.removeprefix("eval_"): value
+        for name, value in metrics.items()
+        if name.startswith("eval_") and name not in times
+    }
 
 
 def _history(state: TrainerState) -> History:
     losses = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
     scores = [(entry["step"], _scores(entry)) for entry in state.log_history if _scores(entry)]
     return History(losses, scores)
-

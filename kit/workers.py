@@ -50,12 +50,21 @@ def run_all(function: str, orders: Sequence[dict], log: Callable[[str], None]) -
                 raise RuntimeError(_complaint(process, errors))
 
 
-def _start(function: str, order: dict, lines: queue.Queue, stack: contextlib.ExitStack) -> tuple[subprocess.Popen, io.BufferedIOBase]:
-    errors = stack.enter_context(tempfile.TemporaryFile())
+def _start(
+    function: str, order: dict, lines: queue.Queue, stack: contextlib.ExitStack
+) -> tuple[subprocess.Popen, io.BufferedIOBase]:
+    errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
     environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"}
-    process = subprocess.Popen([sys.executable, "-m", "kit.workers", function], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8", errors="replace",
-                               env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kit.workers", function],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment,
+    )
     reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
     stack.callback(_stop, process, reader)
     reader.start()

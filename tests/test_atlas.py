@@ -64,8 +64,10 @@ def test_no_text_stands_twice(rows, part):
 
 def test_facts_that_share_a_text_are_dropped_in_all_languages():
     def group(en, de):
-        return [{"language": language, "query": f"{text}?", "passage": f"{text}."}
-                for language, text in (("en", en), ("de", de))]
+        return [
+            {"language": language, "query": f"{text}?", "passage": f"{text}."} for language, text in (("en", en), ("de", de))
+        ]
+
     first, same_in_german, other = group("a", "b"), group("c", "B"), group("b", "a")
     assert render.unshared([first, same_in_german, other]) == [other]
 
@@ -111,8 +113,13 @@ def test_languages_of_one_fact_differ_in_wording(by_fact, all_facts):
     for fact in all_facts.values():
         if fact.relation == "first-day" and fact.fact_id in by_fact:
             territory = dict(fact.slots)["territory"]
-            asked = {language: [wording.format(territory=each.text("territory", territory))
-                                for wording in each.templates.query["first-day"]] for language, each in known.items()}
+            asked = {
+                language: [
+                    wording.format(territory=each.text("territory", territory))
+                    for wording in each.templates.query["first-day"]
+                ]
+                for language, each in known.items()
+            }
             chosen[tuple(asked[language].index(by_fact[fact.fact_id][language]["query"]) for language in known)] += 1
     assert len(chosen) == 4 and min(chosen.values()) > 15, chosen
 
@@ -144,8 +151,9 @@ def test_german_territories_take_their_preposition(by_fact):
     said = {code: german.texts((("territory", code),))["territory_in"] for code in ("CH", "FR", "MT", "US")}
     assert said == {"CH": "in der Schweiz", "FR": "in Frankreich", "MT": "auf Malta", "US": "in den Vereinigten Staaten"}
     wrong = re.compile(r"\bin (Schweiz|Türkei|Vereinigte|Niederlande|Ukraine|Mongolei)\b")
-    assert [text for group in by_fact.values() for part in ("query", "passage")
-            if wrong.search(text := group["de"][part])] == []
+    assert [
+        text for group in by_fact.values() for part in ("query", "passage") if wrong.search(text := group["de"][part])
+    ] == []
 
 
 def test_left_out_territories_are_no_entities(rows):
@@ -163,11 +171,19 @@ def test_no_city_has_the_name_of_a_territory(rows):
 def test_another_process_makes_the_same_bytes_and_leaves_babel_as_it_was():
     """Hash seed, locale and time zone play no part. Loading a locale without what it inherits would leave it half-empty in
     babel's cache, for everyone in the process."""
-    code = ("from kit.sources import atlas; print(atlas.digest()); from babel import Locale; "
-            "print(Locale('de', 'AT').days['format']['wide'][0], Locale('de', 'AT').character_order)")
+    code = (
+        "from kit.sources import atlas; print(atlas.digest()); from babel import Locale; "
+        "print(Locale('de', 'AT').days['format']['wide'][0], Locale('de', 'AT').character_order)"
+    )
     changed = {**os.environ, "PYTHONHASHSEED": "12345", "LC_ALL": "tr_TR.UTF-8", "LANGUAGE": "tr", "TZ": "Asia/Tokyo"}
-    found = subprocess.run([sys.executable, "-c", code], env=changed, capture_output=True, text=True, check=True,
-                           cwd=Path(__file__).parent.parent)
+    found = subprocess.run(
+        [sys.executable, "-c", code],
+        env=changed,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+    )
     assert found.stdout.splitlines() == [atlas.digest(), "Montag left-to-right"]
 
 
@@ -185,6 +201,7 @@ def test_rows_are_copies():
 
 # Templates
 
+
 @pytest.mark.parametrize("language", atlas.LANGUAGES)
 def test_templates_are_complete_and_say_it_in_two_ways(language):
     templates = wordings.load_templates(language)
@@ -196,20 +213,29 @@ def test_templates_are_complete_and_say_it_in_two_ways(language):
 def test_template_files_are_alike():
     files = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in TEMPLATES.glob("*.json")}
     assert set(files) == set(atlas.LANGUAGES)
-    shapes = {language: {key: [len(value[part]) for part in ("query", "passage")] for key, value in content.items()
-                         if isinstance(value, dict) and "query" in value} for language, content in files.items()}
+    shapes = {
+        language: {
+            key: [len(value[part]) for part in ("query", "passage")]
+            for key, value in content.items()
+            if isinstance(value, dict) and "query" in value
+        }
+        for language, content in files.items()
+    }
     assert all(shape == shapes["en"] for shape in shapes.values())
 
 
-@pytest.mark.parametrize("damage, message", [
-    (lambda raw: raw.pop("first-day"), "key 'first-day' is missing"),
-    (lambda raw: raw.update(extra={}), "key 'extra' is unknown"),
-    (lambda raw: raw["first-day"]["query"].pop(), "give at least two"),
-    (lambda raw: raw["first-day"].pop("passage"), "give at least two"),
-    (lambda raw: raw["first-day"]["query"].__setitem__(0, "When does it start?"), r"write each of \['territory'\] once"),
-    (lambda raw: raw["first-day"]["passage"].__setitem__(0, "{territory}: {day} {day}"), "once"),
-    (lambda raw: raw.update(percent="%"), "key 'percent'"),
-])
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda raw: raw.pop("first-day"), "key 'first-day' is missing"),
+        (lambda raw: raw.update(extra={}), "key 'extra' is unknown"),
+        (lambda raw: raw["first-day"]["query"].pop(), "give at least two"),
+        (lambda raw: raw["first-day"].pop("passage"), "give at least two"),
+        (lambda raw: raw["first-day"]["query"].__setitem__(0, "When does it start?"), r"write each of \['territory'\] once"),
+        (lambda raw: raw["first-day"]["passage"].__setitem__(0, "{territory}: {day} {day}"), "once"),
+        (lambda raw: raw.update(percent="%"), "key 'percent'"),
+    ],
+)
 def test_a_damaged_template_file_is_refused(damage, message):
     raw = json.loads((TEMPLATES / "en.json").read_text(encoding="utf-8"))
     damage(raw)
@@ -223,6 +249,7 @@ def test_a_language_without_templates_is_refused():
 
 
 # Splits
+
 
 @cache
 def ids(split, by, seed=0):
@@ -277,21 +304,28 @@ def test_task_asks_test_facts_of_all_sentences_about_their_entities(by_fact):
     asked = set(task.queries.column("group_id").to_pylist())
     assert asked == ids("test", "fact")
     about = {by_fact[fact]["en"]["entity"] for fact in asked}
-    expected = {group[language]["passage"] for group in by_fact.values() for language in ("de", "en")
-                if group["en"]["entity"] in about}
+    expected = {
+        group[language]["passage"]
+        for group in by_fact.values()
+        for language in ("de", "en")
+        if group["en"]["entity"] in about
+    }
     assert set(task.candidates.column("text").to_pylist()) == expected
     assert len(task.candidates) > 3 * len(asked) and len(task.relevance) == 4 * len(asked)
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"split": "dev"}, "split 'dev': choose from train, validation, test"),
-    ({"by": "entity"}, "by 'entity': choose from fact, domain, language"),
-    ({"languages": ["en", "fi"]}, "languages: 'fi' is not in the atlas: choose from ar, de"),
-    ({"languages": []}, "languages .* is empty"),
-    ({"languages": "en"}, "languages 'en' is a text"),
-    ({"languages": ["en", "en"]}, "a language twice"),
-    ({"split": "train", "by": "language", "languages": ["el"]}, "holds all of them out"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"split": "dev"}, "split 'dev': choose from train, validation, test"),
+        ({"by": "entity"}, "by 'entity': choose from fact, domain, language"),
+        ({"languages": ["en", "fi"]}, "languages: 'fi' is not in the atlas: choose from ar, de"),
+        ({"languages": []}, "languages .* is empty"),
+        ({"languages": "en"}, "languages 'en' is a text"),
+        ({"languages": ["en", "en"]}, "a language twice"),
+        ({"split": "train", "by": "language", "languages": ["el"]}, "holds all of them out"),
+    ],
+)
 @pytest.mark.parametrize("function", [atlas.corpus, atlas.task])
 def test_bad_arguments_name_themselves(function, arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -44,46 +44,58 @@ def _verdict(claim: Claim, made: _Made) -> str:
     return next(verdict.verdict for verdict in check_claims(made) if verdict.claim == claim)
 
 
-@pytest.mark.parametrize(("low", "high", "by_seed", "verdict"), [
-    (0.001, 0.05, (0.02, 0.03), "seen here"),
-    (0.0, 0.05, (0.02, 0.03), "not seen here"),             # the interval touches zero
-    (-0.001, 0.05, (0.02, 0.03), "not seen here"),          # and holds it
-    (0.001, 0.05, (0.04, -0.001), "not seen here"),         # one seed disagrees
-    (0.001, 0.05, (0.04, 0.0), "not seen here"),            # one seed sees nothing
-    (-0.05, -0.01, (-0.02, -0.03), "not seen here"),        # the other way round
-])
+@pytest.mark.parametrize(
+    ("low", "high", "by_seed", "verdict"),
+    [
+        (0.001, 0.05, (0.02, 0.03), "seen here"),
+        (0.0, 0.05, (0.02, 0.03), "not seen here"),  # the interval touches zero
+        (-0.001, 0.05, (0.02, 0.03), "not seen here"),  # and holds it
+        (0.001, 0.05, (0.04, -0.001), "not seen here"),  # one seed disagrees
+        (0.001, 0.05, (0.04, 0.0), "not seen here"),  # one seed sees nothing
+        (-0.05, -0.01, (-0.02, -0.03), "not seen here"),  # the other way round
+    ],
+)
 def test_better(low, high, by_seed, verdict):
     assert _verdict(HIGHER, _Made(low, high, by_seed)) == verdict
 
 
-@pytest.mark.parametrize(("low", "high", "by_seed", "verdict"), [
-    (-5.0, -1.0, (-2.0, -3.0), "seen here"),                # lower is fairer
-    (-5.0, 0.0, (-2.0, -3.0), "not seen here"),
-    (-5.0, -1.0, (-2.0, 1.0), "not seen here"),
-    (1.0, 5.0, (2.0, 3.0), "not seen here"),
-])
+@pytest.mark.parametrize(
+    ("low", "high", "by_seed", "verdict"),
+    [
+        (-5.0, -1.0, (-2.0, -3.0), "seen here"),  # lower is fairer
+        (-5.0, 0.0, (-2.0, -3.0), "not seen here"),
+        (-5.0, -1.0, (-2.0, 1.0), "not seen here"),
+        (1.0, 5.0, (2.0, 3.0), "not seen here"),
+    ],
+)
 def test_better_of_a_distance_is_lower(low, high, by_seed, verdict):
     assert _verdict(FAIRER, _Made(low, high, by_seed)) == verdict
 
 
-@pytest.mark.parametrize(("low", "high", "by_seed", "verdict"), [
-    (-0.009, 0.002, (-0.005, 0.001), "seen here"),          # worse, by less than the margin of 0.01
-    (0.001, 0.02, (0.01, 0.01), "seen here"),               # better is within any margin
-    (-0.011, 0.002, (-0.005, 0.001), "not seen here"),      # the interval leaves the margin
-    (-MARGIN_MAP, 0.002, (-0.005, 0.001), "not seen here"),  # or touches it
-    (-0.009, 0.002, (-0.011, 0.001), "not seen here"),      # one seed leaves it
-])
+@pytest.mark.parametrize(
+    ("low", "high", "by_seed", "verdict"),
+    [
+        (-0.009, 0.002, (-0.005, 0.001), "seen here"),  # worse, by less than the margin of 0.01
+        (0.001, 0.02, (0.01, 0.01), "seen here"),  # better is within any margin
+        (-0.011, 0.002, (-0.005, 0.001), "not seen here"),  # the interval leaves the margin
+        (-MARGIN_MAP, 0.002, (-0.005, 0.001), "not seen here"),  # or touches it
+        (-0.009, 0.002, (-0.011, 0.001), "not seen here"),  # one seed leaves it
+    ],
+)
 def test_reaches(low, high, by_seed, verdict):
     assert _verdict(AS_GOOD, _Made(low, high, by_seed)) == verdict
 
 
-@pytest.mark.parametrize(("low", "high", "by_seed", "verdict"), [
-    (-3.0, 9.0, (4.0, 5.0), "seen here"),                   # larger by less than 5 % of the other's 200
-    (-30.0, -9.0, (-20.0, -21.0), "seen here"),             # fairer is within any margin
-    (-3.0, 11.0, (4.0, 5.0), "not seen here"),
-    (-3.0, MARGIN_DISTANCE * 200, (4.0, 5.0), "not seen here"),
-    (-3.0, 9.0, (4.0, 10.5), "not seen here"),
-])
+@pytest.mark.parametrize(
+    ("low", "high", "by_seed", "verdict"),
+    [
+        (-3.0, 9.0, (4.0, 5.0), "seen here"),  # larger by less than 5 % of the other's 200
+        (-30.0, -9.0, (-20.0, -21.0), "seen here"),  # fairer is within any margin
+        (-3.0, 11.0, (4.0, 5.0), "not seen here"),
+        (-3.0, MARGIN_DISTANCE * 200, (4.0, 5.0), "not seen here"),
+        (-3.0, 9.0, (4.0, 10.5), "not seen here"),
+    ],
+)
 def test_reaches_of_a_distance_is_not_larger(low, high, by_seed, verdict):
     assert _verdict(AS_FAIR, _Made(low, high, by_seed)) == verdict
 
@@ -116,17 +128,29 @@ def test_a_task_without_the_setting_leaves_its_claims_untested():
 @pytest.fixture(scope="module")
 def real() -> list[Verdict]:
     """X-X-mono is as good as X-Y but puts the query's language first; Hybrid is X-Y."""
-    return check_claims(Results({"X-X-mono": [made_evaluation("own first")] * 2, "X-Y": [made_evaluation("right")] * 2,
-                                 "Hybrid": [made_evaluation("right")] * 2}))
+    return check_claims(
+        Results(
+            {
+                "X-X-mono": [made_evaluation("own first")] * 2,
+                "X-Y": [made_evaluation("right")] * 2,
+                "Hybrid": [made_evaluation("right")] * 2,
+            }
+        )
+    )
 
 
 def test_on_results(real):
     verdicts = {verdict.claim.text: verdict.verdict for verdict in real}
     assert [verdicts[claim.text] for claim in CLAIMS] == [
-        "not seen here",    # X-Y costs nothing in the query's own language
-        "not seen here",    # nor does it help from one language to one other
-        "seen here", "seen here",   # 1 against 5/6 in the pool; 1 against 2
-        "seen here", "seen here", "seen here", "seen here"]
+        "not seen here",  # X-Y costs nothing in the query's own language
+        "not seen here",  # nor does it help from one language to one other
+        "seen here",
+        "seen here",  # 1 against 5/6 in the pool; 1 against 2
+        "seen here",
+        "seen here",
+        "seen here",
+        "seen here",
+    ]
 
 
 def test_the_difference_behind_a_verdict(real):
@@ -149,7 +173,9 @@ def test_text_is_a_table_of_all_claims(real):
     assert len(lines) == 2 + len(CLAIMS) + len(NOT_TESTED)
     assert {line.count("|") for line in lines} == {6}
     assert lines[2 + CLAIMS.index(FAIRER)] == (
-        f"| {FAIRER.text} | rank distance 295 against 410 | -1 [-1, -1] | {real[CLAIMS.index(FAIRER)].p_value:.4f} | **seen here** |")
+        f"| {FAIRER.text} | rank distance 295 against 410 | -1 [-1, -1] "
+        f"| {real[CLAIMS.index(FAIRER)].p_value:.4f} | **seen here** |"
+    )
 
 
 def test_text_of_what_was_not_tested():

@@ -20,28 +20,33 @@ NAMES = [field.name for field in fields(Settings)]
 def _changed(name: str) -> Settings:
     """The defaults with another value for one field."""
     default = getattr(Settings(), name)
-    value = (*default, default[0] * 2 if isinstance(default[0], str) else 7) if isinstance(default, tuple) else default * 2 or 5
+    value = (
+        (*default, default[0] * 2 if isinstance(default[0], str) else 7) if isinstance(default, tuple) else default * 2 or 5
+    )
     return replace(Settings(), **{name: value})
 
 
 class TestSettings:
-    @pytest.mark.parametrize(("name", "value", "words"), [
-        ("updates", "50", ["updates is '50'", "int", "200"]),
-        ("updates", 50.0, ["updates is 50.0", "int", "200"]),
-        ("updates", True, ["updates is True", "int", "200"]),                    # bool is a subclass of int
-        ("updates", None, ["updates is None", "int", "200"]),
-        ("learning_rate", True, ["learning_rate is True", "float"]),
-        ("learning_rate", "0.1", ["learning_rate is '0.1'", "float"]),
-        ("run", 3, ["run is 3", "str", "'smoke'"]),
-        ("train", "atlas", ["train is 'atlas'", "list", "['atlas']"]),           # would be read letter by letter
-        ("seeds", [], ["seeds is []", "at least one", "[0]"]),
-        ("seeds", 0, ["seeds is 0", "list", "[0]"]),
-        ("seeds", [0, "1"], ["seeds[1] is '1'", "int", "0"]),
-        ("seeds", [True], ["seeds[0] is True", "int"]),
-        ("samplings", ["X-Y", None], ["samplings[1] is None", "str", "'X-X-mono'"]),
-        ("samplings", ["X-Y", "Hybrid", "X-Y"], ["samplings is ['X-Y', 'Hybrid', 'X-Y']", "once"]),
-        ("seeds", [1, 1], ["seeds is [1, 1]", "once"]),
-    ])
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("updates", "50", ["updates is '50'", "int", "200"]),
+            ("updates", 50.0, ["updates is 50.0", "int", "200"]),
+            ("updates", True, ["updates is True", "int", "200"]),  # bool is a subclass of int
+            ("updates", None, ["updates is None", "int", "200"]),
+            ("learning_rate", True, ["learning_rate is True", "float"]),
+            ("learning_rate", "0.1", ["learning_rate is '0.1'", "float"]),
+            ("run", 3, ["run is 3", "str", "'smoke'"]),
+            ("train", "atlas", ["train is 'atlas'", "list", "['atlas']"]),  # would be read letter by letter
+            ("seeds", [], ["seeds is []", "at least one", "[0]"]),
+            ("seeds", 0, ["seeds is 0", "list", "[0]"]),
+            ("seeds", [0, "1"], ["seeds[1] is '1'", "int", "0"]),
+            ("seeds", [True], ["seeds[0] is True", "int"]),
+            ("samplings", ["X-Y", None], ["samplings[1] is None", "str", "'X-X-mono'"]),
+            ("samplings", ["X-Y", "Hybrid", "X-Y"], ["samplings is ['X-Y', 'Hybrid', 'X-Y']", "once"]),
+            ("seeds", [1, 1], ["seeds is [1, 1]", "once"]),
+        ],
+    )
     def test_refuses_and_says_what_to_write(self, name, value, words):
         with pytest.raises(ValueError) as error:
             Settings(**{name: value})
@@ -93,7 +98,8 @@ class TestFingerprint:
         changed = _changed(name)
         assert changed.fingerprint([name]) != Settings().fingerprint([name])
         assert changed.fingerprint([other for other in NAMES if other != name]) == Settings().fingerprint(
-            [other for other in NAMES if other != name])
+            [other for other in NAMES if other != name]
+        )
 
     def test_names_may_be_an_iterator(self):
         assert Settings().fingerprint(iter(["run", "updates"])) == Settings().fingerprint(["run", "updates"])
@@ -110,8 +116,11 @@ class TestFingerprint:
 
     def test_is_the_same_in_another_process(self):
         settings = Settings(train=("jsonl:données",), seeds=(1, 2))
-        code = f"from kit.config import Settings; print(Settings(**{asdict(settings)!r}).fingerprint(None, {{'b': 1, 'a': 'ß'}}))"
-        found = subprocess.run([sys.executable, "-c", code], env={"PYTHONHASHSEED": "77"}, capture_output=True, text=True, check=True)
+        call = f"Settings(**{asdict(settings)!r}).fingerprint(None, {{'b': 1, 'a': 'ß'}})"
+        code = f"from kit.config import Settings; print({call})"
+        found = subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": "77"}, capture_output=True, text=True, check=True
+        )
         assert found.stdout.strip() == settings.fingerprint(None, {"a": "ß", "b": 1})
 
 
@@ -125,10 +134,10 @@ class TestCodeFingerprint:
 
     @staticmethod
     def _of(*modules: str) -> str:
-        return code_fingerprint.__wrapped__(modules)  # without the memory of the calls before
+        return code_fingerprint.__wrapped__(*modules)  # without the memory of the calls before
 
     def test_the_same_files_in_another_place(self, package):
-        assert self._of("trainer", "sources") == code_fingerprint(("trainer", "sources"))
+        assert self._of("trainer", "sources") == code_fingerprint("trainer", "sources")
 
     @pytest.mark.parametrize("file", ["trainer.py", "sources/lareqa.py", "sources/atlas/templates/de.json"])
     def test_changes_with_a_source_file(self, package, file):
@@ -136,6 +145,12 @@ class TestCodeFingerprint:
         with (package / file).open("a", encoding="utf-8") as stream:
             stream.write("\n")
         assert self._of("trainer", "sources") != before
+
+    def test_changes_with_what_a_module_imports_even_indirectly(self, package):
+        before = self._of("trainer")
+        with (package / "tables.py").open("a", encoding="utf-8") as stream:  # of corpus, of samplers, of trainer
+            stream.write("\n")
+        assert self._of("trainer") != before
 
     def test_does_not_change_with_other_modules(self, package):
         before = self._of("trainer", "sources")

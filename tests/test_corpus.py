@@ -25,12 +25,19 @@ ROWS = [
     {"group_id": "b", "language": "en", "query": "Which?", "passage": "Anna.", "domain": "y"},
     {"group_id": "c", "language": "en", "query": "Where?", "passage": "Here.", "source": "made"},
 ]
-QUERIES = [{"query_id": "q1", "group_id": "g", "language": "en", "text": "Who?"},
-           {"query_id": "q2", "language": "de", "text": "Wer?"}]
-CANDIDATES = [{"candidate_id": "c1", "language": "de", "text": "Anne."},
-              {"candidate_id": "c2", "language": "en", "text": "Ann."}]
-RELEVANCE = [{"query_id": "q2", "candidate_id": "c1", "grade": 3}, {"query_id": "q1", "candidate_id": "c2"},
-             {"query_id": "q1", "candidate_id": "c1", "grade": 2}]
+QUERIES = [
+    {"query_id": "q1", "group_id": "g", "language": "en", "text": "Who?"},
+    {"query_id": "q2", "language": "de", "text": "Wer?"},
+]
+CANDIDATES = [
+    {"candidate_id": "c1", "language": "de", "text": "Anne."},
+    {"candidate_id": "c2", "language": "en", "text": "Ann."},
+]
+RELEVANCE = [
+    {"query_id": "q2", "candidate_id": "c1", "grade": 3},
+    {"query_id": "q1", "candidate_id": "c2"},
+    {"query_id": "q1", "candidate_id": "c1", "grade": 2},
+]
 
 
 def corpus(rows=ROWS) -> ParallelCorpus:
@@ -50,7 +57,7 @@ def write_lines(path, rows):
 def changed(rows, index, **fields):
     """A copy of rows with some fields of one row changed; ``None`` takes the field out."""
     row = {name: value for name, value in {**rows[index], **fields}.items() if value is not None}
-    return [*rows[:index], row, *rows[index + 1:]]
+    return [*rows[:index], row, *rows[index + 1 :]]
 
 
 class TestParallelCorpus:
@@ -64,8 +71,16 @@ class TestParallelCorpus:
 
     def test_absent_fields_get_their_defaults(self):
         row = corpus([{"group_id": "a", "language": "en", "query": "Q", "passage": "P"}]).table.to_pylist()[0]
-        assert row == {"group_id": "a", "language": "en", "query": "Q", "passage": "P", "cluster_id": "a", "domain": "",
-                       "source": "", "negatives": []}
+        assert row == {
+            "group_id": "a",
+            "language": "en",
+            "query": "Q",
+            "passage": "P",
+            "cluster_id": "a",
+            "domain": "",
+            "source": "",
+            "negatives": [],
+        }
 
     def test_given_clusters_are_kept(self):
         made = corpus([{**row, "cluster_id": "one"} for row in ROWS])
@@ -79,33 +94,42 @@ class TestParallelCorpus:
     def test_select_keeps_clusters_that_only_another_language_joins(self):
         np.testing.assert_array_equal(corpus().select(languages=["en"]).cluster_of, [0, 0, 1])
 
-    @pytest.mark.parametrize(("wanted", "words"), [
-        ({"languages": ["fr"]}, "no row with language 'fr': choose from 'de', 'en'"),
-        ({"domains": ["z"]}, "no row with domain 'z'"),
-        ({"group_ids": ["z"]}, "no row with group_id 'z'"),
-        ({"domains": ["x"], "group_ids": ["c"]}, "no rows"),
-    ])
+    @pytest.mark.parametrize(
+        ("wanted", "words"),
+        [
+            ({"languages": ["fr"]}, "no row with language 'fr': choose from 'de', 'en'"),
+            ({"domains": ["z"]}, "no row with domain 'z'"),
+            ({"group_ids": ["z"]}, "no row with group_id 'z'"),
+            ({"domains": ["x"], "group_ids": ["c"]}, "no rows"),
+        ],
+    )
     def test_select_refuses_what_is_not_there(self, wanted, words):
         with pytest.raises(ValueError, match=words):
             corpus().select(**wanted)
 
-    @pytest.mark.parametrize(("rows", "words"), [
-        ([], "made: no rows"),
-        (changed(ROWS, 1, query=None), "made, row 2: field 'query' is missing: add it as a text"),
-        (changed(ROWS, 1, questoin="?"), "made, row 2: unknown field 'questoin': rename or remove it"),
-        (changed(ROWS, 2, passage=3), "made, row 3: field 'passage' is 3: write it as a text"),
-        (changed(ROWS, 2, passage="\ud800"), "made, row 3: field 'passage' is .*: write it as a text"),
-        (changed(ROWS, 0, negatives="Bob."), "row 1: field 'negatives' is 'Bob.': write it as a list of texts"),
-        (changed(ROWS, 0, negatives=[1]), "row 1: field 'negatives' is .1.: write it as a list of texts"),
-        (changed(ROWS, 0, query=" \t"), "row 1: field 'query' is empty: write a text or drop the row"),
-        (changed(ROWS, 4, passage=""), "row 5: field 'passage' is empty"),
-        (changed(ROWS, 4, group_id=""), "row 5: field 'group_id' is empty"),
-        (changed(ROWS, 1, language="en"), "row 2: group_id 'a', language 'en' stands already at made, row 1: give"),
-        (changed(ROWS, 3, language="English"), "row 4: language 'English' is not known: write a BCP 47 tag"),
-        (changed(ROWS, 3, language="EN"), "row 4: language 'EN' is not known"),
-        (changed(ROWS, 3, cluster_id="k"), "row 1: field 'cluster_id' is empty, but other rows have one: give it to all"),
-        ([{**row, "cluster_id": str(row["language"])} for row in ROWS], "row 2: cluster_id 'de' differs from 'en'"),
-    ])
+    @pytest.mark.parametrize(
+        ("rows", "words"),
+        [
+            ([], "made: no rows"),
+            (changed(ROWS, 1, query=None), "made, row 2: field 'query' is missing: add it as a text"),
+            (changed(ROWS, 1, questoin="?"), "made, row 2: unknown field 'questoin': rename or remove it"),
+            (changed(ROWS, 2, passage=3), "made, row 3: field 'passage' is 3: write it as a text"),
+            (changed(ROWS, 2, passage="\ud800"), "made, row 3: field 'passage' is .*: write it as a text"),
+            (changed(ROWS, 0, negatives="Bob."), "row 1: field 'negatives' is 'Bob.': write it as a list of texts"),
+            (changed(ROWS, 0, negatives=[1]), "row 1: field 'negatives' is .1.: write it as a list of texts"),
+            (changed(ROWS, 0, query=" \t"), "row 1: field 'query' is empty: write a text or drop the row"),
+            (changed(ROWS, 4, passage=""), "row 5: field 'passage' is empty"),
+            (changed(ROWS, 4, group_id=""), "row 5: field 'group_id' is empty"),
+            (changed(ROWS, 1, language="en"), "row 2: group_id 'a', language 'en' stands already at made, row 1: give"),
+            (changed(ROWS, 3, language="English"), "row 4: language 'English' is not known: write a BCP 47 tag"),
+            (changed(ROWS, 3, language="EN"), "row 4: language 'EN' is not known"),
+            (
+                changed(ROWS, 3, cluster_id="k"),
+                "row 1: field 'cluster_id' is empty, but other rows have one: give it to all",
+            ),
+            ([{**row, "cluster_id": str(row["language"])} for row in ROWS], "row 2: cluster_id 'de' differs from 'en'"),
+        ],
+    )
     def test_refuses(self, rows, words):
         with pytest.raises(ValueError, match=words):
             corpus(rows)
@@ -114,8 +138,12 @@ class TestParallelCorpus:
 class TestSplit:
     @given(st.dictionaries(st.integers(0, 30), st.integers(0, 12), min_size=1), st.integers(0, 5))
     def test_no_passage_on_both_sides(self, passage_of, seed):
-        made = corpus([{"group_id": f"g{group}", "language": "en", "query": "Q", "passage": f"p{passage}"}
-                       for group, passage in passage_of.items()])
+        made = corpus(
+            [
+                {"group_id": f"g{group}", "language": "en", "query": "Q", "passage": f"p{passage}"}
+                for group, passage in passage_of.items()
+            ]
+        )
         try:
             rest, part = made.split(0.4, seed)
         except ValueError as error:  # with few clusters one side may be empty, which is refused
@@ -180,35 +208,53 @@ class TestRetrievalTask:
         found = {}
         for row in made.relevance.to_pylist():
             found.setdefault(row["query_id"], set()).add(row["candidate_id"])
-        assert found == {"a@en": {"a@en", "a@de"}, "a@de": {"a@en", "a@de"}, "b@de": {"a@de", "b@en"},
-                         "b@en": {"a@de", "b@en"}, "c@en": {"c@en"}}
+        assert found == {
+            "a@en": {"a@en", "a@de"},
+            "a@de": {"a@en", "a@de"},
+            "b@de": {"a@de", "b@en"},
+            "b@en": {"a@de", "b@en"},
+            "c@en": {"c@en"},
+        }
 
     def test_from_corpus_with_distractors_of_the_same_ids(self):
-        other = corpus([{"group_id": "c", "language": "en", "query": "Q", "passage": "There."},
-                        {"group_id": "d", "language": "en", "query": "Q", "passage": "Here."}])
+        other = corpus(
+            [
+                {"group_id": "c", "language": "en", "query": "Q", "passage": "There."},
+                {"group_id": "d", "language": "en", "query": "Q", "passage": "Here."},
+            ]
+        )
         made = RetrievalTask.from_corpus(corpus(), "t", distractors=other)
         assert made.candidates["text"].to_pylist() == ["Ann.", "Anne.", "Anna.", "Here.", "There."]
         assert len(made.relevance) == 9  # those of the test above
 
-    @pytest.mark.parametrize(("parts", "words"), [
-        ({"queries": [], "relevance": []}, "made: no queries"),
-        ({"candidates": []}, "made: no candidates"),
-        ({"languages": ["en"]}, "made, queries, row 2: language 'de' is not known: declare it, or use one of en"),
-        ({"languages": ["en", "de", "en"]}, "name one twice: declare each once"),
-        ({"languages": ["en", "de", "German"]}, "language 'German' is not a tag: write a BCP 47 tag"),
-        ({"queries": changed(QUERIES, 1, query_id="q1")}, "queries, row 2: query_id 'q1' stands already at .*row 1"),
-        ({"queries": changed(QUERIES, 1, text=" ")}, "queries, row 2: field 'text' is empty"),
-        ({"candidates": changed(CANDIDATES, 1, candidate_id="c1")}, "candidates, row 2: candidate_id 'c1' stands already"),
-        ({"candidates": changed(CANDIDATES, 0, language=None)}, "candidates, row 1: field 'language' is missing"),
-        ({"relevance": changed(RELEVANCE, 0, query_id="q9")}, "relevance, row 1: query_id 'q9' is not known: add it"),
-        ({"relevance": changed(RELEVANCE, 0, candidate_id="c9")}, "row 1: candidate_id 'c9' is not known: add it"),
-        ({"relevance": changed(RELEVANCE, 1, grade=0)}, "relevance, row 2: grade 0 is below 1: leave candidates"),
-        ({"relevance": changed(RELEVANCE, 1, grade=1.5)}, "row 2: field 'grade' is 1.5: write it as a whole number"),
-        ({"relevance": changed(RELEVANCE, 1, grade=True)}, "field 'grade' is True: write it as a whole number"),
-        ({"relevance": changed(RELEVANCE, 1, grade=2**63)}, "relevance, row 2: field 'grade' is"),
-        ({"relevance": changed(RELEVANCE, 1, candidate_id="c1")}, "row 3: query_id 'q1', candidate_id 'c1' stands already"),
-        ({"relevance": RELEVANCE[1:]}, "queries, row 2: query_id 'q2' is not known: no relevant candidate: add one"),
-    ])
+    @pytest.mark.parametrize(
+        ("parts", "words"),
+        [
+            ({"queries": [], "relevance": []}, "made: no queries"),
+            ({"candidates": []}, "made: no candidates"),
+            ({"languages": ["en"]}, "made, queries, row 2: language 'de' is not known: declare it, or use one of en"),
+            ({"languages": ["en", "de", "en"]}, "name one twice: declare each once"),
+            ({"languages": ["en", "de", "German"]}, "language 'German' is not a tag: write a BCP 47 tag"),
+            ({"queries": changed(QUERIES, 1, query_id="q1")}, "queries, row 2: query_id 'q1' stands already at .*row 1"),
+            ({"queries": changed(QUERIES, 1, text=" ")}, "queries, row 2: field 'text' is empty"),
+            (
+                {"candidates": changed(CANDIDATES, 1, candidate_id="c1")},
+                "candidates, row 2: candidate_id 'c1' stands already",
+            ),
+            ({"candidates": changed(CANDIDATES, 0, language=None)}, "candidates, row 1: field 'language' is missing"),
+            ({"relevance": changed(RELEVANCE, 0, query_id="q9")}, "relevance, row 1: query_id 'q9' is not known: add it"),
+            ({"relevance": changed(RELEVANCE, 0, candidate_id="c9")}, "row 1: candidate_id 'c9' is not known: add it"),
+            ({"relevance": changed(RELEVANCE, 1, grade=0)}, "relevance, row 2: grade 0 is below 1: leave candidates"),
+            ({"relevance": changed(RELEVANCE, 1, grade=1.5)}, "row 2: field 'grade' is 1.5: write it as a whole number"),
+            ({"relevance": changed(RELEVANCE, 1, grade=True)}, "field 'grade' is True: write it as a whole number"),
+            ({"relevance": changed(RELEVANCE, 1, grade=2**63)}, "relevance, row 2: field 'grade' is"),
+            (
+                {"relevance": changed(RELEVANCE, 1, candidate_id="c1")},
+                "row 3: query_id 'q1', candidate_id 'c1' stands already",
+            ),
+            ({"relevance": RELEVANCE[1:]}, "queries, row 2: query_id 'q2' is not known: no relevant candidate: add one"),
+        ],
+    )
     def test_refuses(self, parts, words):
         with pytest.raises(ValueError, match=words):
             task(**parts)
@@ -237,18 +283,24 @@ class TestFiles:
         (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(text))
         assert ParallelCorpus.read(tmp_path / "b.jsonl.gz").table.equals(corpus().table)
 
-    @pytest.mark.parametrize(("second_line", "words"), [
-        (b'{"group_id": "a"', r"made.jsonl, line 2: not a JSON object \(.*\): write one object a line, in UTF-8"),
-        (b'{"group_id": "\xe9"}', "made.jsonl, line 2: not a JSON object .*utf-8"),
-        (b"", "made.jsonl, line 2: not a JSON object"),
-        (b"[1]", "made.jsonl, line 2: not a JSON object but"),
-        (b'{"group_id": "b", "language": "en", "query": "Q"}', "made.jsonl, line 2: field 'passage' is missing"),
-        (b'{"group_id": "b", "language": "en", "query": null, "passage": "P"}', "line 2: field 'query' is missing"),
-        (b'{"group_id": "b", "language": "en", "query": "Q", "passage": "P", "x": 1}', "line 2: unknown field 'x'"),
-        (b'{"group_id": "b", "language": "en", "query": " ", "passage": "P"}', "made.jsonl, line 2: field 'query' is empty"),
-        (b'{"group_id": "a", "language": "en", "query": "Q", "passage": "P"}', "line 2: .* stands already at .*line 1"),
-        (b'{"group_id": "b", "language": "e", "query": "Q", "passage": "P"}', "made.jsonl, line 2: language 'e'"),
-    ])
+    @pytest.mark.parametrize(
+        ("second_line", "words"),
+        [
+            (b'{"group_id": "a"', r"made.jsonl, line 2: not a JSON object \(.*\): write one object a line, in UTF-8"),
+            (b'{"group_id": "\xe9"}', "made.jsonl, line 2: not a JSON object .*utf-8"),
+            (b"", "made.jsonl, line 2: not a JSON object"),
+            (b"[1]", "made.jsonl, line 2: not a JSON object but"),
+            (b'{"group_id": "b", "language": "en", "query": "Q"}', "made.jsonl, line 2: field 'passage' is missing"),
+            (b'{"group_id": "b", "language": "en", "query": null, "passage": "P"}', "line 2: field 'query' is missing"),
+            (b'{"group_id": "b", "language": "en", "query": "Q", "passage": "P", "x": 1}', "line 2: unknown field 'x'"),
+            (
+                b'{"group_id": "b", "language": "en", "query": " ", "passage": "P"}',
+                "made.jsonl, line 2: field 'query' is empty",
+            ),
+            (b'{"group_id": "a", "language": "en", "query": "Q", "passage": "P"}', "line 2: .* stands already at .*line 1"),
+            (b'{"group_id": "b", "language": "e", "query": "Q", "passage": "P"}', "made.jsonl, line 2: language 'e'"),
+        ],
+    )
     def test_a_fault_is_named_by_file_and_line(self, tmp_path, second_line, words):
         path = tmp_path / "made.jsonl"
         path.write_bytes(json.dumps(ROWS[0]).encode() + b"\n" + second_line + b"\n")
@@ -267,23 +319,38 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"a.jsonl.gz: not a whole gzip file .*: download or write it again"):
             list(tables.json_lines(tmp_path / "a.jsonl.gz"))
 
-    @pytest.mark.parametrize(("name", "words"), [("absent.jsonl", "no such file: give the path"),
-                                                 ("a.csv", "unknown ending: use .jsonl, .jsonl.gz or .parquet")])
+    @pytest.mark.parametrize(
+        ("name", "words"),
+        [("absent.jsonl", "no such file: give the path"), ("a.csv", "unknown ending: use .jsonl, .jsonl.gz or .parquet")],
+    )
     def test_wrong_path(self, tmp_path, name, words):
         (tmp_path / "a.csv").write_text("x")
         with pytest.raises(ValueError, match=words):
             ParallelCorpus.read(tmp_path / name)
 
-    @pytest.mark.parametrize(("change", "words"), [
-        (lambda table: table.drop_columns("query"), "made.parquet: column 'query' is missing: add it as a text"),
-        (lambda table: table.append_column("x", table["query"]), "made.parquet: unknown column 'x': rename or remove it"),
-        (lambda table: table.set_column(2, "query", pa.array([b"\xff"] * 5)), "column 'query' is binary: write it"),
-        (lambda table: table.set_column(2, "query", pa.array(["Q", None, "Q", "Q", "Q"])),
-         "row 2: column 'query' has no value"),
-        (lambda table: table.set_column(7, "negatives", pa.array([[], [], ["x", None], [], []])),
-         "row 3: column 'negatives' has no value"),
-        (lambda table: table.set_column(2, "query", pa.array(["Q", "Q", "Q", "Q", " "])), "row 5: field 'query' is empty"),
-    ])
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            (lambda table: table.drop_columns("query"), "made.parquet: column 'query' is missing: add it as a text"),
+            (
+                lambda table: table.append_column("x", table["query"]),
+                "made.parquet: unknown column 'x': rename or remove it",
+            ),
+            (lambda table: table.set_column(2, "query", pa.array([b"\xff"] * 5)), "column 'query' is binary: write it"),
+            (
+                lambda table: table.set_column(2, "query", pa.array(["Q", None, "Q", "Q", "Q"])),
+                "row 2: column 'query' has no value",
+            ),
+            (
+                lambda table: table.set_column(7, "negatives", pa.array([[], [], ["x", None], [], []])),
+                "row 3: column 'negatives' has no value",
+            ),
+            (
+                lambda table: table.set_column(2, "query", pa.array(["Q", "Q", "Q", "Q", " "])),
+                "row 5: field 'query' is empty",
+            ),
+        ],
+    )
     def test_a_fault_of_a_parquet_file_is_named(self, tmp_path, change, words):
         pq.write_table(change(corpus().table), tmp_path / "made.parquet")
         with pytest.raises(ValueError, match=words):
@@ -297,14 +364,24 @@ class TestFiles:
     def test_parquet_columns_may_have_another_order_and_type(self, tmp_path):
         table = corpus().table
         table = table.select(["passage", "query", "language", "group_id"]).set_column(
-            1, "query", table["query"].cast(pa.large_string()))
+            1, "query", table["query"].cast(pa.large_string())
+        )
         pq.write_table(table, tmp_path / "made.parquet")
         back = ParallelCorpus.read(tmp_path / "made.parquet")
         assert back.table["query"].to_pylist() == corpus().table["query"].to_pylist()
         assert back.table.column_names == corpus().table.column_names
 
-    @pytest.mark.parametrize("settings", ["", "[1]", '{"name": "m"}', '{"name": "m", "languages": "de"}',
-                                          '{"name": "m", "languages": []}', '{"name": 1, "languages": ["de"]}'])
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            "",
+            "[1]",
+            '{"name": "m"}',
+            '{"name": "m", "languages": "de"}',
+            '{"name": "m", "languages": []}',
+            '{"name": 1, "languages": ["de"]}',
+        ],
+    )
     def test_malformed_settings_of_a_task(self, tmp_path, settings):
         task().write(tmp_path)
         (tmp_path / "task.json").write_text(settings)
@@ -341,11 +418,23 @@ class TestFiles:
 
 
 class TestLanguages:
-    @pytest.mark.parametrize(("code", "tag"), [
-        ("deu", "de"), ("German", "de"), (" german ", "de"), ("pt_BR", "pt-BR"), ("zho_Hans", "zh-Hans"), ("cmn", "zh"),
-        ("zh-hans-cn", "zh-Hans-CN"), ("en", "en"), ("es-419", "es-419"), ("dtp", "dtp"), ("bengali", "bn"),
-        ("Swahili", "sw"),
-    ])
+    @pytest.mark.parametrize(
+        ("code", "tag"),
+        [
+            ("deu", "de"),
+            ("German", "de"),
+            (" german ", "de"),
+            ("pt_BR", "pt-BR"),
+            ("zho_Hans", "zh-Hans"),
+            ("cmn", "zh"),
+            ("zh-hans-cn", "zh-Hans-CN"),
+            ("en", "en"),
+            ("es-419", "es-419"),
+            ("dtp", "dtp"),
+            ("bengali", "bn"),
+            ("Swahili", "sw"),
+        ],
+    )
     def test_tag(self, code, tag):
         assert language_tag(code) == tag
         assert is_tag(tag)

@@ -12,9 +12,16 @@ from sentence_transformers import SentenceTransformer
 
 from kit.encoders import PROMPTS, load_encoder, make_encoder, quiet, train_tokenizer
 
-TEXTS = ["เมืองหลวงของไทยคือกรุงเทพ", "泰国的首都是曼谷。", "عاصمة تايلاند هي بانكوك", "थाईलैंड की राजधानी बैंकॉक है।",
-         "Столица Таиланда — Бангкок", "The capital of Thailand is Bangkok.", "Die Hauptstadt von Thailand ist Bangkok",
-         "12 % of 1,234 are 148."]
+TEXTS = [
+    "เมืองหลวงของไทยคือกรุงเทพ",
+    "泰国的首都是曼谷。",
+    "عاصمة تايلاند هي بانكوك",
+    "थाईलैंड की राजधानी बैंकॉक है।",
+    "Столица Таиланда — Бангкок",
+    "The capital of Thailand is Bangkok.",
+    "Die Hauptstadt von Thailand ist Bangkok",
+    "12 % of 1,234 are 148.",
+]
 OPTIONS = {"dimension": 32, "vocabulary_size": 400, "max_tokens": 16}
 MADE = ("static", "tiny")
 

@@ -20,11 +20,11 @@ from kit.evaluate import MEASURES, POOL, SETTINGS, Evaluation, encode_task, eval
 # Candidates are one-hot vectors, so a query vector holds the score of each candidate. Questions a and b exist in both
 # languages, and so do their answers; x is an answer to nothing.
 CANDIDATES = ["a-de", "b-de", "a-en", "b-en", "x-en"]
-SCORES = {                                  # order in the pool                       within de     within en
-    "qa-de": [0.9, 0.3, 0.8, 0.2, 0.1],     # A-DE  A-EN  b-de  b-en  x-en            A b           A b x
-    "qb-de": [0.9, 0.8, 0.6, 0.5, 0.7],     # a-de  B-DE  x-en  a-en  B-EN            a B           x a B
-    "qa-en": [0.1, 0.2, 0.9, 0.3, 0.8],     # A-EN  x-en  b-en  b-de  A-DE            b A           A x b
-    "qb-en": [0.3, 0.8, 0.2, 0.9, 0.1],     # B-EN  B-DE  a-de  a-en  x-en            B a           B a x
+SCORES = {  # order in the pool                       within de     within en
+    "qa-de": [0.9, 0.3, 0.8, 0.2, 0.1],  # A-DE  A-EN  b-de  b-en  x-en            A b           A b x
+    "qb-de": [0.9, 0.8, 0.6, 0.5, 0.7],  # a-de  B-DE  x-en  a-en  B-EN            a B           x a B
+    "qa-en": [0.1, 0.2, 0.9, 0.3, 0.8],  # A-EN  x-en  b-en  b-de  A-DE            b A           A x b
+    "qb-en": [0.3, 0.8, 0.2, 0.9, 0.1],  # B-EN  B-DE  a-de  a-en  x-en            B a           B a x
 }
 
 
@@ -33,7 +33,8 @@ def _hand_task() -> RetrievalTask:
         "hand",
         [{"query_id": query, "group_id": query[1], "language": query[-2:], "text": "question"} for query in SCORES],
         [{"candidate_id": candidate, "language": candidate[-2:], "text": "passage"} for candidate in CANDIDATES],
-        [{"query_id": query, "candidate_id": f"{query[1]}-{tag}"} for query in SCORES for tag in ("de", "en")])
+        [{"query_id": query, "candidate_id": f"{query[1]}-{tag}"} for query in SCORES for tag in ("de", "en")],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,41 +44,71 @@ def hand() -> Evaluation:
 
 
 def _row(evaluation: Evaluation, query: str, language: str) -> dict:
-    return next(row for row in evaluation.per_query.to_pylist()
-                if (row["query_id"], row["candidate_language"]) == (query, language))
+    return next(
+        row for row in evaluation.per_query.to_pylist() if (row["query_id"], row["candidate_language"]) == (query, language)
+    )
 
 
 def test_a_row_of_the_pool_by_hand(hand):
     row = _row(hand, "qb-de", POOL)
     # Relevant at ranks 2 and 5: precision 1/2 and 2/5; the best list has them at ranks 1 and 2.
-    assert row == pytest.approx({
-        "query_id": "qb-de", "group_id": "b", "query_language": "de", "candidate_language": POOL, "n_relevant": 2,
-        "average_precision": (1 / 2 + 2 / 5) / 2, "recall_at_1": 0, "recall_at_10": 1,
-        "ndcg_at_10": (1 / log2(3) + 1 / log2(6)) / (1 / log2(2) + 1 / log2(3)), "reciprocal_rank": 1 / 2,
-        "best_rank": 2, "worst_rank": 5, "rank_distance": 3})
+    assert row == pytest.approx(
+        {
+            "query_id": "qb-de",
+            "group_id": "b",
+            "query_language": "de",
+            "candidate_language": POOL,
+            "n_relevant": 2,
+            "average_precision": (1 / 2 + 2 / 5) / 2,
+            "recall_at_1": 0,
+            "recall_at_10": 1,
+            "ndcg_at_10": (1 / log2(3) + 1 / log2(6)) / (1 / log2(2) + 1 / log2(3)),
+            "reciprocal_rank": 1 / 2,
+            "best_rank": 2,
+            "worst_rank": 5,
+            "rank_distance": 3,
+        }
+    )
 
 
 def test_a_row_of_a_cell_by_hand(hand):
     row = _row(hand, "qb-de", "en")
     # The one English answer is third of three; rank distance belongs to the pool.
-    assert row == pytest.approx({
-        "query_id": "qb-de", "group_id": "b", "query_language": "de", "candidate_language": "en", "n_relevant": 1,
-        "average_precision": 1 / 3, "recall_at_1": 0, "recall_at_10": 1, "ndcg_at_10": 1 / log2(4),
-        "reciprocal_rank": 1 / 3, "best_rank": 3, "worst_rank": 3, "rank_distance": np.nan}, nan_ok=True)
+    assert row == pytest.approx(
+        {
+            "query_id": "qb-de",
+            "group_id": "b",
+            "query_language": "de",
+            "candidate_language": "en",
+            "n_relevant": 1,
+            "average_precision": 1 / 3,
+            "recall_at_1": 0,
+            "recall_at_10": 1,
+            "ndcg_at_10": 1 / log2(4),
+            "reciprocal_rank": 1 / 3,
+            "best_rank": 3,
+            "worst_rank": 3,
+            "rank_distance": np.nan,
+        },
+        nan_ok=True,
+    )
 
 
 def test_there_is_a_row_for_each_cell_and_each_pool(hand):
     assert len(hand.per_query) == 4 * 2 + 4
 
 
-@pytest.mark.parametrize(("setting", "expected"), [
-    # de-de: ranks 1, 2; en-en: ranks 1, 1.
-    ("monolingual", ((1 + 1 / 2) / 2 + 1) / 2),
-    # de-en: ranks 1, 3; en-de: ranks 2, 1.
-    ("cross-lingual", ((1 + 1 / 3) / 2 + (1 / 2 + 1) / 2) / 2),
-    # de: ranks (1, 2), (2, 5); en: ranks (1, 5), (1, 2).
-    ("multilingual", ((1 + 0.45) / 2 + ((1 + 2 / 5) / 2 + 1) / 2) / 2),
-])
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        # de-de: ranks 1, 2; en-en: ranks 1, 1.
+        ("monolingual", ((1 + 1 / 2) / 2 + 1) / 2),
+        # de-en: ranks 1, 3; en-de: ranks 2, 1.
+        ("cross-lingual", ((1 + 1 / 3) / 2 + (1 / 2 + 1) / 2) / 2),
+        # de: ranks (1, 2), (2, 5); en: ranks (1, 5), (1, 2).
+        ("multilingual", ((1 + 0.45) / 2 + ((1 + 2 / 5) / 2 + 1) / 2) / 2),
+    ],
+)
 def test_map_by_hand(hand, setting, expected):
     assert hand.summary()[setting]["average_precision"] == pytest.approx(expected)
 
@@ -114,8 +145,13 @@ def _summary_by_loops(evaluation: Evaluation, measure: str) -> dict[str, float]:
         cells.setdefault((row["query_language"], row["candidate_language"]), []).append(row[measure])
     by_setting: dict[str, list[float]] = {}
     for (query_language, candidate_language), values in cells.items():
-        setting = ("multilingual" if candidate_language == POOL else
-                   "monolingual" if candidate_language == query_language else "cross-lingual")
+        setting = (
+            "multilingual"
+            if candidate_language == POOL
+            else "monolingual"
+            if candidate_language == query_language
+            else "cross-lingual"
+        )
         by_setting.setdefault(setting, []).append(sum(values) / len(values))
     return {setting: sum(means) / len(means) for setting, means in by_setting.items()}
 
@@ -149,8 +185,11 @@ def test_a_cell_holds_the_questions_that_have_an_answer_in_its_language():
     task, evaluation = _random_evaluation(3)
     language_of = {row["candidate_id"]: row["language"] for row in task.candidates.to_pylist()}
     expected = {(row["query_id"], language_of[row["candidate_id"]]) for row in task.relevance.to_pylist()}
-    found = [(row["query_id"], row["candidate_language"]) for row in evaluation.per_query.to_pylist()
-             if row["candidate_language"] != POOL]
+    found = [
+        (row["query_id"], row["candidate_language"])
+        for row in evaluation.per_query.to_pylist()
+        if row["candidate_language"] != POOL
+    ]
     assert len(found) == len(set(found))
     assert set(found) == expected
 
@@ -177,7 +216,7 @@ def test_renaming_languages_permutes_the_matrix(seed, new_names):
 def _chance(n_candidates: int, n_relevant: int) -> dict[str, float]:
     """Expectation of each measure under a random order of n candidates, m of them relevant with grade 1."""
     n, m = n_candidates, n_relevant
-    first_at = [comb(n - rank, m - 1) / comb(n, m) for rank in range(1, n + 1)]      # probability that the first is there
+    first_at = [comb(n - rank, m - 1) / comb(n, m) for rank in range(1, n + 1)]  # probability that the first is there
     gain = sum(1 / log2(rank + 1) for rank in range(1, 11)) * m / n
     return {
         "average_precision": sum((1 + (rank - 1) * (m - 1) / (n - 1)) / rank for rank in range(1, n + 1)) / n,
@@ -193,21 +232,32 @@ def _chance(n_candidates: int, n_relevant: int) -> dict[str, float]:
 def constant_summaries() -> list[dict]:
     """Summaries of a constant scorer over 300 tie orders: 12 parallel questions in 3 languages, 48 candidates."""
     languages = ["de", "en", "th"]
-    candidates = [{"candidate_id": f"c{number}{tag}", "language": tag, "text": "passage"}
-                  for number in range(16) for tag in languages]
-    queries = [{"query_id": f"q{number}{tag}", "group_id": str(number), "language": tag, "text": "question"}
-               for number in range(12) for tag in languages]
-    relevance = [{"query_id": f"q{number}{tag}", "candidate_id": f"c{number}{other}"}
-                 for number in range(12) for tag in languages for other in languages]
+    candidates = [
+        {"candidate_id": f"c{number}{tag}", "language": tag, "text": "passage"} for number in range(16) for tag in languages
+    ]
+    queries = [
+        {"query_id": f"q{number}{tag}", "group_id": str(number), "language": tag, "text": "question"}
+        for number in range(12)
+        for tag in languages
+    ]
+    relevance = [
+        {"query_id": f"q{number}{tag}", "candidate_id": f"c{number}{other}"}
+        for number in range(12)
+        for tag in languages
+        for other in languages
+    ]
     task = RetrievalTask.from_rows("constant", queries, candidates, relevance, languages)
     queries, candidates = np.ones((36, 2), np.float32), np.ones((48, 2), np.float32)
     return [evaluate_embeddings(queries, candidates, task, name="constant", seed=seed).summary() for seed in range(300)]
 
 
-@pytest.mark.parametrize(("setting", "n_candidates", "n_relevant", "measure"), [
-    *(("multilingual", 48, 3, measure) for measure in (*MEASURES, "rank_distance")),
-    *((setting, 16, 1, measure) for setting in ("monolingual", "cross-lingual") for measure in MEASURES),
-])
+@pytest.mark.parametrize(
+    ("setting", "n_candidates", "n_relevant", "measure"),
+    [
+        *(("multilingual", 48, 3, measure) for measure in (*MEASURES, "rank_distance")),
+        *((setting, 16, 1, measure) for setting in ("monolingual", "cross-lingual") for measure in MEASURES),
+    ],
+)
 def test_a_constant_scorer_scores_like_chance(constant_summaries, setting, n_candidates, n_relevant, measure):
     scores = np.array([summary[setting][measure] for summary in constant_summaries])
     standard_error = scores.std() / np.sqrt(len(scores))
@@ -228,8 +278,11 @@ def test_a_task_in_one_language_has_no_cross_lingual_score():
 
 def test_a_language_without_queries_has_an_empty_row():
     task = RetrievalTask.from_rows(
-        "half", [{"query_id": "q", "language": "de", "text": "question"}],
-        [{"candidate_id": "c", "language": "en", "text": "passage"}], [{"query_id": "q", "candidate_id": "c"}])
+        "half",
+        [{"query_id": "q", "language": "de", "text": "question"}],
+        [{"candidate_id": "c", "language": "en", "text": "passage"}],
+        [{"query_id": "q", "candidate_id": "c"}],
+    )
     evaluation = evaluate_embeddings(np.ones((1, 1), np.float32), np.ones((1, 1), np.float32), task, name="one")
     assert evaluation.matrix("recall_at_1")[1] == pytest.approx(np.array([[np.nan, 1], [np.nan, np.nan]]), nan_ok=True)
 
@@ -251,21 +304,26 @@ def test_a_file_that_is_no_evaluation_is_refused(name, tmp_path):
 
 def test_several_queries_of_a_group_in_one_language_have_no_one_value():
     task = RetrievalTask.from_rows(
-        "twice", [{"query_id": query, "group_id": "g", "language": "en", "text": "question"} for query in "ab"],
+        "twice",
+        [{"query_id": query, "group_id": "g", "language": "en", "text": "question"} for query in "ab"],
         [{"candidate_id": "c", "language": "en", "text": "passage"}],
-        [{"query_id": query, "candidate_id": "c"} for query in "ab"])
+        [{"query_id": query, "candidate_id": "c"} for query in "ab"],
+    )
     evaluation = evaluate_embeddings(np.ones((2, 1), np.float32), np.ones((1, 1), np.float32), task, name="one")
     assert evaluation.summary()["monolingual"]["recall_at_1"] == 1
     with pytest.raises(ValueError, match="twice: group 'g' has several queries in one language"):
         evaluation.values("monolingual", "recall_at_1")
 
 
-@pytest.mark.parametrize(("call", "message"), [
-    (lambda evaluation: evaluation.values("mono", "recall_at_1"), "setting 'mono' is not known"),
-    (lambda evaluation: evaluation.values("monolingual", "mAP"), "measure 'mAP' is not known"),
-    (lambda evaluation: evaluation.matrix("query_id"), "measure 'query_id' is not known"),
-    (lambda evaluation: evaluation.matrix("rank_distance"), "rank_distance is defined in the pool only"),
-])
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda evaluation: evaluation.values("mono", "recall_at_1"), "setting 'mono' is not known"),
+        (lambda evaluation: evaluation.values("monolingual", "mAP"), "measure 'mAP' is not known"),
+        (lambda evaluation: evaluation.matrix("query_id"), "measure 'query_id' is not known"),
+        (lambda evaluation: evaluation.matrix("rank_distance"), "rank_distance is defined in the pool only"),
+    ],
+)
 def test_unknown_names_are_refused(hand, call, message):
     with pytest.raises(ValueError, match=message):
         call(hand)
@@ -309,7 +367,8 @@ def letters() -> RetrievalTask:
         "letters",
         [{"query_id": str(number), "language": "en", "text": text} for number, text in enumerate(["aab", "b", "aab"])],
         [{"candidate_id": str(number), "language": "en", "text": text} for number, text in enumerate(["a", "b", "c", "b"])],
-        [{"query_id": str(number), "candidate_id": "1"} for number in range(3)])
+        [{"query_id": str(number), "candidate_id": "1"} for number in range(3)],
+    )
 
 
 def test_a_text_is_encoded_once(letters):
@@ -340,11 +399,17 @@ def test_the_prompts_of_a_sentence_transformer_are_used():
 
     tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "question": 1, "passage": 2, "hello": 3}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=np.eye(4, dtype=np.float32))],
-                                prompts={"query": "question ", "document": "passage "}, device="cpu")
-    task = RetrievalTask.from_rows("prompts", [{"query_id": "q", "language": "en", "text": "hello"}],
-                                   [{"candidate_id": "c", "language": "en", "text": "hello"}],
-                                   [{"query_id": "q", "candidate_id": "c"}])
+    model = SentenceTransformer(
+        modules=[StaticEmbedding(tokenizer, embedding_weights=np.eye(4, dtype=np.float32))],
+        prompts={"query": "question ", "document": "passage "},
+        device="cpu",
+    )
+    task = RetrievalTask.from_rows(
+        "prompts",
+        [{"query_id": "q", "language": "en", "text": "hello"}],
+        [{"candidate_id": "c", "language": "en", "text": "hello"}],
+        [{"query_id": "q", "candidate_id": "c"}],
+    )
     queries, candidates = encode_task(model, task)
     assert queries == pytest.approx(np.array([[0, 1, 0, 1]]) / np.sqrt(2))
     assert candidates == pytest.approx(np.array([[0, 0, 1, 1]]) / np.sqrt(2))

@@ -66,8 +66,10 @@ class TestValue:
         columns = [embeddings(6, seed=seed) for seed in range(2 + n_negatives)]
         labels = torch.arange(6 * (1 + n_negatives)).reshape(6, -1)
         results = []
-        for loss, labelled in ((InfoNCE(Given(), temperature=0.04), labels),
-                               (MultipleNegativesRankingLoss(Given(), scale=25.0), None)):
+        for loss, labelled in (
+            (InfoNCE(Given(), temperature=0.04), labels),
+            (MultipleNegativesRankingLoss(Given(), scale=25.0), None),
+        ):
             inputs = [column.clone().requires_grad_() for column in columns]
             value = loss([{"x": column} for column in inputs], labelled)
             value.backward()
@@ -88,8 +90,9 @@ class TestMask:
     def test_a_masked_passage_has_no_influence(self):
         changed = embeddings(3, seed=1)
         changed[2] = -3 * changed[2] + 1
-        torch.testing.assert_close(self.loss_of_first_query(embeddings(3, seed=1)), self.loss_of_first_query(changed),
-                                   rtol=0, atol=0)
+        torch.testing.assert_close(
+            self.loss_of_first_query(embeddings(3, seed=1)), self.loss_of_first_query(changed), rtol=0, atol=0
+        )
 
     def test_a_passage_of_another_cluster_has(self):
         changed = embeddings(3, seed=1)

@@ -80,13 +80,16 @@ def test_no_list_gives_no_score():
         assert measure(empty).shape == (0,)
 
 
-@pytest.mark.parametrize(("ids", "ranks", "grades", "message"), [
-    ([1, 1], [2, 2], [1, 1], "rank 2 stands twice in list 1"),
-    ([1, 1], [0, 2], [1, 1], r"rank\[0\] is 0"),
-    ([1, 1], [1, 2], [1, 0], r"grade\[1\] is 0"),
-    ([1], [1, 2], [1, 1], "list_id has shape"),
-    ([1, 1], [1.0, 2.0], [1, 1], "rank has shape .* float64"),
-])
+@pytest.mark.parametrize(
+    ("ids", "ranks", "grades", "message"),
+    [
+        ([1, 1], [2, 2], [1, 1], "rank 2 stands twice in list 1"),
+        ([1, 1], [0, 2], [1, 1], r"rank\[0\] is 0"),
+        ([1, 1], [1, 2], [1, 0], r"grade\[1\] is 0"),
+        ([1], [1, 2], [1, 1], "list_id has shape"),
+        ([1, 1], [1.0, 2.0], [1, 1], "rank has shape .* float64"),
+    ],
+)
 def test_bad_lists_are_refused(ids, ranks, grades, message):
     with pytest.raises(ValueError, match=message):
         ranked_lists(np.array(ids), np.array(ranks), np.array(grades))
@@ -142,22 +145,33 @@ def ranx_scores(tied):
     """Scores by ranx, in a process of its own without compilation, which would take longer than all tests together."""
     task, _, untied = tied
     names = [f"d{index:04d}" for index in range(untied.shape[1])]
-    qrels = {f"q{row:04d}": {names[index]: int(grades[index]) for index in np.flatnonzero(grades)}
-             for row, grades in enumerate(_relevance_matrix(task))}
+    qrels = {
+        f"q{row:04d}": {names[index]: int(grades[index]) for index in np.flatnonzero(grades)}
+        for row, grades in enumerate(_relevance_matrix(task))
+    }
     run = {f"q{row:04d}": dict(zip(names, scores.tolist())) for row, scores in enumerate(untied)}
     question = json.dumps([qrels, run, ["map", "mrr", "recall@1", "recall@10", "ndcg@10", "hit_rate@10"]])
-    answer = subprocess.run([sys.executable, "-c", RANX], input=question, capture_output=True, text=True, check=True,
-                            env=os.environ | {"NUMBA_DISABLE_JIT": "1"})
+    answer = subprocess.run(
+        [sys.executable, "-c", RANX],
+        input=question,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1"},
+    )
     return json.loads(answer.stdout)
 
 
-@pytest.mark.parametrize(("name", "measure"), [
-    ("map", metrics.average_precision),
-    ("mrr", metrics.reciprocal_rank),
-    ("recall@1", lambda lists: metrics.recall(lists, 1)),
-    ("recall@10", lambda lists: metrics.recall(lists, 10)),
-    ("ndcg@10", lambda lists: metrics.ndcg(lists, 10)),
-    ("hit_rate@10", lambda lists: metrics.hit(lists, 10)),
-])
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [
+        ("map", metrics.average_precision),
+        ("mrr", metrics.reciprocal_rank),
+        ("recall@1", lambda lists: metrics.recall(lists, 1)),
+        ("recall@10", lambda lists: metrics.recall(lists, 10)),
+        ("ndcg@10", lambda lists: metrics.ndcg(lists, 10)),
+        ("hit_rate@10", lambda lists: metrics.hit(lists, 10)),
+    ],
+)
 def test_measures_are_those_of_ranx(tied, ranx_scores, name, measure):
     assert measure(tied[1]) == pytest.approx(ranx_scores[name])

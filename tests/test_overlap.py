@@ -8,11 +8,20 @@ from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.overlap import N_EXAMPLES, normalised, overlap
 from kit.sources import load_corpus, load_task
 
-TRAINING = ParallelCorpus.from_rows([
-    {"group_id": "1", "language": "en", "query": "Who wrote it?", "passage": "Ann wrote it.", "negatives": ["Carl did."]},
-    {"group_id": "2", "language": "de", "query": "Wer schrieb es?", "passage": "Die Straße."},
-    {"group_id": "3", "language": "en", "query": "Where is it?", "passage": "It is here."},
-], "training")
+TRAINING = ParallelCorpus.from_rows(
+    [
+        {
+            "group_id": "1",
+            "language": "en",
+            "query": "Who wrote it?",
+            "passage": "Ann wrote it.",
+            "negatives": ["Carl did."],
+        },
+        {"group_id": "2", "language": "de", "query": "Wer schrieb es?", "passage": "Die Straße."},
+        {"group_id": "3", "language": "en", "query": "Where is it?", "passage": "It is here."},
+    ],
+    "training",
+)
 
 
 def made_task(texts: list[str], answers: list[str], distractors: list[str] = ()) -> RetrievalTask:
@@ -21,12 +30,14 @@ def made_task(texts: list[str], answers: list[str], distractors: list[str] = ())
         "test",
         [{"query_id": f"q{i}", "language": "en", "text": text} for i, text in enumerate(texts)],
         [{"candidate_id": f"c{i}", "language": "de", "text": text} for i, text in enumerate([*answers, *distractors])],
-        [{"query_id": f"q{i}", "candidate_id": f"c{i}"} for i in range(len(texts))])
+        [{"query_id": f"q{i}", "candidate_id": f"c{i}"} for i in range(len(texts))],
+    )
 
 
 # Exact: 1 question. After normalisation: 2 questions (case, spaces, mark), 1 answer (ß), 1 distractor (full stop).
-MIXED = made_task(["Who wrote it?", "WHERE  is it", "Why?"], ["DIE STRASSE", "Ann wrote.", "Carl did."],
-                  ["It is here", "Nowhere."])
+MIXED = made_task(
+    ["Who wrote it?", "WHERE  is it", "Why?"], ["DIE STRASSE", "Ann wrote.", "Carl did."], ["It is here", "Nowhere."]
+)
 
 
 def test_counts():
@@ -54,8 +65,11 @@ def test_examples_name_both_sides():
 def test_what_is_printed():
     lines = str(overlap(TRAINING, MIXED)).splitlines()
     assert lines[0].split() == ["part", "of", "test", "texts", "exact", "normalised"]
-    assert [line.split() for line in lines[1:4]] == [["questions", "3", "1", "2"], ["answers", "3", "0", "1"],
-                                                     ["distractors", "2", "0", "1"]]
+    assert [line.split() for line in lines[1:4]] == [
+        ["questions", "3", "1", "2"],
+        ["answers", "3", "0", "1"],
+        ["distractors", "2", "0", "1"],
+    ]
     assert "  question q1 stands in group 3: WHERE  is it" in lines
     assert lines[-1] == "2 of 3 questions and 1 of 3 answers of test stand in training (after normalisation)."
 
@@ -71,11 +85,22 @@ def test_a_question_that_is_a_passage_does_not_count():
     assert overlap(TRAINING, swapped).answers.n_normalised == 0
 
 
-@pytest.mark.parametrize(("one", "other", "same"), [
-    ("Straße!", "STRASSE", True), ("ﬁve  km²", "five km2", True), ("Ｔｏｋｙｏ", "tokyo", True), ("e\u0301te", "éte", True),
-    ("été", "ete", False), ("की", "का", False), ("กา", "กี", False), ("1-2", "12", True), ("a_b", "ab", True),
-    ("?", "!", False), ("ΣΑΣ", "σας", True),
-])
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Straße!", "STRASSE", True),
+        ("ﬁve  km²", "five km2", True),
+        ("Ｔｏｋｙｏ", "tokyo", True),
+        ("e\u0301te", "éte", True),
+        ("été", "ete", False),
+        ("की", "का", False),
+        ("กา", "กี", False),
+        ("1-2", "12", True),
+        ("a_b", "ab", True),
+        ("?", "!", False),
+        ("ΣΑΣ", "σας", True),
+    ],
+)
 def test_normalised(one, other, same):
     assert (normalised(one) == normalised(other)) is same
 

@@ -12,7 +12,7 @@ import plotly.io
 import pytest
 from test_results import made_evaluation
 
-from kit import plots
+from kit import plots, show
 from kit.corpus import ParallelCorpus
 from kit.plots import LANGUAGE_COLOURS, SAMPLING_COLOURS, language_colour, sampling_colour
 from kit.results import Results
@@ -21,8 +21,12 @@ from kit.trainer import History
 
 HEX = re.compile(r"#[0-9A-Fa-f]{6}")
 NAN = float("nan")
-RESULTS = Results({"X-Y": [made_evaluation("right"), made_evaluation("swapped")],
-                   "Hybrid(0.3)": [made_evaluation("own first"), made_evaluation("right")]})
+RESULTS = Results(
+    {
+        "X-Y": [made_evaluation("right"), made_evaluation("swapped")],
+        "Hybrid(0.3)": [made_evaluation("own first"), made_evaluation("right")],
+    }
+)
 MATRICES = {"X-Y": np.array([[0.5, 0.25], [NAN, 1.0]]), "Hybrid": np.array([[0.75, 0.5], [0.25, NAN]])}
 RANKS = {"X-Y": {"de": 3, "en": 1}, "Hybrid": {"de": 2, "en": 900}}
 COUNTS = {"currency": {"de": 3, "en": 4}, "script": {"de": 1, "en": 0}}
@@ -35,12 +39,16 @@ def _scores(mono: float, distance: float) -> dict[str, float]:
 HISTORIES = {
     ("X-Y", 0): History([], [(10, _scores(0.2, 90)), (20, _scores(0.4, 80)), (30, _scores(0.5, 70))]),
     ("X-Y", 1): History([], [(10, _scores(0.4, 70)), (20, _scores(0.8, 60))]),  # stopped early
-    ("Hybrid(0.3)", 0): History([], [(10, _scores(0.1, 50))])}
+    ("Hybrid(0.3)", 0): History([], [(10, _scores(0.1, 50))]),
+}
 
 
 def _batches() -> dict[str, list[PairBatch]]:
-    rows = [{"group_id": str(group), "language": tag, "query": f"q{group}{tag}", "passage": f"p{group}{tag}"}
-            for group in range(12) for tag in ("de", "en", "th")]
+    rows = [
+        {"group_id": str(group), "language": tag, "query": f"q{group}{tag}", "passage": f"p{group}{tag}"}
+        for group in range(12)
+        for tag in ("de", "en", "th")
+    ]
     corpus = ParallelCorpus.from_rows(rows, "toy")
     samplers = {name: PairBatchSampler([corpus], Sampling.parse(name), batch_size=4, seed=0) for name in ("X-X-mono", "X-Y")}
     return {name: [sampler.batch(0, index) for index in range(3)] for name, sampler in samplers.items()}
@@ -116,7 +124,9 @@ class TestColours:
     def test_languages_keep_theirs_in_every_figure(self):
         ladder = {trace.text[0]: trace.marker.color for trace in plots.answer_ladder(RANKS, 1000).data if trace.text}
         legend = [trace.marker.color for trace in plots.batch_picture(BATCHES, TAGS).data if trace.type == "scatter"]
-        assert ladder == {tag: LANGUAGE_COLOURS[tag] for tag in ("de", "en")} and legend == [LANGUAGE_COLOURS[tag] for tag in TAGS]
+        assert ladder == {tag: LANGUAGE_COLOURS[tag] for tag in ("de", "en")} and legend == [
+            LANGUAGE_COLOURS[tag] for tag in TAGS
+        ]
 
 
 class TestNumbers:
@@ -131,7 +141,10 @@ class TestNumbers:
         assert np.isnan(z).tolist() == [[False, True], [True, False]]
 
     def test_one_heatmap_prints_its_scores(self):
-        single, several = plots.pair_heatmap({"X-Y": MATRICES["X-Y"]}, ["de", "en"]), plots.pair_heatmap(MATRICES, ["de", "en"])
+        single, several = (
+            plots.pair_heatmap({"X-Y": MATRICES["X-Y"]}, ["de", "en"]),
+            plots.pair_heatmap(MATRICES, ["de", "en"]),
+        )
         assert single.data[0].texttemplate == "%{z:.2f}" and several.data[0].texttemplate is None
 
     def test_pair_counts(self):
@@ -146,12 +159,14 @@ class TestNumbers:
         figure = plots.batch_picture(BATCHES, TAGS, n_rows=3)
         heatmaps = [trace for trace in figure.data if trace.type == "heatmap"]
         for number, drawn in enumerate(BATCHES.values()):
-            for trace, side in zip(heatmaps[2 * number:], ("query_languages", "passage_languages")):
+            for trace, side in zip(heatmaps[2 * number :], ("query_languages", "passage_languages")):
                 np.testing.assert_array_equal(trace.z, np.stack([getattr(batch, side)[:3] for batch in drawn], axis=1))
                 assert (trace.zmin, trace.zmax) == (-0.5, 2.5)
                 for code, tag in enumerate(TAGS):  # the step around a code has the colour of its language
-                    assert trace.colorscale[2 * code:2 * code + 2] == (
-                        (code / 3, language_colour(tag)), ((code + 1) / 3, language_colour(tag)))
+                    assert trace.colorscale[2 * code : 2 * code + 2] == (
+                        (code / 3, language_colour(tag)),
+                        ((code + 1) / 3, language_colour(tag)),
+                    )
 
     def test_training_curves(self):
         lines = {(trace.name, trace.yaxis): trace for trace in plots.training_curves(HISTORIES).data if trace.name}
@@ -174,7 +189,8 @@ class TestNumbers:
         assert list(rings.x) == [2, 1] and list(rings.y) == ["Hybrid(0.3)"] * 2
         assert list(mean.x) == [1.5] and list(mean.text) == ["2"]
         assert (mean.error_x.array[0], mean.error_x.arrayminus[0]) == pytest.approx(
-            (interval.high - interval.estimate, interval.estimate - interval.low))
+            (interval.high - interval.estimate, interval.estimate - interval.low)
+        )
 
     def test_settings_chart_draws_chance_where_given(self):
         assert [shape.x0 for shape in plots.settings_chart(RESULTS, 1.5).layout.shapes] == [1.5]
@@ -193,7 +209,10 @@ class TestNumbers:
 
     def test_count_bars(self):
         figure = plots.count_bars(COUNTS, "Rows", "rows")
-        assert [(bar.name, bar.x, bar.y) for bar in figure.data] == [("currency", ("de", "en"), (3, 4)), ("script", ("de", "en"), (1, 0))]
+        assert [(bar.name, bar.x, bar.y) for bar in figure.data] == [
+            ("currency", ("de", "en"), (3, 4)),
+            ("script", ("de", "en"), (1, 0)),
+        ]
         assert figure.layout.barmode == "stack"
 
 
@@ -211,7 +230,7 @@ class _Loaded(HTMLParser):
 
 class TestFiles:
     def test_pages_need_no_network(self, tmp_path):
-        pages = plots.write_figures({name: make() for name, make in FIGURES.items()}, tmp_path / "deep" / "figures")
+        pages = show.write_figures({name: make() for name, make in FIGURES.items()}, tmp_path / "deep" / "figures")
         assert [page.name for page in pages] == [f"{name}.html" for name in FIGURES]
         for page in pages:
             text = page.read_text(encoding="utf-8")
@@ -220,11 +239,11 @@ class TestFiles:
         assert (tmp_path / "deep" / "figures" / "plotly.min.js").stat().st_size > 10**6
 
     def test_pages_are_the_same_again(self, tmp_path):
-        one, two = (plots.write_figures({"a": FIGURES["count_bars"]()}, tmp_path / name)[0] for name in ("one", "two"))
+        one, two = (show.write_figures({"a": FIGURES["count_bars"]()}, tmp_path / name)[0] for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
 
     def test_the_data_beside_a_page_is_the_figure(self, tmp_path):
-        plots.write_figures({"a": FIGURES["pair_heatmap"]()}, tmp_path)
+        show.write_figures({"a": FIGURES["pair_heatmap"]()}, tmp_path)
         assert plotly.io.read_json(tmp_path / "a.json") == FIGURES["pair_heatmap"]()
 
     def test_a_picture_without_a_browser_says_what_to_install(self, monkeypatch):
@@ -232,5 +251,5 @@ class TestFiles:
             raise RuntimeError("no browser")
 
         monkeypatch.setattr(go.Figure, "to_image", fail)
-        with pytest.raises(ValueError, match="no browser.*install kaleido"):
-            plots.picture(go.Figure())
+        with pytest.raises(ValueError, match=r"no browser.*install kaleido"):
+            show.picture(go.Figure())

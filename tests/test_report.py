@@ -25,7 +25,7 @@ from kit.overlap import overlap
 from kit.results import Results
 from kit.runner import settings_of
 
-HOSTILE = '<script>alert("x")</script> & \'friends\' | {{ 7 * 7 }}'
+HOSTILE = "<script>alert(\"x\")</script> & 'friends' | {{ 7 * 7 }}"
 
 
 @pytest.fixture
@@ -38,12 +38,24 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 def _write(run: str = "mine", languages: str = "de en", name: str = "made", **changes) -> Path:
-    results = Results({sampling: [made_evaluation(model, languages, name)] * 2
-                       for sampling, model in (("X-X-mono", "own first"), ("X-Y", "right"), ("Hybrid", "right"))})
+    results = Results(
+        {
+            sampling: [made_evaluation(model, languages, name)] * 2
+            for sampling, model in (("X-X-mono", "own first"), ("X-Y", "right"), ("Hybrid", "right"))
+        }
+    )
     task = made_task(languages, name)
     corpus = ParallelCorpus.from_rows([{"group_id": "1", "language": "de", "query": name, "passage": "passage"}], name)
-    return report.write_run(Settings(run=run, **changes), results, task, [overlap(corpus, task)], {"jsonl:data": "0123abcd"},
-                            check_claims(results), results.chance_distance(4), {"curves": go.Figure(), "pairs": go.Figure()})
+    return report.write_run(
+        Settings(run=run, **changes),
+        results,
+        task,
+        [overlap(corpus, task)],
+        {"jsonl:data": "0123abcd"},
+        check_claims(results),
+        results.chance_distance(4),
+        {"curves": go.Figure(), "pairs": go.Figure()},
+    )
 
 
 class _Page(HTMLParser):
@@ -71,13 +83,24 @@ class TestWriteRun:
         folder = _write()
         assert folder == home / "reports" / "mine"
         assert {path.name for path in folder.iterdir()} == {
-            "metrics.json", "per_query.parquet", "claims.json", "figures", "index.html", "summary.md"}
+            "metrics.json",
+            "per_query.parquet",
+            "claims.json",
+            "figures",
+            "index.html",
+            "summary.md",
+        }
         assert {"curves.html", "pairs.html", "plotly.min.js"} <= {path.name for path in (folder / "figures").iterdir()}
 
     def test_what_is_told_about_the_run(self, home):
         about = json.loads((_write() / "metrics.json").read_text(encoding="utf-8"))["about"]
         assert (about["test"], about["languages"], about["n_queries"], about["n_candidates"], about["n_seeds"]) == (
-            "made", ["de", "en"], 4, 4, 2)
+            "made",
+            ["de", "en"],
+            4,
+            4,
+            2,
+        )
         assert about["checksums"] == {"jsonl:data": "0123abcd"} and about["n_left_out"] == 0
         assert {"torch", "babel"} <= set(about["versions"]) and {"cores", "GPU", "python"} <= set(about["machine"])
 
@@ -107,8 +130,13 @@ class TestIndex:
         (folder / "figures" / "50% #1.html").touch()
         report.write_index(folder)
         assert sorted(self._links(folder)) == [
-            "figures/50% #1.html", "figures/curves.html", "figures/pairs.html", "metrics.json", "notebooks/04_evaluate.ipynb",
-            "per_query.parquet"]
+            "figures/50% #1.html",
+            "figures/curves.html",
+            "figures/pairs.html",
+            "metrics.json",
+            "notebooks/04_evaluate.ipynb",
+            "per_query.parquet",
+        ]
 
     def test_a_figure_that_is_gone_is_not_linked(self, home):
         folder = _write()
@@ -160,24 +188,32 @@ class TestCommand:
     def test_defaults_need_no_words(self):
         assert report.command(Settings()) == "python -m kit run"
 
-    @pytest.mark.parametrize("changes", [
-        {"run": "mine"},
-        {"updates": 50},                                                # a folder of the default's name
-        {"run": "mine", "updates": 50, "seeds": (0, 1, 2), "learning_rate": 3e-05, "temperature": 1.0},
-        {"run": "mine", "samplings": ("Hybrid(0.3)", "X-Y")},           # parentheses mean something to a shell
-        {"run": "mine", "test": "jsonl:my data/te$t 'one'", "encoder": "a;b&c|d`e`*?~#!\"\\"},
-        {"run": "mine", "train": ("squad:a b.json?language=en", "atlas")},
-        {"run": "mine", "train": ("lareqa:x?languages=en,de", "atlas")},  # a comma inside an entry
-        {"run": "mine", "train": ("[a]", "b")},
-        {"run": "a=b", "encoder": "日本語"},
-    ], ids=str)
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"run": "mine"},
+            {"updates": 50},  # a folder of the default's name
+            {"run": "mine", "updates": 50, "seeds": (0, 1, 2), "learning_rate": 3e-05, "temperature": 1.0},
+            {"run": "mine", "samplings": ("Hybrid(0.3)", "X-Y")},  # parentheses mean something to a shell
+            {"run": "mine", "test": "jsonl:my data/te$t 'one'", "encoder": 'a;b&c|d`e`*?~#!"\\'},
+            {"run": "mine", "train": ("squad:a b.json?language=en", "atlas")},
+            {"run": "mine", "train": ("lareqa:x?languages=en,de", "atlas")},  # a comma inside an entry
+            {"run": "mine", "train": ("[a]", "b")},
+            {"run": "a=b", "encoder": "日本語"},
+        ],
+        ids=str,
+    )
     def test_round_trip_through_the_shell(self, home, changes):
         settings = Settings(**changes)
         assert _parsed_back(report.command(settings)) == settings
 
-    @given(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),
-           st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True),
-           st.floats(allow_nan=False))
+    @given(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),
+        st.lists(
+            st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True
+        ),
+        st.floats(allow_nan=False),
+    )
     @examples(max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_round_trip_of_any_text(self, home, text, entries, rate):
         settings = Settings(run="mine", test=text, train=tuple(entries), learning_rate=rate)

@@ -19,9 +19,9 @@ from kit.stats import macro_mean
 # Two questions and their answers in each language; candidates are one-hot vectors, a query holds a score for each.
 # Scores of (own answer in own language, other answer in own language, own answer elsewhere, other answer elsewhere):
 MODELS = {
-    "right": (0.9, 0.2, 0.8, 0.1),       # both versions of the answer, then the rest: ranks 1, 2
-    "own first": (0.9, 0.8, 0.2, 0.1),   # the query's language first: ranks 1, 3
-    "swapped": (0.2, 0.9, 0.1, 0.8),     # the wrong answer first: ranks 3, 4
+    "right": (0.9, 0.2, 0.8, 0.1),  # both versions of the answer, then the rest: ranks 1, 2
+    "own first": (0.9, 0.8, 0.2, 0.1),  # the query's language first: ranks 1, 3
+    "swapped": (0.2, 0.9, 0.1, 0.8),  # the wrong answer first: ranks 3, 4
 }
 # In German and English: mono and cross R@1 and AP of each model, AP and distance in the pool.
 SCORES = {
@@ -38,24 +38,37 @@ def made_task(languages: str = "de en", name: str = "made", n_groups: int = 2) -
         name,
         [{"query_id": f"q{key}", "group_id": key[0], "language": tag, "text": "question"} for key, tag in texts],
         [{"candidate_id": f"c{key}", "language": tag, "text": "passage"} for key, tag in texts],
-        [{"query_id": f"q{key}", "candidate_id": f"c{key[0]}-{tag}"} for key, _ in texts for tag in tags])
+        [{"query_id": f"q{key}", "candidate_id": f"c{key[0]}-{tag}"} for key, _ in texts for tag in tags],
+    )
 
 
 def made_evaluation(model: str, languages: str = "de en", name: str = "made") -> Evaluation:
     task = made_task(languages, name)
     own, other, own_elsewhere, other_elsewhere = MODELS[model]
-    scores = np.array([[(own if query[1:] == candidate[1:] else own_elsewhere) if query[1] == candidate[1] else
-                        (other if query[-2:] == candidate[-2:] else other_elsewhere)
-                        for candidate in task.candidates.column("candidate_id").to_pylist()]
-                       for query in task.queries.column("query_id").to_pylist()], np.float32)
+    scores = np.array(
+        [
+            [
+                (own if query[1:] == candidate[1:] else own_elsewhere)
+                if query[1] == candidate[1]
+                else (other if query[-2:] == candidate[-2:] else other_elsewhere)
+                for candidate in task.candidates.column("candidate_id").to_pylist()
+            ]
+            for query in task.queries.column("query_id").to_pylist()
+        ],
+        np.float32,
+    )
     return evaluate_embeddings(scores, np.eye(len(task.candidates), dtype=np.float32), task, model)
 
 
 @pytest.fixture(scope="module")
 def results() -> Results:
     """Two samplings, two seeds."""
-    return Results({"X-Y": [made_evaluation("right"), made_evaluation("swapped")],
-                    "Hybrid(0.3)": [made_evaluation("own first"), made_evaluation("right")]})
+    return Results(
+        {
+            "X-Y": [made_evaluation("right"), made_evaluation("swapped")],
+            "Hybrid(0.3)": [made_evaluation("own first"), made_evaluation("right")],
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,24 +80,45 @@ def uneven() -> Results:
     return Results({"A": runs[:3], "B": runs[3:]})
 
 
-ONE_LANGUAGE = Results({"X-Y": [made_evaluation("right", "de"), made_evaluation("swapped", "de")],
-                        "Hybrid": [made_evaluation("right", "de"), made_evaluation("right", "de")]})
+ONE_LANGUAGE = Results(
+    {
+        "X-Y": [made_evaluation("right", "de"), made_evaluation("swapped", "de")],
+        "Hybrid": [made_evaluation("right", "de"), made_evaluation("right", "de")],
+    }
+)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_made_models_score_as_described(model):
     scores = SCORES[model]
     found = {column: mean for column, (mean, _) in Results({"S": [made_evaluation(model)]}).headline()["S"].items()}
-    assert found == pytest.approx({
-        "mono mAP": scores["mono"], "cross mAP": scores["cross"], "multi mAP": scores["multi"], "mono R@1": scores["R@1"],
-        "cross R@1": scores["R@1"], "multi R@10": 1, "rank distance": scores["distance"]})
+    assert found == pytest.approx(
+        {
+            "mono mAP": scores["mono"],
+            "cross mAP": scores["cross"],
+            "multi mAP": scores["multi"],
+            "mono R@1": scores["R@1"],
+            "cross R@1": scores["R@1"],
+            "multi R@10": 1,
+            "rank distance": scores["distance"],
+        }
+    )
 
 
 class TestHeadline:
     def test_mean_over_seeds(self, results):
         means = {column: mean for column, (mean, _) in results.headline()["X-Y"].items()}
-        assert means == pytest.approx({"mono mAP": 0.75, "cross mAP": 0.75, "multi mAP": (1 + 5 / 12) / 2, "mono R@1": 0.5,
-                                       "cross R@1": 0.5, "multi R@10": 1, "rank distance": 1})
+        assert means == pytest.approx(
+            {
+                "mono mAP": 0.75,
+                "cross mAP": 0.75,
+                "multi mAP": (1 + 5 / 12) / 2,
+                "mono R@1": 0.5,
+                "cross R@1": 0.5,
+                "multi R@10": 1,
+                "rank distance": 1,
+            }
+        )
 
     def test_deviation_has_one_less_than_the_seeds_in_the_denominator(self, results):
         # 1 and 1/2 stand 1/4 from their mean: sqrt(2 (1/4)^2 / 1).
@@ -92,7 +126,9 @@ class TestHeadline:
         assert results.headline()["Hybrid(0.3)"]["rank distance"] == pytest.approx((1.5, sqrt(1 / 2)))
 
     def test_one_seed_has_no_deviation(self):
-        (mean, deviation), = {columns["mono mAP"] for columns in Results({"S": [made_evaluation("right")]}).headline().values()}
+        ((mean, deviation),) = {
+            columns["mono mAP"] for columns in Results({"S": [made_evaluation("right")]}).headline().values()
+        }
         assert (mean, np.isnan(deviation)) == (1, True)
 
     def test_is_that_of_the_summaries(self, uneven):
@@ -226,29 +262,51 @@ class TestWrite:
         for sampling, runs in uneven.evaluations.items():
             for number, run in enumerate(runs):
                 mine = [row["sampling"] == sampling and row["seed_number"] == number for row in table.to_pylist()]
-                assert table.filter(mine).drop_columns(["sampling", "seed_number"]).to_pandas().equals(run.per_query.to_pandas())
+                assert (
+                    table.filter(mine)
+                    .drop_columns(["sampling", "seed_number"])
+                    .to_pandas()
+                    .equals(run.per_query.to_pandas())
+                )
         assert len(table) == 6 * len(uneven.evaluations["A"][0].per_query)
 
 
 class TestText:
     def test_cells(self, results):
         assert headline_cells(results.headline())[0] == [
-            "X-Y", "0.750 ± 0.354", "0.750 ± 0.354", "0.708 ± 0.412", "0.500 ± 0.707", "0.500 ± 0.707", "1.000 ± 0.000", "1 ± 0"]
+            "X-Y",
+            "0.750 ± 0.354",
+            "0.750 ± 0.354",
+            "0.708 ± 0.412",
+            "0.500 ± 0.707",
+            "0.500 ± 0.707",
+            "1.000 ± 0.000",
+            "1 ± 0",
+        ]
 
     def test_one_seed_stands_alone(self):
         assert headline_cells(Results({"S": [made_evaluation("own first")]}).headline()) == [
-            ["S", "1.000", "1.000", "0.833", "1.000", "1.000", "1.000", "2"]]
+            ["S", "1.000", "1.000", "0.833", "1.000", "1.000", "1.000", "2"]
+        ]
 
     def test_one_language_has_dashes(self):
         assert headline_cells(ONE_LANGUAGE.headline())[0] == [
-            "X-Y", "0.750 ± 0.354", "–", "0.750 ± 0.354", "0.500 ± 0.707", "–", "1.000 ± 0.000", "–"]
+            "X-Y",
+            "0.750 ± 0.354",
+            "–",
+            "0.750 ± 0.354",
+            "0.500 ± 0.707",
+            "–",
+            "1.000 ± 0.000",
+            "–",
+        ]
 
     @pytest.mark.parametrize("which", [ONE_LANGUAGE, Results({"a long name of a sampling": [made_evaluation("right")]})])
     def test_columns_are_aligned(self, which):
         head, rule, *rows = headline_text(which.headline()).splitlines()
         assert {len(line) for line in (head, rule, *rows)} == {len(head)} and set(rule) == {"-"}
         ends = [head.index(column) + len(column) for column in HEADLINE]  # columns are flush right
-        assert all(row[end - 1] != " " and row[end:end + 2] in ("  ", "") for row in rows for end in ends)
+        assert all(row[end - 1] != " " and row[end : end + 2] in ("  ", "") for row in rows for end in ends)
 
     @pytest.mark.parametrize("name", ["uneven", "results"])
     def test_is_the_same_from_the_file(self, name, request, tmp_path):

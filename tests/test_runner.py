@@ -39,8 +39,10 @@ def home(tmp_path, monkeypatch) -> Path:
 
 def _write(home: Path, name: str, code: str) -> None:
     parameters = new_code_cell('run = "smoke"\nupdates = 200\nseeds = [0]\n', metadata={"tags": ["parameters"]})
-    notebook = new_notebook(cells=[new_markdown_cell("# Title"), parameters, new_code_cell(code)],
-                            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    notebook = new_notebook(
+        cells=[new_markdown_cell("# Title"), parameters, new_code_cell(code)],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
     nbformat.write(notebook, home / "notebooks" / f"{name}.ipynb")
 
 
@@ -50,37 +52,45 @@ def _files(home: Path) -> set[str]:
 
 class TestHelp:
     def test_imports_no_library(self):
-        code = ("import sys, runpy; sys.argv = ['kit', '--help']\n"
-                "try: runpy.run_module('kit', run_name='__main__')\n"
-                "except SystemExit as end: assert not end.code\n"
-                "print([name for name in ('torch', 'numpy', 'pandas', 'plotly', 'pyarrow', 'yaml') if name in sys.modules])")
+        code = (
+            "import sys, runpy; sys.argv = ['kit', '--help']\n"
+            "try: runpy.run_module('kit', run_name='__main__')\n"
+            "except SystemExit as end: assert not end.code\n"
+            "print([name for name in ('torch', 'numpy', 'pandas', 'plotly', 'pyarrow', 'yaml') if name in sys.modules])"
+        )
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert "usage: python -m kit" in found.stdout and found.stdout.splitlines()[-1] == "[]"
 
     @pytest.mark.parametrize("command", [[], ["run"], ["sweep"], ["refresh"]])
     def test_every_command_explains_itself_at_once(self, command):
         started = time.monotonic()
-        found = subprocess.run([sys.executable, "-m", "kit", *command, "--help"], capture_output=True, text=True, check=True, cwd=HERE)
+        found = subprocess.run(
+            [sys.executable, "-m", "kit", *command, "--help"], capture_output=True, text=True, check=True, cwd=HERE
+        )
         assert time.monotonic() - started < 1 and found.stdout.startswith("usage: python -m kit") and not found.stderr
 
 
 class TestRefuses:
-    @pytest.mark.parametrize(("words", "message"), [
-        (["run", "--profile", "huge"], "profile 'huge' is not known: choose from large, smoke"),
-        (["run", "-p", "update=5"], "unknown parameter 'update': choose from run, train,"),
-        (["run", "-p", "updates=many"], "-p updates=many: not a value of type int, such as 200"),
-        (["run", "-p", "updates=1.5"], "-p updates=1.5: not a value of type int"),
-        (["run", "-p", "seeds=0,x"], "not a value of type int, such as 0"),
-        (["run", "-p", "seeds="], "seeds is []: write a list with at least one entry"),
-        (["run", "-p", "seeds=1,1"], "seeds is [1, 1]: write each entry once"),
-        (["run", "-p", 'train=["a"'], "not a list: write a,b"),
-        (["run", "-p", "learning_rate=fast"], "-p learning_rate=fast: not a value of type float"),
-        (["run", "-p", "updates"], "-p updates: write NAME=VALUE, such as -p updates=500"),
-        (["run", "07"], "notebook '07': 0 found: choose from 00, 01"),
-        (["run", "0"], "notebook '0': 2 found"),
-        (["refresh", "07"], "notebook '07' is not there: choose from 00, 01"),
-        (["sweep", "-p", "update=5"], "unknown parameter 'update'"),
-    ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["run", "--profile", "huge"], "profile 'huge' is not known: choose from large, smoke"),
+            (["run", "-p", "update=5"], "unknown parameter 'update': choose from run, train,"),
+            (["run", "-p", "updates=many"], "-p updates=many: not a value of type int, such as 200"),
+            (["run", "-p", "updates=1.5"], "-p updates=1.5: not a value of type int"),
+            (["run", "-p", "seeds=0,x"], "not a value of type int, such as 0"),
+            (["run", "-p", "seeds="], "seeds is []: write a list with at least one entry"),
+            (["run", "-p", "seeds=1,1"], "seeds is [1, 1]: write each entry once"),
+            (["run", "-p", 'train=["a"'], "not a list: write a,b"),
+            (["run", "-p", "learning_rate=fast"], "-p learning_rate=fast: not a value of type float"),
+            (["run", "-p", "updates"], "-p updates: write NAME=VALUE, such as -p updates=500"),
+            (["run", "07"], "notebook '07': 0 found: choose from 00, 01"),
+            (["run", "0"], "notebook '0': 2 found"),
+            (["refresh", "07"], "notebook '07' is not there: choose from 00, 01"),
+            (["sweep", "-p", "update=5"], "unknown parameter 'update'"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
     def test_with_status_1_and_one_line_and_nothing_written(self, home, capsys, words, message):
         before = _files(home)
         assert main(words) == 1
@@ -113,7 +123,10 @@ class TestSettingsOf:
         assert (settings.seeds, settings.samplings, settings.train) == ((3, 4), ("X-Y", "Hybrid(0.3)"), ("jsonl:a",))
 
     def test_a_list_whose_entries_hold_commas(self, home):
-        assert settings_of("smoke", {"train": '["lareqa:x?languages=en,de", "atlas"]'}).train == ("lareqa:x?languages=en,de", "atlas")
+        assert settings_of("smoke", {"train": '["lareqa:x?languages=en,de", "atlas"]'}).train == (
+            "lareqa:x?languages=en,de",
+            "atlas",
+        )
 
     def test_the_command_line_goes_before_the_profile(self, home):
         assert settings_of("large", {"updates": "7"}).updates == 7
@@ -158,8 +171,11 @@ class TestParametersCells:
     def test_the_defaults_are_those_of_the_settings(self, path):
         # Otherwise the notebooks and the command line would not share their models.
         values, defaults = self._values(path), asdict(Settings())
-        assert values == {name: list(default) if isinstance(default, tuple) else default
-                          for name, default in defaults.items() if name in values}
+        assert values == {
+            name: list(default) if isinstance(default, tuple) else default
+            for name, default in defaults.items()
+            if name in values
+        }
 
 
 class TestRun:
@@ -194,7 +210,7 @@ class TestRun:
     def test_goes_on_after_a_cell_that_failed(self, home, capfd):
         assert main(["run", "00", "01"]) == 1
         printed, target = capfd.readouterr(), home / "reports" / "smoke" / "notebooks" / "01_fail.ipynb"
-        message = printed.err[printed.err.rindex("kit: "):]
+        message = printed.err[printed.err.rindex("kit: ") :]
         assert "of 01_fail.ipynb failed: KeyError: 'not yet'" in message and str(target) in message
         cell = next(cell for cell in nbformat.read(target, as_version=4).cells if cell.source.startswith("import os"))
         assert f"kit: cell {cell.execution_count} of" in message and cell.outputs[-1].ename == "KeyError"
@@ -216,6 +232,12 @@ class TestPaths:
 
     def test_the_folder_of_the_command_plays_no_part(self, home, tmp_path):
         code = "from kit import paths; print(paths.notebooks())"
-        found = subprocess.run([sys.executable, "-c", code], cwd="/", env=os.environ | {"KIT_HOME": str(home)}, capture_output=True,
-                               text=True, check=True)
+        found = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd="/",
+            env=os.environ | {"KIT_HOME": str(home)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert found.stdout.strip() == str(home / "notebooks")

@@ -23,9 +23,18 @@ LANGUAGES = ("de", "en", "fr", "zh")
 
 def corpus(n_groups, languages=LANGUAGES, name="made", lacks=(), cluster_of=lambda group: group):
     """Groups 0 … n-1 in all languages but those (group, language) that it ``lacks``."""
-    rows = [{"group_id": str(group), "language": language, "query": f"{name} q{group} {language}",
-             "passage": f"{name} p{group} {language}", "cluster_id": str(cluster_of(group))}
-            for group in range(n_groups) for language in languages if (group, language) not in lacks]
+    rows = [
+        {
+            "group_id": str(group),
+            "language": language,
+            "query": f"{name} q{group} {language}",
+            "passage": f"{name} p{group} {language}",
+            "cluster_id": str(cluster_of(group)),
+        }
+        for group in range(n_groups)
+        for language in languages
+        if (group, language) not in lacks
+    ]
     return ParallelCorpus.from_rows(rows, name)
 
 
@@ -57,9 +66,19 @@ def near(counts, probabilities):
 
 
 class TestParse:
-    @pytest.mark.parametrize(("name", "probabilities"), [
-        ("Hybrid", (0.5, 0, 0.5)), ("Hybrid(0)", (0, 0, 1)), ("Hybrid(1)", (1, 0, 0)), ("Hybrid(.25)", (0.25, 0, 0.75)),
-        ("En-En", (1, 0, 0)), ("X-X", (0, 1, 0)), ("X-X-mono", (1, 0, 0)), ("X-Y", (0, 0, 1))])
+    @pytest.mark.parametrize(
+        ("name", "probabilities"),
+        [
+            ("Hybrid", (0.5, 0, 0.5)),
+            ("Hybrid(0)", (0, 0, 1)),
+            ("Hybrid(1)", (1, 0, 0)),
+            ("Hybrid(.25)", (0.25, 0, 0.75)),
+            ("En-En", (1, 0, 0)),
+            ("X-X", (0, 1, 0)),
+            ("X-X-mono", (1, 0, 0)),
+            ("X-Y", (0, 0, 1)),
+        ],
+    )
     def test_probabilities_of_the_kinds(self, name, probabilities):
         assert Sampling.parse(name) == Sampling(name, probabilities, "en" if name == "En-En" else None)
 
@@ -108,22 +127,29 @@ class TestEpoch:
 
     @pytest.mark.parametrize("salt", ["0", "1"])
     def test_random_access_in_a_fresh_process_equals_iteration(self, salt):
-        lacks = {(group, language) for group in range(40) for language in LANGUAGES[group % 3:3]}
+        lacks = {(group, language) for group in range(40) for language in LANGUAGES[group % 3 : 3]}
         parts = [corpus(40, lacks=lacks, cluster_of=lambda group: group // 2), corpus(20, ["en"], "english")]
         made = sampler(parts, "Hybrid", seed=5)
         made.set_epoch(3)
         walked = list(made)
-        code = ("import json, sys; sys.path.insert(0, sys.argv[1]); from test_samplers import *\n"
-                "lacks = {(group, language) for group in range(40) for language in LANGUAGES[group % 3:3]}\n"
-                "parts = [corpus(40, lacks=lacks, cluster_of=lambda group: group // 2), corpus(20, ['en'], 'english')]\n"
-                "made, found = sampler(parts, 'Hybrid', seed=5), {}\n"
-                "for index in reversed(range(len(made))):\n"
-                "    made.batch(9, index)\n"
-                "    batch = made.batch(3, index)\n"
-                "    found[index] = list(zip(batch.query_rows.tolist(), batch.passage_rows.tolist()))\n"
-                "print(json.dumps([found[index] for index in range(len(made))]))")
-        done = subprocess.run([sys.executable, "-c", code, os.path.dirname(__file__)], capture_output=True, text=True,
-                              check=True, env={**os.environ, "PYTHONHASHSEED": salt})
+        code = (
+            "import json, sys; sys.path.insert(0, sys.argv[1]); from test_samplers import *\n"
+            "lacks = {(group, language) for group in range(40) for language in LANGUAGES[group % 3:3]}\n"
+            "parts = [corpus(40, lacks=lacks, cluster_of=lambda group: group // 2), corpus(20, ['en'], 'english')]\n"
+            "made, found = sampler(parts, 'Hybrid', seed=5), {}\n"
+            "for index in reversed(range(len(made))):\n"
+            "    made.batch(9, index)\n"
+            "    batch = made.batch(3, index)\n"
+            "    found[index] = list(zip(batch.query_rows.tolist(), batch.passage_rows.tolist()))\n"
+            "print(json.dumps([found[index] for index in range(len(made))]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, os.path.dirname(__file__)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": salt},
+        )
         assert [[tuple(pair) for pair in batch] for batch in json.loads(done.stdout)] == walked
 
     def test_an_index_outside_the_epoch_is_refused(self):
@@ -139,8 +165,9 @@ class TestKinds:
         rows = rows_of(parts)
         made = sampler(parts, "Hybrid", batch_size=3)
         for batch in batches(made, n_epochs=3):
-            for query, passage, first, second in zip(batch.query_rows, batch.passage_rows, batch.query_languages,
-                                                     batch.passage_languages):
+            for query, passage, first, second in zip(
+                batch.query_rows, batch.passage_rows, batch.query_languages, batch.passage_languages
+            ):
                 assert rows[query]["group_id"] == rows[passage]["group_id"]
                 assert rows[query]["language"] == made.languages[first]
                 assert rows[passage]["language"] == made.languages[second]
@@ -195,8 +222,12 @@ class TestKinds:
 
 
 class TestPartlyParallel:
-    LACKS = frozenset((group, language) for group in range(60) for number, language in enumerate(LANGUAGES)
-                      if (group + number) % 3 == 0 and language != "zh")
+    LACKS = frozenset(
+        (group, language)
+        for group in range(60)
+        for number, language in enumerate(LANGUAGES)
+        if (group + number) % 3 == 0 and language != "zh"
+    )
 
     @pytest.mark.parametrize("name", NAMES)
     def test_length_and_rows_hold(self, name):
@@ -259,26 +290,41 @@ class TestPartlyParallel:
     def test_groups_of_one_cluster_are_all_visited(self):
         # 40 groups in 20 clusters of two: only where two of a cluster meet in a batch is one replaced.
         part = corpus(40, ["de", "en"], cluster_of=lambda group: group % 20)
-        visited = [row for epoch in range(10) for batch in [sampler(part, batch_size=4)] for index in range(10)
-                   for row in batch.batch(epoch, index).query_rows // 2]
-        share = np.mean([len(set(visited[start:start + 40])) / 40 for start in range(0, 400, 40)])
+        visited = [
+            row
+            for epoch in range(10)
+            for batch in [sampler(part, batch_size=4)]
+            for index in range(10)
+            for row in batch.batch(epoch, index).query_rows // 2
+        ]
+        share = np.mean([len(set(visited[start : start + 40])) / 40 for start in range(0, 400, 40)])
         assert share > 0.95
 
 
 class TestFaults:
-    @pytest.mark.parametrize(("made", "message"), [
-        (lambda: sampler([]), "corpora is empty: give at least one ParallelCorpus"),
-        (lambda: sampler(corpus(9), batch_size=0), "batch_size 0 is below 1"),
-        (lambda: sampler(corpus(9), batch_size=10),
-         "corpus 'made' has 9 passage clusters for these batches, fewer than batch_size 10: lower batch_size"),
-        (lambda: sampler(corpus(9, cluster_of=lambda group: group // 3), "X-X", batch_size=4), "has 3 passage clusters"),
-        (lambda: sampler(corpus(9, lacks={(group, "fr") for group in range(6)}), "X-X-mono", batch_size=4),
-         "corpus 'made' has 3 passage clusters for language 'fr', fewer than batch_size 4: lower batch_size, or leave"),
-        (lambda: sampler([corpus(9), corpus(2, name="small")]), "corpus 'small' has 2 passage clusters"),
-        (lambda: sampler(corpus(9, ["en"])), "sampling X-Y draws cross-lingual batches, but no corpus has groups in two"),
-        (lambda: sampler(corpus(9, ["en"]), "Hybrid"), "sampling Hybrid draws cross-lingual batches, but no corpus has"),
-        (lambda: sampler(corpus(9, ["de", "fr"]), "En-En"), "no corpus has the language 'en': add such a corpus"),
-    ])
+    @pytest.mark.parametrize(
+        ("made", "message"),
+        [
+            (lambda: sampler([]), "corpora is empty: give at least one ParallelCorpus"),
+            (lambda: sampler(corpus(9), batch_size=0), "batch_size 0 is below 1"),
+            (
+                lambda: sampler(corpus(9), batch_size=10),
+                "corpus 'made' has 9 passage clusters for these batches, fewer than batch_size 10: lower batch_size",
+            ),
+            (lambda: sampler(corpus(9, cluster_of=lambda group: group // 3), "X-X", batch_size=4), "has 3 passage clusters"),
+            (
+                lambda: sampler(corpus(9, lacks={(group, "fr") for group in range(6)}), "X-X-mono", batch_size=4),
+                "corpus 'made' has 3 passage clusters for language 'fr', fewer than batch_size 4: lower batch_size, or leave",
+            ),
+            (lambda: sampler([corpus(9), corpus(2, name="small")]), "corpus 'small' has 2 passage clusters"),
+            (
+                lambda: sampler(corpus(9, ["en"])),
+                "sampling X-Y draws cross-lingual batches, but no corpus has groups in two",
+            ),
+            (lambda: sampler(corpus(9, ["en"]), "Hybrid"), "sampling Hybrid draws cross-lingual batches, but no corpus has"),
+            (lambda: sampler(corpus(9, ["de", "fr"]), "En-En"), "no corpus has the language 'en': add such a corpus"),
+        ],
+    )
     def test_what_cannot_be_sampled_is_refused(self, made, message):
         with pytest.raises(ValueError, match=message):
             made()

@@ -18,8 +18,9 @@ CPU_AND_TORCH = pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # "cpu:0" i
 FEW = settings(max_examples=25, deadline=None, database=None)
 
 
-def random_task(random: np.random.Generator, n_groups: int, languages: str = "de en th", share: float = 0.7,
-                n_others: int = 5) -> RetrievalTask:
+def random_task(
+    random: np.random.Generator, n_groups: int, languages: str = "de en th", share: float = 0.7, n_others: int = 5
+) -> RetrievalTask:
     """A task like MLQA-R: a question and its answers exist in some languages only; some candidates answer nothing."""
     tags = languages.split()
     queries, candidates, relevance = [], [], []
@@ -29,17 +30,21 @@ def random_task(random: np.random.Generator, n_groups: int, languages: str = "de
             candidates.append({"candidate_id": f"c{group}{tag}", "language": tag, "text": "passage"})
             queries.append({"query_id": f"q{group}{tag}", "group_id": f"g{group}", "language": tag, "text": "question"})
             for other in present:
-                relevance.append({"query_id": f"q{group}{tag}", "candidate_id": f"c{group}{other}",
-                                  "grade": int(random.integers(1, 4))})
-    candidates += [{"candidate_id": f"other{number}", "language": tags[number % len(tags)], "text": "passage"}
-                   for number in range(n_others)]
+                relevance.append(
+                    {"query_id": f"q{group}{tag}", "candidate_id": f"c{group}{other}", "grade": int(random.integers(1, 4))}
+                )
+    candidates += [
+        {"candidate_id": f"other{number}", "language": tags[number % len(tags)], "text": "passage"}
+        for number in range(n_others)
+    ]
     return RetrievalTask.from_rows("made", queries, candidates, relevance, tags)
 
 
 def tied_embeddings(random: np.random.Generator, task: RetrievalTask, dim: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Small whole numbers: scores are exact in any order of summation, many are equal, and vectors repeat."""
-    return tuple(random.integers(-1, 2, size=(n_rows, dim)).astype(np.float32)
-                 for n_rows in (len(task.queries), len(task.candidates)))
+    return tuple(
+        random.integers(-1, 2, size=(n_rows, dim)).astype(np.float32) for n_rows in (len(task.queries), len(task.candidates))
+    )
 
 
 def brute_force_lists(queries: np.ndarray, candidates: np.ndarray, task: RetrievalTask, seed: int) -> list[list[int]]:
@@ -79,7 +84,7 @@ def test_top_k_agrees_with_brute_force(k, device):
 
 
 def test_a_query_with_more_relevant_candidates_than_a_block_holds():
-    n_candidates = 3000                                                             # 2**18 / 3000 = 87 pairs a block
+    n_candidates = 3000  # 2**18 / 3000 = 87 pairs a block
     candidates = [{"candidate_id": f"c{number}", "language": "en", "text": "passage"} for number in range(n_candidates)]
     relevance = [{"query_id": "q", "candidate_id": f"c{number}"} for number in range(n_candidates)]
     task = RetrievalTask.from_rows("made", [{"query_id": "q", "language": "en", "text": "question"}], candidates, relevance)
@@ -97,11 +102,14 @@ def test_permuting_candidates_changes_no_rank(seed):
     queries, candidates = queries.astype(np.float32), candidates.round(0).astype(np.float32)
     order = random.permutation(len(candidates))
     permuted = RetrievalTask("made", task.languages, task.queries, task.candidates.take(order), task.relevance)
-    before, after = (relevant_ranks(queries, vectors, one, device="cpu")
-                     for vectors, one in ((candidates, task), (candidates[order], permuted)))
+    before, after = (
+        relevant_ranks(queries, vectors, one, device="cpu")
+        for vectors, one in ((candidates, task), (candidates[order], permuted))
+    )
     new_index = np.argsort(order)
-    rank_of = {(query, new_index[candidate]): rank
-               for (query, candidate, _), rank in zip(task.relevant_pairs, before.pool_rank)}
+    rank_of = {
+        (query, new_index[candidate]): rank for (query, candidate, _), rank in zip(task.relevant_pairs, before.pool_rank)
+    }
     assert [rank_of[query, candidate] for query, candidate, _ in permuted.relevant_pairs] == after.pool_rank.tolist()
 
 
@@ -136,9 +144,11 @@ def test_equal_candidates_have_bit_equal_scores(chunk_size, device):
 @pytest.mark.parametrize("seed", range(6))
 def test_one_tie_is_broken_by_the_hash(seed, device):
     task = RetrievalTask.from_rows(
-        "pair", [{"query_id": "q", "language": "de", "text": "question"}],
+        "pair",
+        [{"query_id": "q", "language": "de", "text": "question"}],
         [{"candidate_id": name, "language": tag, "text": "passage"} for name, tag in (("right", "de"), ("wrong", "en"))],
-        [{"query_id": "q", "candidate_id": "right"}])
+        [{"query_id": "q", "candidate_id": "right"}],
+    )
     ranks = relevant_ranks(np.ones((1, 1), np.float32), np.ones((2, 1), np.float32), task, seed=seed, device=device)
     assert ranks.pool_rank.tolist() == [1 if stable_hash("right", seed) < stable_hash("wrong", seed) else 2]
     assert ranks.cell_rank.tolist() == [1]
@@ -153,7 +163,7 @@ def test_a_constant_scorer_prefers_no_language():
     """Share of each language in the top 5, over 400 tie orders: its share of the pool, within 4 standard errors."""
     task = random_task(np.random.default_rng(1), n_groups=15)
     language = task.candidate_language
-    tops = np.array([language[tie_order(task, seed)[:5]] for seed in range(400)])   # (n_seeds, 5)
+    tops = np.array([language[tie_order(task, seed)[:5]] for seed in range(400)])  # (n_seeds, 5)
     for code in range(len(task.languages)):
         share_by_seed = (tops == code).mean(axis=1)
         standard_error = share_by_seed.std() / np.sqrt(len(tops))
@@ -165,15 +175,23 @@ def _good_input():
     return task, np.ones((len(task.queries), 2), np.float32), np.ones((len(task.candidates), 2), np.float32)
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda queries, candidates: (queries.astype(np.float64), candidates), "query_embeddings is float64"),
-    (lambda queries, candidates: (queries, candidates.tolist()), "candidate_embeddings is list"),
-    (lambda queries, candidates: (queries[:-1], candidates), r"query_embeddings has shape .* needs \("),
-    (lambda queries, candidates: (queries, candidates[:, 0]), "candidate_embeddings has shape"),
-    (lambda queries, candidates: (queries, candidates[:, :1].copy()), "2 dimensions and candidate_embeddings 1"),
-    (lambda queries, candidates: (queries, np.where(np.arange(len(candidates))[:, None] == 2, np.nan, candidates)
-                                  .astype(np.float32)), "candidate_embeddings, row 2: not finite"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda queries, candidates: (queries.astype(np.float64), candidates), "query_embeddings is float64"),
+        (lambda queries, candidates: (queries, candidates.tolist()), "candidate_embeddings is list"),
+        (lambda queries, candidates: (queries[:-1], candidates), r"query_embeddings has shape .* needs \("),
+        (lambda queries, candidates: (queries, candidates[:, 0]), "candidate_embeddings has shape"),
+        (lambda queries, candidates: (queries, candidates[:, :1].copy()), "2 dimensions and candidate_embeddings 1"),
+        (
+            lambda queries, candidates: (
+                queries,
+                np.where(np.arange(len(candidates))[:, None] == 2, np.nan, candidates).astype(np.float32),
+            ),
+            "candidate_embeddings, row 2: not finite",
+        ),
+    ],
+)
 def test_bad_embeddings_are_refused(spoil, message):
     task, queries, candidates = _good_input()
     with pytest.raises(ValueError, match=message):
@@ -209,18 +227,28 @@ def large():
     """A task of the shape of XQuAD-R: 11 languages, 13,090 queries, 13,014 candidates, 768 dimensions."""
     languages = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
     n_of = dict.fromkeys(languages, 1183) | {"ar": 1184}
-    candidates = [{"candidate_id": f"{tag}{number}", "language": tag, "text": "passage"}
-                  for tag in languages for number in range(n_of[tag])]
-    queries = [{"query_id": f"{group}@{tag}", "group_id": str(group), "language": tag, "text": "question"}
-               for tag in languages for group in range(1190)]
-    relevance = [{"query_id": f"{group}@{tag}", "candidate_id": f"{other}{group % 1183}"}
-                 for tag in languages for group in range(1190) for other in languages]
+    candidates = [
+        {"candidate_id": f"{tag}{number}", "language": tag, "text": "passage"}
+        for tag in languages
+        for number in range(n_of[tag])
+    ]
+    queries = [
+        {"query_id": f"{group}@{tag}", "group_id": str(group), "language": tag, "text": "question"}
+        for tag in languages
+        for group in range(1190)
+    ]
+    relevance = [
+        {"query_id": f"{group}@{tag}", "candidate_id": f"{other}{group % 1183}"}
+        for tag in languages
+        for group in range(1190)
+        for other in languages
+    ]
     task = RetrievalTask.from_rows("large", queries, candidates, relevance, languages)
     random, embeddings = np.random.default_rng(0), []
     for n_rows in (len(queries), len(candidates)):
         vectors = random.standard_normal((n_rows, 768), dtype=np.float32)
         embeddings.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-    task.relevant_pairs, task.candidate_language                                    # noqa: B018 (cached: not part of a search)
+    task.relevant_pairs, task.candidate_language  # noqa: B018 (cached: not part of a search)
     return task, *embeddings
 
 
@@ -230,7 +258,7 @@ def test_ranking_takes_less_than_twice_the_bare_product(large):
     for _ in range(3):  # the best of three, since other programs disturb the clock
         start = time.perf_counter()
         for low in range(0, len(queries), 512):
-            queries[low:low + 512] @ candidates.T
+            queries[low : low + 512] @ candidates.T
         middle = time.perf_counter()
         relevant_ranks(queries, candidates, task, device="cpu")
         ratios.append((time.perf_counter() - middle) / (middle - start))

@@ -52,13 +52,20 @@ class TestStableHash:
 
     @pytest.mark.parametrize("salt", ["0", "1"])
     def test_the_same_in_every_process(self, salt):
-        code = ("from kit.seeding import generator, stable_hash\n"
-                "print(stable_hash('Straße', 5), generator(1, 'x', 2).integers(2**62))")
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                              env={**os.environ, "PYTHONHASHSEED": salt})
+        code = (
+            "from kit.seeding import generator, stable_hash\n"
+            "print(stable_hash('Straße', 5), generator(1, 'x', 2).integers(2**62))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": salt},
+        )
         assert [int(word) for word in done.stdout.split()] == [stable_hash("Straße", 5), first(1, "x", 2)]
 
-    @given(st.text(), st.integers(-2**63, 2**63 - 1))
+    @given(st.text(), st.integers(-(2**63), 2**63 - 1))
     def test_a_fraction_is_below_one(self, text, seed):
         assert 0 <= stable_fraction(text, seed) < 1
 

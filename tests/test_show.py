@@ -11,7 +11,7 @@ import pytest
 
 from kit.show import Table, show
 
-HOSTILE = ['<script>alert("x")</script>', "a & b &amp; c", "it's \"quoted\"", "<b onmouseover='x'>", "]]>", "{{ 7 * 7 }}"]
+HOSTILE = ['<script>alert("x")</script>', "a & b &amp; c", 'it\'s "quoted"', "<b onmouseover='x'>", "]]>", "{{ 7 * 7 }}"]
 
 
 class _Parsed(HTMLParser):
@@ -46,7 +46,10 @@ class TestHtml:
     def test_numbers_stand_right_and_texts_at_their_start(self):
         parsed = _Parsed(Table([{"language": "ar", "n": 3, "score": 0.5}])._repr_html_())
         assert [attrs["style"] for tag, attrs in parsed.cells if tag == "td"] == [
-            "text-align: start", "text-align: right", "text-align: right"]
+            "text-align: start",
+            "text-align: right",
+            "text-align: right",
+        ]
 
     def test_rows_and_columns_keep_their_order(self):
         assert _Parsed(Table([{"b": 1, "a": 2}, {"a": 4, "b": 3}])._repr_html_()).texts == ["b", "a", "1", "2", "3", "4"]
@@ -57,15 +60,29 @@ class TestText:
         assert repr(Table([{"language": "de", "n": 3}, {"language": "Ελληνικά (el)", "n": 12_345}])).splitlines() == [
             "language            n",
             "de                  3",
-            "Ελληνικά (el)  12,345"]
+            "Ελληνικά (el)  12,345",
+        ]
 
     def test_nothing_stands_behind_the_last_column(self):
         assert all(line == line.rstrip() for line in repr(Table([{"a": "long long"}, {"a": "x"}])).splitlines())
 
-    @pytest.mark.parametrize(("value", "text"), [
-        (0.12345, "0.123"), (9.5, "9.500"), (1234.6, "1,235"), (-0.5, "-0.500"), (float("nan"), "nan"), (1234, "1,234"),
-        (True, "True"), (None, "None"), ("1.0", "1.0"), (np.float64(0.5), "0.500"), (np.float32(0.5), "0.500"),
-        (np.int64(1234), "1,234")])
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [
+            (0.12345, "0.123"),
+            (9.5, "9.500"),
+            (1234.6, "1,235"),
+            (-0.5, "-0.500"),
+            (float("nan"), "nan"),
+            (1234, "1,234"),
+            (True, "True"),
+            (None, "None"),
+            ("1.0", "1.0"),
+            (np.float64(0.5), "0.500"),
+            (np.float32(0.5), "0.500"),
+            (np.int64(1234), "1,234"),
+        ],
+    )
     def test_values(self, value, text):
         assert repr(Table([{"v": value}])).splitlines()[1].strip() == text
 
@@ -94,7 +111,7 @@ class TestShow:
     def test_plotly_data_and_a_line_of_text(self, displayed):
         figure = go.Figure(go.Bar(x=["a"], y=[1]), layout={"title": {"text": "Rows"}})
         assert show(figure) is None
-        ((content,), options), = displayed
+        (((content,), options),) = displayed
         assert content == {"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/plain": "[figure: Rows]"}
         assert options == {"raw": True}
 

@@ -17,8 +17,19 @@ import pytest
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.sources import KINDS, beir, lareqa, load_corpus, load_task, squad
 
-XQUAD_CANDIDATES = {"ar": 1222, "de": 1276, "el": 1234, "en": 1180, "es": 1215, "hi": 1244, "ru": 1219, "th": 852,
-                    "tr": 1167, "vi": 1209, "zh": 1196}  # arXiv 2408.10536, sizes of the test sets
+XQUAD_CANDIDATES = {
+    "ar": 1222,
+    "de": 1276,
+    "el": 1234,
+    "en": 1180,
+    "es": 1215,
+    "hi": 1244,
+    "ru": 1219,
+    "th": 852,
+    "tr": 1167,
+    "vi": 1209,
+    "zh": 1196,
+}  # arXiv 2408.10536, sizes of the test sets
 MLQA_SIZES = {"de": (512, 2362), "es": (500, 1787), "zh": (504, 2322)}
 
 
@@ -33,9 +44,14 @@ def squad_json(*paragraphs):
 
 def paragraph(context, *questions, **fields):
     """Questions are (id, text, offset of the answer), the offset ``None`` for one without an answer."""
-    return {"context": context, **fields, "qas": [
-        {"id": key, "question": text, "answers": [] if start is None else [{"text": "x", "answer_start": start}]}
-        for key, text, start in questions]}
+    return {
+        "context": context,
+        **fields,
+        "qas": [
+            {"id": key, "question": text, "answers": [] if start is None else [{"text": "x", "answer_start": start}]}
+            for key, text, start in questions
+        ],
+    }
 
 
 def n_by_language(table):
@@ -64,8 +80,14 @@ class TestRealData:
         n_languages = (lareqa.corpus(shared_data / "mlqa-r").row_of >= 0).sum(axis=1)
         assert np.bincount(n_languages).tolist() == [0, 548, 421, 42]
 
-    @pytest.mark.parametrize(("file", "n_questions", "n_paragraphs"), [
-        ("squadshifts/new_wiki_v1.0.json", 7938, 1581), ("policyqa/dev.json", 3809, 574), ("policyqa/test.json", 4152, 497)])
+    @pytest.mark.parametrize(
+        ("file", "n_questions", "n_paragraphs"),
+        [
+            ("squadshifts/new_wiki_v1.0.json", 7938, 1581),
+            ("policyqa/dev.json", 3809, 574),
+            ("policyqa/test.json", 4152, 497),
+        ],
+    )
     def test_squad(self, shared_data, file, n_questions, n_paragraphs):
         made = squad.corpus(shared_data / file, "en")
         asked = squad.task(shared_data / file, "en")
@@ -87,12 +109,21 @@ class TestRealData:
 
 # English paragraph 0 has two sentences, with one blank between them (offset 5); paragraph 1 has one sentence.
 ENGLISH = squad_json(
-    paragraph("One. Two.", ("q1", "First?", 0), ("q2", "Second?", 5),
-              sentences=["One.", "Two."], sentence_breaks=[[0, 4], [5, 9]]),
-    paragraph("One.", ("q3", "Third?", 2), sentences=["One."], sentence_breaks=[[0, 4]]))
+    paragraph(
+        "One. Two.", ("q1", "First?", 0), ("q2", "Second?", 5), sentences=["One.", "Two."], sentence_breaks=[[0, 4], [5, 9]]
+    ),
+    paragraph("One.", ("q3", "Third?", 2), sentences=["One."], sentence_breaks=[[0, 4]]),
+)
 # In the German paragraph q1 and q2 are answered by the same sentence; q3 does not exist.
-GERMAN = squad_json(paragraph("Eins und zwei. Drei.", ("q1", "Erstens?", 0), ("q2", "Zweitens?", 9),
-                              sentences=["Eins und zwei.", "Drei."], sentence_breaks=[[0, 14], [15, 20]]))
+GERMAN = squad_json(
+    paragraph(
+        "Eins und zwei. Drei.",
+        ("q1", "Erstens?", 0),
+        ("q2", "Zweitens?", 9),
+        sentences=["Eins und zwei.", "Drei."],
+        sentence_breaks=[[0, 14], [15, 20]],
+    )
+)
 
 
 @pytest.fixture
@@ -123,12 +154,25 @@ class TestLareqa:
         assert (made.name, made.languages) == ("made-r", ("de", "en"))
         # "One." stands in two paragraphs and is two candidates.
         assert list(zip(made.candidates["candidate_id"].to_pylist(), made.candidates["text"].to_pylist())) == [
-            ("de:0:0", "Eins und zwei."), ("de:0:1", "Drei."), ("en:0:0", "One."), ("en:0:1", "Two."), ("en:1:0", "One.")]
+            ("de:0:0", "Eins und zwei."),
+            ("de:0:1", "Drei."),
+            ("en:0:0", "One."),
+            ("en:0:1", "Two."),
+            ("en:1:0", "One."),
+        ]
         assert made.queries["query_id"].to_pylist() == ["de:q1", "de:q2", "en:q1", "en:q2", "en:q3"]
         assert made.queries["group_id"].to_pylist() == ["q1", "q2", "q1", "q2", "q3"]
         assert [(row["query_id"], row["candidate_id"]) for row in made.relevance.to_pylist()] == [
-            ("de:q1", "de:0:0"), ("de:q1", "en:0:0"), ("de:q2", "de:0:0"), ("de:q2", "en:0:1"),
-            ("en:q1", "de:0:0"), ("en:q1", "en:0:0"), ("en:q2", "de:0:0"), ("en:q2", "en:0:1"), ("en:q3", "en:1:0")]
+            ("de:q1", "de:0:0"),
+            ("de:q1", "en:0:0"),
+            ("de:q2", "de:0:0"),
+            ("de:q2", "en:0:1"),
+            ("en:q1", "de:0:0"),
+            ("en:q1", "en:0:0"),
+            ("en:q2", "de:0:0"),
+            ("en:q2", "en:0:1"),
+            ("en:q3", "en:1:0"),
+        ]
 
     def test_corpus_joins_what_one_language_shares(self, lareqa_folder):
         made = lareqa.corpus(lareqa_folder)
@@ -148,28 +192,34 @@ class TestLareqa:
         relevance = lareqa.task(tmp_path).relevance.to_pylist()
         assert relevance[0] == {"query_id": "en:q1", "candidate_id": f"en:0:{sentence}", "grade": 1}
 
-    @pytest.mark.parametrize(("path", "new", "words"), [
-        (["qas", 0, "answers", 0, "answer_start"], 9, "answer_start 9 lies in no sentence .the last one ends at 9"),
-        (["qas", 0, "answers", 0, "answer_start"], -1, "question 1: answer_start -1 lies in no sentence"),
-        (["sentences"], None, ": field 'sentences' is missing: add it as a list"),
-        (["sentence_breaks"], [[0, 9]], "2 sentences, 1 sentence_breaks"),
-        (["sentence_breaks", 1], [5], r"sentence 1: break \[5\] is not \[start, end\]"),
-        (["sentence_breaks"], [[5, 9], [0, 4]], r"sentence_breaks \[9, 4\] do not ascend"),
-        (["sentences", 1], " ", "sentence 1: ' ' is not a text"),
-        (["qas", 1, "id"], "q1", "question 2: id 'q1' stands already at .*en.json, article 1, paragraph 1, question 1"),
-    ])
+    @pytest.mark.parametrize(
+        ("path", "new", "words"),
+        [
+            (["qas", 0, "answers", 0, "answer_start"], 9, "answer_start 9 lies in no sentence .the last one ends at 9"),
+            (["qas", 0, "answers", 0, "answer_start"], -1, "question 1: answer_start -1 lies in no sentence"),
+            (["sentences"], None, ": field 'sentences' is missing: add it as a list"),
+            (["sentence_breaks"], [[0, 9]], "2 sentences, 1 sentence_breaks"),
+            (["sentence_breaks", 1], [5], r"sentence 1: break \[5\] is not \[start, end\]"),
+            (["sentence_breaks"], [[5, 9], [0, 4]], r"sentence_breaks \[9, 4\] do not ascend"),
+            (["sentences", 1], " ", "sentence 1: ' ' is not a text"),
+            (["qas", 1, "id"], "q1", "question 2: id 'q1' stands already at .*en.json, article 1, paragraph 1, question 1"),
+        ],
+    )
     def test_refuses(self, tmp_path, path, new, words):
         write_json(tmp_path / "en.json", spoilt(ENGLISH, ["data", 0, "paragraphs", 0, *path], new))
         with pytest.raises(ValueError, match="en.json, article 1, paragraph 1.*" + words):
             lareqa.task(tmp_path)
 
-    @pytest.mark.parametrize(("files", "languages", "words"), [
-        ([], None, "no <language>.json file"),
-        (["en", "readme!"], None, "readme!.json: the file's name is not a language"),
-        (["de", "deu"], None, "deu.json: language 'de' stands already in de.json: keep one"),
-        (["de", "en"], ["fr"], "no file for language 'fr': choose from de, en"),
-        (["de", "en"], [], "no language is wanted: choose from de, en"),
-    ])
+    @pytest.mark.parametrize(
+        ("files", "languages", "words"),
+        [
+            ([], None, "no <language>.json file"),
+            (["en", "readme!"], None, "readme!.json: the file's name is not a language"),
+            (["de", "deu"], None, "deu.json: language 'de' stands already in de.json: keep one"),
+            (["de", "en"], ["fr"], "no file for language 'fr': choose from de, en"),
+            (["de", "en"], [], "no language is wanted: choose from de, en"),
+        ],
+    )
     def test_refuses_files_and_languages(self, tmp_path, files, languages, words):
         for stem in files:
             write_json(tmp_path / f"{stem}.json", ENGLISH)
@@ -181,8 +231,11 @@ class TestLareqa:
             lareqa.corpus(tmp_path / "absent")
 
 
-PARAGRAPHS = squad_json(paragraph("Ann.", ("korean-1", "Who?", 0)), paragraph("Here.", ("korean-2", "Where?", 0)),
-                        paragraph("Ann.", ("korean-3", "Which?", 0), ("korean-4", "Who else?", 0)))
+PARAGRAPHS = squad_json(
+    paragraph("Ann.", ("korean-1", "Who?", 0)),
+    paragraph("Here.", ("korean-2", "Where?", 0)),
+    paragraph("Ann.", ("korean-3", "Which?", 0), ("korean-4", "Who else?", 0)),
+)
 
 
 class TestSquad:
@@ -191,8 +244,16 @@ class TestSquad:
         assert (made.name, made.languages) == ("dev", ("en",))
         assert made.group_ids == ("korean-1", "korean-2", "korean-3", "korean-4")
         assert made.cluster_of.tolist() == [0, 1, 0, 0]  # the paragraph "Ann." stands twice
-        assert made.table.to_pylist()[1] == {"group_id": "korean-2", "language": "en", "query": "Where?", "passage": "Here.",
-                                             "cluster_id": "korean-2", "domain": "law", "source": "dev", "negatives": []}
+        assert made.table.to_pylist()[1] == {
+            "group_id": "korean-2",
+            "language": "en",
+            "query": "Where?",
+            "passage": "Here.",
+            "cluster_id": "korean-2",
+            "domain": "law",
+            "source": "dev",
+            "negatives": [],
+        }
 
     def test_task(self, tmp_path):
         path = write_json(tmp_path / "dev.json", squad_json(*PARAGRAPHS["data"][0]["paragraphs"], paragraph("Alone.")))
@@ -207,10 +268,13 @@ class TestSquad:
         assert squad.corpus(path, None).languages == ("bn", "ko")
         assert squad.task(path, None).candidates["candidate_id"].to_pylist() == ["ko:0", "bn:1"]
 
-    @pytest.mark.parametrize(("extra", "words"), [
-        (paragraph("A.", ("x-1", "Who?", 0)), "paragraph 2, question 1: id 'x-1' does not begin with a language"),
-        (paragraph("A."), "paragraph 2: no answerable question, so no language"),
-    ])
+    @pytest.mark.parametrize(
+        ("extra", "words"),
+        [
+            (paragraph("A.", ("x-1", "Who?", 0)), "paragraph 2, question 1: id 'x-1' does not begin with a language"),
+            (paragraph("A."), "paragraph 2: no answerable question, so no language"),
+        ],
+    )
     def test_no_language_in_the_ids(self, tmp_path, extra, words):
         path = write_json(tmp_path / "dev.json", squad_json(PARAGRAPHS["data"][0]["paragraphs"][0], extra))
         with pytest.raises(ValueError, match=words):
@@ -221,17 +285,28 @@ class TestSquad:
         with pytest.warns(UserWarning, match="dev.json: 1 of 2 questions have no answer: left out"):
             assert squad.corpus(path, "en").group_ids == ("1",)
 
-    @pytest.mark.parametrize(("path", "new", "words"), [
-        (["data"], None, "dev.json: field 'data' is missing: add it as a list"),
-        (["data", 0], "x", "dev.json, article 1: not a JSON object but 'x'"),
-        (["data", 0, "paragraphs"], {}, "article 1: field 'paragraphs' is {}: write it as a list"),
-        (["data", 0, "paragraphs", 1, "context"], " ", "article 1, paragraph 2: field 'context' is empty"),
-        (["data", 0, "paragraphs", 2, "qas", 1, "question"], "", "paragraph 3, question 2: field 'question' is empty"),
-        (["data", 0, "paragraphs", 2, "qas", 1, "id"], 4, "paragraph 3, question 2: field 'id' is 4: write it as a text"),
-        (["data", 0, "paragraphs", 2, "qas", 1, "answers"], None, "question 2: field 'answers' is missing"),
-        (["data", 0, "paragraphs", 2, "qas", 1, "answers", 0, "answer_start"], "0", "answer 1: field 'answer_start' is '0'"),
-        (["data", 0, "paragraphs", 2, "qas", 1, "id"], "korean-1", "id 'korean-1' stands already at .*paragraph 1"),
-    ])
+    @pytest.mark.parametrize(
+        ("path", "new", "words"),
+        [
+            (["data"], None, "dev.json: field 'data' is missing: add it as a list"),
+            (["data", 0], "x", "dev.json, article 1: not a JSON object but 'x'"),
+            (["data", 0, "paragraphs"], {}, "article 1: field 'paragraphs' is {}: write it as a list"),
+            (["data", 0, "paragraphs", 1, "context"], " ", "article 1, paragraph 2: field 'context' is empty"),
+            (["data", 0, "paragraphs", 2, "qas", 1, "question"], "", "paragraph 3, question 2: field 'question' is empty"),
+            (
+                ["data", 0, "paragraphs", 2, "qas", 1, "id"],
+                4,
+                "paragraph 3, question 2: field 'id' is 4: write it as a text",
+            ),
+            (["data", 0, "paragraphs", 2, "qas", 1, "answers"], None, "question 2: field 'answers' is missing"),
+            (
+                ["data", 0, "paragraphs", 2, "qas", 1, "answers", 0, "answer_start"],
+                "0",
+                "answer 1: field 'answer_start' is '0'",
+            ),
+            (["data", 0, "paragraphs", 2, "qas", 1, "id"], "korean-1", "id 'korean-1' stands already at .*paragraph 1"),
+        ],
+    )
     def test_refuses(self, tmp_path, path, new, words):
         with pytest.raises(ValueError, match=words):
             squad.corpus(write_json(tmp_path / "dev.json", spoilt(PARAGRAPHS, path, new)), "en")
@@ -249,8 +324,8 @@ class TestSquad:
 
 BEIR = {
     "corpus.jsonl": '{"_id": "d1", "title": "T", "text": "One."}\n{"_id": "d2", "text": "Two."}\n'
-                    '{"_id": "d3", "title": "", "text": "Three.", "metadata": {}}\n'
-                    '{"_id": 4, "text": "One.", "title": "T"}\n',
+    '{"_id": "d3", "title": "", "text": "Three.", "metadata": {}}\n'
+    '{"_id": 4, "text": "One.", "title": "T"}\n',
     "queries.jsonl": '{"_id": "a", "text": "A?"}\n{"_id": "b", "text": "B?"}\n{"_id": "c", "text": "C?"}\n',
     "qrels/test.tsv": "query-id\tcorpus-id\tscore\nb\td2\t2\na\td1\t1\na\td2\t0\nc\td1\t0\n",
     # a: d1 and d3; b: d2; c: 4, whose text is that of d1, so that a and c are one cluster.
@@ -299,22 +374,25 @@ class TestBeir:
         with pytest.warns(UserWarning, match="1 of 5 documents have no text: left out"):
             assert len(beir.task(folder).candidates) == 4
 
-    @pytest.mark.parametrize(("file", "text", "words"), [
-        ("qrels/test.tsv", "a\td1\t1\n", "test.tsv, line 1: .* is not the header"),
-        ("qrels/test.tsv", "", "test.tsv, line 1: .* is not the header"),
-        ("qrels/test.tsv", "{head}a d1 1\n", "test.tsv, line 2: 'a d1 1' is not query-id, corpus-id, score"),
-        ("qrels/test.tsv", "{head}a\td1\thigh\n", "test.tsv, line 2: score 'high' is not a whole number"),
-        ("qrels/test.tsv", "{head}a\td1\t0\n", "test.tsv: no row with a score of 1 or more"),
-        ("qrels/test.tsv", "{head}a\td1\t1\na\td1\t0\n", "test.tsv, line 3: query 'a' and document 'd1' stand already"),
-        ("qrels/test.tsv", "{head}z\td1\t1\n", "test.tsv, line 2: query 'z' does not stand in queries.jsonl"),
-        ("qrels/test.tsv", "{head}a\td9\t1\n", "test.tsv, line 2: document 'd9' does not stand in corpus.jsonl"),
-        ("corpus.jsonl", '{{"_id": "d2", "text": " "}}\n', "test.tsv, line 2: document 'd2' has no text"),
-        ("corpus.jsonl", '{{"_id": "d2"}}\n', "corpus.jsonl, line 1: field 'text' is None: write it as a text"),
-        ("corpus.jsonl", '{{"text": "x"}}\n', "corpus.jsonl, line 1: field '_id' is None"),
-        ("corpus.jsonl", '{{"_id": "d", "text": "x"}}\n' * 2, "corpus.jsonl, line 2: _id 'd' stands already at line 1"),
-        ("corpus.jsonl", "x\n", "corpus.jsonl, line 1: not a JSON object"),
-        ("queries.jsonl", '{{"_id": "a", "text": ""}}\n', "queries.jsonl, line 1: field 'text' of query 'a' is empty"),
-    ])
+    @pytest.mark.parametrize(
+        ("file", "text", "words"),
+        [
+            ("qrels/test.tsv", "a\td1\t1\n", "test.tsv, line 1: .* is not the header"),
+            ("qrels/test.tsv", "", "test.tsv, line 1: .* is not the header"),
+            ("qrels/test.tsv", "{head}a d1 1\n", "test.tsv, line 2: 'a d1 1' is not query-id, corpus-id, score"),
+            ("qrels/test.tsv", "{head}a\td1\thigh\n", "test.tsv, line 2: score 'high' is not a whole number"),
+            ("qrels/test.tsv", "{head}a\td1\t0\n", "test.tsv: no row with a score of 1 or more"),
+            ("qrels/test.tsv", "{head}a\td1\t1\na\td1\t0\n", "test.tsv, line 3: query 'a' and document 'd1' stand already"),
+            ("qrels/test.tsv", "{head}z\td1\t1\n", "test.tsv, line 2: query 'z' does not stand in queries.jsonl"),
+            ("qrels/test.tsv", "{head}a\td9\t1\n", "test.tsv, line 2: document 'd9' does not stand in corpus.jsonl"),
+            ("corpus.jsonl", '{{"_id": "d2", "text": " "}}\n', "test.tsv, line 2: document 'd2' has no text"),
+            ("corpus.jsonl", '{{"_id": "d2"}}\n', "corpus.jsonl, line 1: field 'text' is None: write it as a text"),
+            ("corpus.jsonl", '{{"text": "x"}}\n', "corpus.jsonl, line 1: field '_id' is None"),
+            ("corpus.jsonl", '{{"_id": "d", "text": "x"}}\n' * 2, "corpus.jsonl, line 2: _id 'd' stands already at line 1"),
+            ("corpus.jsonl", "x\n", "corpus.jsonl, line 1: not a JSON object"),
+            ("queries.jsonl", '{{"_id": "a", "text": ""}}\n', "queries.jsonl, line 1: field 'text' of query 'a' is empty"),
+        ],
+    )
     def test_refuses(self, beir_folder, file, text, words):
         folder = beir_folder(**{file: text.format(head="query-id\tcorpus-id\tscore\n")})
         with pytest.raises(ValueError, match=words):
@@ -336,17 +414,20 @@ class TestOneCallForAll:
         assert isinstance(load_corpus(f"jsonl:{tmp_path / 'made.jsonl'}"), ParallelCorpus)
         assert isinstance(load_task(f"jsonl:{tmp_path / 'task'}"), RetrievalTask)
 
-    @pytest.mark.parametrize(("spec", "options", "words"), [
-        ("xquad", {}, "source 'xquad': unknown kind 'xquad': choose from atlas, lareqa, squad, beir, jsonl"),
-        ("", {}, "source '': unknown kind ''"),
-        ("lareqa", {}, "source 'lareqa': the path is missing: write 'lareqa:<folder>'"),
-        ("squad:", {}, "source 'squad:': the path is missing: write 'squad:<path>'"),
-        ("beir:/no/such", {}, "source 'beir:/no/such': /no/such does not exist: give the folder"),
-        ("lareqa:.", {"split": "x"}, "source 'lareqa:.': unknown option 'split': choose from languages"),
-        ("jsonl:.", {"split": "x"}, "source 'jsonl:.': unknown option 'split': this kind takes none"),
-        ("squad:.", {}, "source 'squad:.': option 'language' is missing: give it; choose from language, domain"),
-        ("lareqa:.", {"folder": "x"}, "unknown option 'folder'"),
-    ])
+    @pytest.mark.parametrize(
+        ("spec", "options", "words"),
+        [
+            ("xquad", {}, "source 'xquad': unknown kind 'xquad': choose from atlas, lareqa, squad, beir, jsonl"),
+            ("", {}, "source '': unknown kind ''"),
+            ("lareqa", {}, "source 'lareqa': the path is missing: write 'lareqa:<folder>'"),
+            ("squad:", {}, "source 'squad:': the path is missing: write 'squad:<path>'"),
+            ("beir:/no/such", {}, "source 'beir:/no/such': /no/such does not exist: give the folder"),
+            ("lareqa:.", {"split": "x"}, "source 'lareqa:.': unknown option 'split': choose from languages"),
+            ("jsonl:.", {"split": "x"}, "source 'jsonl:.': unknown option 'split': this kind takes none"),
+            ("squad:.", {}, "source 'squad:.': option 'language' is missing: give it; choose from language, domain"),
+            ("lareqa:.", {"folder": "x"}, "unknown option 'folder'"),
+        ],
+    )
     def test_refuses(self, spec, options, words):
         with pytest.raises(ValueError, match=words):
             load_corpus(spec, **options)

@@ -17,7 +17,7 @@ def _simulated(random: np.random.Generator, n_groups: int, n_cells: int, missing
     """Scores with mean 0: cells of one group rise and fall together, as parallel questions do; some are missing."""
     values = random.normal(size=(n_groups, 1)) + 0.5 * random.normal(size=(n_groups, n_cells))
     values[random.random(values.shape) < missing] = np.nan
-    values[:2] = np.nan_to_num(values[:2])                                          # no cell is empty
+    values[:2] = np.nan_to_num(values[:2])  # no cell is empty
     return values
 
 
@@ -35,8 +35,9 @@ def test_groups_without_values_change_nothing():
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     """300 intervals at 90 %: the share that holds the truth is within 4 standard errors (0.07)."""
     random = np.random.default_rng(0)
-    intervals = [bootstrap_interval(_simulated(random, 40, 4), n_resamples=400, confidence=0.9, seed=seed)
-                 for seed in range(300)]
+    intervals = [
+        bootstrap_interval(_simulated(random, 40, 4), n_resamples=400, confidence=0.9, seed=seed) for seed in range(300)
+    ]
     share = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
     assert 0.83 < share < 0.97
 
@@ -66,7 +67,7 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch):
     whole = paired_randomisation_test(values, values * 0.9, n_resamples=1000)
     monkeypatch.setattr(stats, "_MAX_ELEMENTS", 200)
     parts = paired_randomisation_test(values, values * 0.9, n_resamples=1000)
-    assert astuple(parts) == pytest.approx(astuple(whole))                          # sums differ in their last bits
+    assert astuple(parts) == pytest.approx(astuple(whole))  # sums differ in their last bits
 
 
 def test_p_values_are_uniform_where_nothing_differs():
@@ -81,8 +82,9 @@ def test_p_values_are_uniform_where_nothing_differs():
 def test_p_value_and_difference_agree_with_scipy_on_one_cell():
     random = np.random.default_rng(2)
     a, b = random.random(10), random.random(10) - 0.15
-    exact = scipy_stats.permutation_test((a, b), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples",
-                                         vectorized=True, n_resamples=np.inf)
+    exact = scipy_stats.permutation_test(
+        (a, b), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", vectorized=True, n_resamples=np.inf
+    )
     ours = paired_randomisation_test(a[:, None], b[:, None], n_resamples=20_000)
     assert ours.difference == pytest.approx(exact.statistic)
     assert ours.p_value == pytest.approx(exact.pvalue, abs=4 * np.sqrt(0.25 / 20_000))
@@ -114,7 +116,8 @@ def test_swapping_the_models_turns_the_sign():
     a, b = random.random((15, 3)), random.random((15, 3))
     one, other = paired_randomisation_test(a, b), paired_randomisation_test(b, a)
     assert (one.difference, one.low, one.high, one.p_value) == pytest.approx(
-        (-other.difference, -other.high, -other.low, other.p_value))
+        (-other.difference, -other.high, -other.low, other.p_value)
+    )
 
 
 def test_holm_by_hand():
@@ -138,20 +141,24 @@ def test_bad_p_values_are_refused(p_values):
         holm(np.array(p_values))
 
 
-@pytest.mark.parametrize(("values", "message"), [
-    (np.zeros(3), "shape"),
-    (np.zeros((0, 2)), r"shape \(0, 2\): give at least one"),
-    (np.zeros((2, 0)), r"shape \(2, 0\): give at least one"),
-    (np.array([[1.0, np.nan], [0.0, np.nan]]), "cell 1 has no value"),
-    (np.array([[np.inf]]), "1 infinities"),
-])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros(3), "shape"),
+        (np.zeros((0, 2)), r"shape \(0, 2\): give at least one"),
+        (np.zeros((2, 0)), r"shape \(2, 0\): give at least one"),
+        (np.array([[1.0, np.nan], [0.0, np.nan]]), "cell 1 has no value"),
+        (np.array([[np.inf]]), "1 infinities"),
+    ],
+)
 def test_bad_values_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         bootstrap_interval(values)
 
 
-@pytest.mark.parametrize(("settings", "message"), [({"n_resamples": 0}, "n_resamples is 0"),
-                                                   ({"confidence": 95}, "confidence is 95")])
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"n_resamples": 0}, "n_resamples is 0"), ({"confidence": 95}, "confidence is 95")]
+)
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         paired_randomisation_test(np.ones((2, 1)), np.zeros((2, 1)), **settings)

@@ -15,7 +15,8 @@ from kit.corpus import ParallelCorpus
 from kit.encoders import make_encoder
 from kit.losses import InfoNCE
 from kit.samplers import PairBatchSampler, Sampling
-from kit.trainer import History, TrainingConfig, fine_tune, pair_dataset
+from kit.pairs import pair_dataset
+from kit.trainer import History, TrainingConfig, fine_tune
 
 LANGUAGES = ("de", "en", "fr")
 N_GROUPS = 10
@@ -26,8 +27,10 @@ HYBRID = Sampling.parse("Hybrid")
 def made_rows(languages=LANGUAGES, n_groups=N_GROUPS, **more):
     """Each text is one letter of its own, Chinese or Korean, so that nothing is known before it is learned."""
     keys = [(group, language) for group in range(n_groups) for language in languages]
-    return [{"group_id": f"g{group}", "language": language, "query": chr(0x4E00 + n), "passage": chr(0xAC00 + n), **more}
-            for n, (group, language) in enumerate(keys)]
+    return [
+        {"group_id": f"g{group}", "language": language, "query": chr(0x4E00 + n), "passage": chr(0xAC00 + n), **more}
+        for n, (group, language) in enumerate(keys)
+    ]
 
 
 def made_corpus(name="made", **options):
@@ -146,6 +149,7 @@ class Interrupted(Exception):
 @pytest.fixture
 def batches(monkeypatch):
     """What the loss was given: (labels, token ids of every column) of each batch; raises where ``stop_at`` says."""
+
     class Seen(list):
         stop_at = None
 
@@ -206,7 +210,7 @@ class TestResume:
         batches.stop_at = 8 if where == "update" else None
         with pytest.raises(Interrupted):
             train(tmp_path / "parts", MODELS[name](), validation=weighed(stop_at=2 if where == "validation" else None))
-        assert batches == uninterrupted[:9 if where == "validation" else 8]
+        assert batches == uninterrupted[: 9 if where == "validation" else 8]
         assert not (tmp_path / "parts" / "model").exists()
         batches.clear()
         batches.stop_at = None
@@ -282,8 +286,11 @@ class TestBatches:
         model, config = encoder("tiny"), replace(CONFIG, updates=3, evaluations=1, hard_negatives=2)
         train(tmp_path, model, config, [ParallelCorpus.from_rows(rows, "made")])
         tokens = lambda text: [token for token in model.tokenizer(text)["input_ids"] if token > 2]  # all but <s> <pad> </s>
-        read = {str(tokens(prompt + row[part])): int(row["group_id"][1:]) for row in rows
-                for prompt, part in (("Query: ", "query"), ("Passage: ", "passage"))}
+        read = {
+            str(tokens(prompt + row[part])): int(row["group_id"][1:])
+            for row in rows
+            for prompt, part in (("Query: ", "query"), ("Passage: ", "passage"))
+        }
         read[str(tokens("Passage: 一一"))] = -1
         for labels, columns in batches:
             groups = [[read[str([token for token in ids if token > 2])] for ids in column] for column in columns]
@@ -318,15 +325,17 @@ class TestPairDataset:
         rows = made_rows(n_groups=2)
         for number, row in enumerate(rows):
             row["negatives"] = [f"a{number}", f"b{number}", f"c{number}"]
-        item, = pair_dataset([ParallelCorpus.from_rows(rows, "made")], 2).__getitems__([(3, 5)])
+        (item,) = pair_dataset([ParallelCorpus.from_rows(rows, "made")], 2).__getitems__([(3, 5)])
         assert list(item) == ["query", "passage", "negative_1", "negative_2", "label"]
         assert (item["negative_1"], item["negative_2"], item["label"]) == ("a5", "b5", [1, -1, -1])
 
     def test_a_negative_is_looked_up_in_its_own_language_and_corpus(self):
         # "1912" answers group a in German, group b in English, and another question in another corpus.
         facts = [("a", "de", "1912"), ("a", "en", "in 1912"), ("b", "de", "im 20."), ("b", "en", "1912"), ("c", "en", "no")]
-        rows = [{"group_id": group, "language": language, "query": "q", "passage": passage, "negatives": ["1912"]}
-                for group, language, passage in facts]
+        rows = [
+            {"group_id": group, "language": language, "query": "q", "passage": passage, "negatives": ["1912"]}
+            for group, language, passage in facts
+        ]
         other = [{"group_id": "x", "language": "en", "query": "q", "passage": "1912", "negatives": ["no"]}]
         parts = [ParallelCorpus.from_rows(rows, "facts"), ParallelCorpus.from_rows(other, "other")]
         labels = [item["label"] for item in pair_dataset(parts, 1).__getitems__([(row, row) for row in range(6)])]
@@ -340,10 +349,17 @@ class TestPairDataset:
 
 
 class TestConfig:
-    @pytest.mark.parametrize(("settings", "message"), [
-        ({"updates": 0}, "updates is 0: it is at least 1"), ({"batch_size": 1}, "batch_size is 1: it is at least 2"),
-        ({"evaluations": 0}, "evaluations is 0: it is at least 1"), ({"patience": -1}, "patience is -1: it is at least 0"),
-        ({"hard_negatives": -1}, "hard_negatives is -1"), ({"updates": 8, "evaluations": 9}, "evaluations 9 exceeds")])
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"updates": 0}, "updates is 0: it is at least 1"),
+            ({"batch_size": 1}, "batch_size is 1: it is at least 2"),
+            ({"evaluations": 0}, "evaluations is 0: it is at least 1"),
+            ({"patience": -1}, "patience is -1: it is at least 0"),
+            ({"hard_negatives": -1}, "hard_negatives is -1"),
+            ({"updates": 8, "evaluations": 9}, "evaluations 9 exceeds"),
+        ],
+    )
     def test_values_out_of_range_are_refused(self, settings, message):
         with pytest.raises(ValueError, match=message):
             TrainingConfig(**settings)

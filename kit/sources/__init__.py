@@ -78,10 +78,10 @@ def _parts(spec: str) -> tuple[str, str, dict[str, str | list[str]]]:
 
 
 def checksums(specs: Iterable[str]) -> dict[str, str]:
-    """SHA-256 of the files behind some sources, by source; for a built-in one, the version of the library it is made from."""
+    """SHA-256 of the files behind some sources, by source; for a built-in one, the version of its library."""
     found = {}
     for spec in specs:
-        kind, path, _ = _parts(spec)
+        _, path, _ = _parts(spec)
         found[spec] = data_checksum(_resolved(path)) if path else f"babel {versions()['babel']}"
     return found
 

@@ -54,9 +54,12 @@ def task(folder: str | Path, split: str = "test", language: str = "en", name: st
         name or f"{folder.resolve().name}-{split}",
         ({"query_id": key, "language": tag, "text": text} for key, text in queries.items()),
         ({"candidate_id": key, "language": tag, "text": text} for key, text in documents.items() if text),
-        ({"query_id": judgement.query_id, "candidate_id": judgement.document_id, "grade": judgement.grade}
-         for judgement in judgements),
-        languages=[tag])
+        (
+            {"query_id": judgement.query_id, "candidate_id": judgement.document_id, "grade": judgement.grade}
+            for judgement in judgements
+        ),
+        languages=[tag],
+    )
 
 
 def corpus(folder: str | Path, split: str = "train", language: str = "en", domain: str = "") -> ParallelCorpus:
@@ -75,14 +78,25 @@ def corpus(folder: str | Path, split: str = "train", language: str = "en", domai
     documents = _documents(folder, wanted={judgement.document_id for judgement in judgements})
     queries = _texts_of_queries(folder, judgements)
     _refuse_unknown_documents(judgements, documents)
-    clusters = passage_clusters([judgement.query_id for judgement in judgements],
-                                [documents[judgement.document_id] for judgement in judgements])
+    clusters = passage_clusters(
+        [judgement.query_id for judgement in judgements], [documents[judgement.document_id] for judgement in judgements]
+    )
     name = f"{folder.resolve().name}-{split}"
     return ParallelCorpus.from_rows(
-        ({"group_id": f"{judgement.query_id}/{judgement.document_id}", "language": tag, "cluster_id": cluster,
-          "query": queries[judgement.query_id], "passage": documents[judgement.document_id],
-          "domain": domain, "source": name}
-         for judgement, cluster in zip(judgements, clusters)), name)
+        (
+            {
+                "group_id": f"{judgement.query_id}/{judgement.document_id}",
+                "language": tag,
+                "cluster_id": cluster,
+                "query": queries[judgement.query_id],
+                "passage": documents[judgement.document_id],
+                "domain": domain,
+                "source": name,
+            }
+            for judgement, cluster in zip(judgements, clusters)
+        ),
+        name,
+    )
 
 
 def _judgements(folder: Path, split: str) -> list[_Judgement]:
@@ -102,8 +116,10 @@ def _judgements(folder: Path, split: str) -> list[_Judgement]:
         judgement = _judgement(line, f"{path}, line {number}")
         key = (judgement.query_id, judgement.document_id)
         if key in seen:
-            raise ValueError(f"{judgement.place}: query {key[0]!r} and document {key[1]!r} stand already "
-                             f"at line {seen[key]}: drop one of the two")
+            raise ValueError(
+                f"{judgement.place}: query {key[0]!r} and document {key[1]!r} stand already "
+                f"at line {seen[key]}: drop one of the two"
+            )
         seen[key] = number
         if judgement.grade >= 1:
             judgements.append(judgement)

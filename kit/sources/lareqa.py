@@ -50,11 +50,20 @@ def task(folder: str | Path, languages: Sequence[str] | None = None, name: str |
         for (paragraph, sentence), text in sentences.items():
             candidates.append({"candidate_id": f"{language}:{paragraph}:{sentence}", "language": language, "text": text})
         for answer in answers:
-            queries.append({"query_id": f"{language}:{answer.question_id}", "group_id": answer.question_id,
-                            "language": language, "text": answer.question})
+            queries.append(
+                {
+                    "query_id": f"{language}:{answer.question_id}",
+                    "group_id": answer.question_id,
+                    "language": language,
+                    "text": answer.question,
+                }
+            )
             answered.setdefault(answer.question_id, []).append(f"{language}:{answer.paragraph}:{answer.sentence}")
-    relevance = ({"query_id": query["query_id"], "candidate_id": candidate}
-                 for query in queries for candidate in answered[query["group_id"]])
+    relevance = (
+        {"query_id": query["query_id"], "candidate_id": candidate}
+        for query in queries
+        for candidate in answered[query["group_id"]]
+    )
     return RetrievalTask.from_rows(name or _name(folder), queries, candidates, relevance, list(files))
 
 
@@ -70,8 +79,15 @@ def corpus(folder: str | Path, languages: Sequence[str] | None = None) -> Parall
     rows, keys = [], []
     for language, path in _files(folder, languages).items():
         for answer in _read(path)[1]:
-            rows.append({"group_id": answer.question_id, "language": language, "query": answer.question,
-                         "passage": answer.text, "source": _name(folder)})
+            rows.append(
+                {
+                    "group_id": answer.question_id,
+                    "language": language,
+                    "query": answer.question,
+                    "passage": answer.text,
+                    "source": _name(folder),
+                }
+            )
             keys.append((language, answer.paragraph, answer.sentence))
     clusters = passage_clusters([row["group_id"] for row in rows], keys)
     return ParallelCorpus.from_rows(({**row, "cluster_id": cluster} for row, cluster in zip(rows, clusters)), _name(folder))
@@ -144,6 +160,8 @@ def _sentence_of(question: Question, ends: list[int]) -> int:
     """
     position = bisect_right(ends, question.answer_start)
     if question.answer_start < 0 or position == len(ends):
-        raise ValueError(f"{question.place}: answer_start {question.answer_start} lies in no sentence "
-                         f"(the last one ends at {ends[-1] if ends else 0}): correct the offset")
+        raise ValueError(
+            f"{question.place}: answer_start {question.answer_start} lies in no sentence "
+            f"(the last one ends at {ends[-1] if ends else 0}): correct the offset"
+        )
     return position

@@ -51,9 +51,18 @@ def corpus(path: str | Path, language: str | None, domain: str = "") -> Parallel
     >>> corpus("dev.json", language="en", domain="legal").languages  # doctest: +SKIP
     ('en',)
     """
-    rows = [{"group_id": question.question_id, "language": _language(question, language), "query": question.text,
-             "passage": paragraph.context, "domain": domain, "source": Path(path).stem}
-            for paragraph in read_paragraphs(path) for question in paragraph.questions]
+    rows = [
+        {
+            "group_id": question.question_id,
+            "language": _language(question, language),
+            "query": question.text,
+            "passage": paragraph.context,
+            "domain": domain,
+            "source": Path(path).stem,
+        }
+        for paragraph in read_paragraphs(path)
+        for question in paragraph.questions
+    ]
     return ParallelCorpus.from_rows(rows, name=Path(path).stem)
 
 
@@ -72,8 +81,9 @@ def task(path: str | Path, language: str | None, name: str | None = None) -> Ret
     queries, relevance = [], []
     for index, paragraph in enumerate(read_paragraphs(path)):
         for tag in _paragraph_languages(paragraph, language):
-            candidates.setdefault((tag, paragraph.context),
-                                  {"candidate_id": f"{tag}:{index}", "language": tag, "text": paragraph.context})
+            candidates.setdefault(
+                (tag, paragraph.context), {"candidate_id": f"{tag}:{index}", "language": tag, "text": paragraph.context}
+            )
         for question in paragraph.questions:
             tag = _language(question, language)
             query_id = f"{tag}:{question.question_id}"
@@ -92,14 +102,17 @@ def read_paragraphs(path: str | Path) -> list[Paragraph]:
             paragraph, n_dropped = _paragraph(fields, f"{place}, paragraph {position}")
             for question in paragraph.questions:
                 if question.question_id in seen:
-                    raise ValueError(f"{question.place}: id {question.question_id!r} stands already at "
-                                     f"{seen[question.question_id]}: give every question its own")
+                    raise ValueError(
+                        f"{question.place}: id {question.question_id!r} stands already at "
+                        f"{seen[question.question_id]}: give every question its own"
+                    )
                 seen[question.question_id] = question.place
             paragraphs.append(paragraph)
             n_unanswerable += n_dropped
     if n_unanswerable:
-        warnings.warn(f"{path}: {n_unanswerable} of {n_unanswerable + len(seen)} questions have no answer: left out",
-                      stacklevel=3)
+        warnings.warn(
+            f"{path}: {n_unanswerable} of {n_unanswerable + len(seen)} questions have no answer: left out", stacklevel=3
+        )
     return paragraphs
 
 
@@ -155,8 +168,10 @@ def _language(question: Question, language: str | None) -> str:
     try:
         return language_tag(question.question_id.split("-")[0])
     except ValueError:
-        raise ValueError(f"{question.place}: id {question.question_id!r} does not begin with a language "
-                         "(as 'korean-1-0' does): give the language of the file") from None
+        raise ValueError(
+            f"{question.place}: id {question.question_id!r} does not begin with a language "
+            "(as 'korean-1-0' does): give the language of the file"
+        ) from None
 
 
 def _paragraph_languages(paragraph: Paragraph, language: str | None) -> list[str]:

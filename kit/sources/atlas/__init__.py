@@ -36,8 +36,19 @@ from kit.sources.atlas.splits import (
 if TYPE_CHECKING:
     from kit.corpus import ParallelCorpus, RetrievalTask
 
-__all__ = ["BY", "HELD_OUT_DOMAIN", "HELD_OUT_LANGUAGES", "LANGUAGES", "SPLITS", "corpus", "digest", "known_digests",
-           "rows", "statistics", "task"]
+__all__ = [
+    "BY",
+    "HELD_OUT_DOMAIN",
+    "HELD_OUT_LANGUAGES",
+    "LANGUAGES",
+    "SPLITS",
+    "corpus",
+    "digest",
+    "known_digests",
+    "rows",
+    "statistics",
+    "task",
+]
 
 _CORPUS_KEYS = ("group_id", "language", "query", "passage", "cluster_id", "domain", "source")
 
@@ -102,8 +113,11 @@ def task(split: str = "test", by: str = "fact", languages: Sequence[str] = LANGU
     asked = corpus(split, by, languages, seed)
     groups, wanted = set(asked.group_ids), set(asked.languages)
     about = {row["entity"] for row in all_rows() if row["group_id"] in groups}
-    others = [_bare(row) for row in all_rows()
-              if row["entity"] in about and row["group_id"] not in groups and row["language"] in wanted]
+    others = [
+        _bare(row)
+        for row in all_rows()
+        if row["entity"] in about and row["group_id"] not in groups and row["language"] in wanted
+    ]
     distractors = ParallelCorpus.from_rows(others, name="atlas, distractors") if others else None
     return RetrievalTask.from_corpus(asked, name=_name(split, by), distractors=distractors)
 
@@ -151,8 +165,10 @@ def statistics(rows: Iterable[Mapping]) -> dict[str, dict[str, float]]:
         query, passage = (_tokens(row[part], row["language"]) for part in ("query", "passage"))
         passage = set(passage)
         shares[row["language"]].append(sum(token in passage for token in query) / max(len(query), 1))
-    return {language: {"n_facts": len(values), "copied_share": sum(values) / len(values)}
-            for language, values in sorted(shares.items())}
+    return {
+        language: {"n_facts": len(values), "copied_share": sum(values) / len(values)}
+        for language, values in sorted(shares.items())
+    }
 
 
 def _tokens(text: str, language: str) -> list[str]:
@@ -160,4 +176,4 @@ def _tokens(text: str, language: str) -> list[str]:
     words = re.findall(r"[\w\u0300-\u036f\u0900-\u0963\u0e31-\u0e4e\u064b-\u0652]+", text.lower())
     if language not in ("th", "zh"):
         return words
-    return [word[start:start + 2] for word in words for start in range(max(len(word) - 1, 1))]
+    return [word[start : start + 2] for word in words for start in range(max(len(word) - 1, 1))]

@@ -13,35 +13,114 @@ from kit.seeding import stable_fraction
 
 # Which domain a relation is in. The order is the order of the rows.
 DOMAIN_OF = {
-    "currency-now": "currency", "currency-since": "currency", "currency-before": "currency",
-    "currency-until": "currency", "currency-code": "currency",
-    "official-language": "language", "official-languages": "language", "regional-languages": "language",
-    "speaker-language": "language", "speaker-share": "language",
-    "language-script": "writing", "language-home": "writing", "plural-forms": "writing", "endonym": "writing",
-    "place-territory": "geography", "place-zone": "geography", "territory-zone": "geography",
-    "first-day": "calendar", "weekend": "calendar", "clock": "calendar",
+    "currency-now": "currency",
+    "currency-since": "currency",
+    "currency-before": "currency",
+    "currency-until": "currency",
+    "currency-code": "currency",
+    "official-language": "language",
+    "official-languages": "language",
+    "regional-languages": "language",
+    "speaker-language": "language",
+    "speaker-share": "language",
+    "language-script": "writing",
+    "language-home": "writing",
+    "plural-forms": "writing",
+    "endonym": "writing",
+    "place-territory": "geography",
+    "place-zone": "geography",
+    "territory-zone": "geography",
+    "first-day": "calendar",
+    "weekend": "calendar",
+    "clock": "calendar",
 }
 
 # No territories of today, no settled facts, or no inhabitants: unions and test codes, exceptional reservations,
 # uninhabited islands, and places whose status is disputed between states.
-LEFT_OUT_TERRITORIES = frozenset([
-    "EU", "EZ", "UN", "QO", "ZZ", "XA", "XB", "AC", "CP", "DG", "EA", "IC", "TA", "AQ", "BV", "GS", "HM", "IO", "TF",
-    "UM", "EH",
-])
+LEFT_OUT_TERRITORIES = frozenset(("EU EZ UN QO ZZ XA XB AC CP DG EA IC TA AQ BV GS HM IO TF UM EH").split())
 # Disputed places, and zones that name a group of islands or a region, for which "place" takes a plural verb.
-LEFT_OUT_ZONES = frozenset([
-    "Asia/Jerusalem", "Europe/Simferopol", "Africa/El_Aaiun", "Asia/Hebron", "Asia/Gaza", "America/Bahia_Banderas",
-    "Atlantic/Azores", "Atlantic/Canary", "Atlantic/Faroe", "Atlantic/Cape_Verde", "Atlantic/Stanley",
-    "Indian/Chagos", "Indian/Cocos", "Indian/Comoro", "Indian/Maldives", "Pacific/Galapagos", "Pacific/Gambier",
-    "Pacific/Marquesas", "America/St_Vincent", "America/Cayman", "Antarctica/Troll",
-])
+LEFT_OUT_ZONES = frozenset(
+    [
+        "Asia/Jerusalem",
+        "Europe/Simferopol",
+        "Africa/El_Aaiun",
+        "Asia/Hebron",
+        "Asia/Gaza",
+        "America/Bahia_Banderas",
+        "Atlantic/Azores",
+        "Atlantic/Canary",
+        "Atlantic/Faroe",
+        "Atlantic/Cape_Verde",
+        "Atlantic/Stanley",
+        "Indian/Chagos",
+        "Indian/Cocos",
+        "Indian/Comoro",
+        "Indian/Maldives",
+        "Pacific/Galapagos",
+        "Pacific/Gambier",
+        "Pacific/Marquesas",
+        "America/St_Vincent",
+        "America/Cayman",
+        "Antarctica/Troll",
+    ]
+)
 # Ancient and constructed languages are at home nowhere today.
-NO_HOME = frozenset([
-    "ae", "akk", "ang", "arc", "avk", "cop", "chg", "cu", "dum", "egy", "eo", "enm", "frm", "fro", "gez", "gmh",
-    "goh", "got", "grc", "hit", "ia", "ie", "io", "jbo", "la", "lfn", "lzh", "mga", "mul", "non", "nov", "osa", "ota",
-    "pal", "peo", "phn", "pi", "prg", "pro", "sa", "sga", "sux", "syc", "tlh", "tok", "uga", "und", "vo", "xcr",
-    "zbl", "zen", "zxx",
-])
+NO_HOME = frozenset(
+    [
+        "ae",
+        "akk",
+        "ang",
+        "arc",
+        "avk",
+        "cop",
+        "chg",
+        "cu",
+        "dum",
+        "egy",
+        "eo",
+        "enm",
+        "frm",
+        "fro",
+        "gez",
+        "gmh",
+        "goh",
+        "got",
+        "grc",
+        "hit",
+        "ia",
+        "ie",
+        "io",
+        "jbo",
+        "la",
+        "lfn",
+        "lzh",
+        "mga",
+        "mul",
+        "non",
+        "nov",
+        "osa",
+        "ota",
+        "pal",
+        "peo",
+        "phn",
+        "pi",
+        "prg",
+        "pro",
+        "sa",
+        "sga",
+        "sux",
+        "syc",
+        "tlh",
+        "tok",
+        "uga",
+        "und",
+        "vo",
+        "xcr",
+        "zbl",
+        "zen",
+        "zxx",
+    ]
+)
 MINIMAL_SHARE = 1.0  # percent: CLDR's smaller shares are guesses
 
 
@@ -62,6 +141,7 @@ class Fact:
 
     @property
     def domain(self) -> str:
+        """Domain of the relation."""
         return DOMAIN_OF[self.relation]
 
 
@@ -71,8 +151,14 @@ def facts() -> list[Fact]:
     >>> next(fact.fact_id for fact in facts() if fact.entity == "territory:CH")
     'currency-now:CH'
     """
-    found = [*_currency_facts(), *_language_facts(), *_speaker_facts(), *_writing_facts(), *_zone_facts(),
-             *_calendar_facts()]
+    found = [
+        *_currency_facts(),
+        *_language_facts(),
+        *_speaker_facts(),
+        *_writing_facts(),
+        *_zone_facts(),
+        *_calendar_facts(),
+    ]
     order = {relation: number for number, relation in enumerate(DOMAIN_OF)}
     return sorted(found, key=lambda fact: (order[fact.relation], fact.fact_id))
 
@@ -128,8 +214,9 @@ def _base(language: str) -> str:
 def _language_facts() -> Iterator[Fact]:
     for territory in territories():
         by_status: dict[str, list[str]] = defaultdict(list)
-        for language, row in sorted(get_global("territory_languages")[territory].items(),
-                                    key=lambda item: (-item[1]["population_percent"], item[0])):
+        for language, row in sorted(
+            get_global("territory_languages")[territory].items(), key=lambda item: (-item[1]["population_percent"], item[0])
+        ):
             status = {"de_facto_official": "official"}.get(row["official_status"], row["official_status"])
             if status and _base(language) not in by_status[status]:
                 by_status[status].append(_base(language))
@@ -166,9 +253,12 @@ def _speaker_facts() -> Iterator[Fact]:
 
 
 def _writing_facts() -> Iterator[Fact]:
-    official_in = Counter(_base(language) for territory in territories()
-                          for language, row in get_global("territory_languages")[territory].items()
-                          if row["official_status"] in ("official", "de_facto_official"))
+    official_in = Counter(
+        _base(language)
+        for territory in territories()
+        for language, row in get_global("territory_languages")[territory].items()
+        if row["official_status"] in ("official", "de_facto_official")
+    )
     for language, full in sorted(get_global("likely_subtags").items()):
         parts = full.split("_")
         if "_" in language or not language.islower() or len(parts) != 3 or language in ("und", "mul", "zxx"):
@@ -221,8 +311,10 @@ def zone_names(zone: str) -> list[str]:
 def _calendar_facts() -> Iterator[Fact]:
     for territory, locales in _locales_by_territory().items():
         weeks = [locale["week_data"] for locale in locales]
-        first, weekend = ({week["first_day"] for week in weeks},
-                          {(week["weekend_start"], week["weekend_end"]) for week in weeks})
+        first, weekend = (
+            {week["first_day"] for week in weeks},
+            {(week["weekend_start"], week["weekend_end"]) for week in weeks},
+        )
         clocks = {_clock(locale["time_formats"]["short"].pattern) for locale in locales}
         # The world's usual answers (Monday; Saturday and Sunday; 24 hours) are thinned, so that they are no good guess.
         if len(first) == 1 and _wanted("first-day", territory, first, 0, 0.5):
@@ -252,4 +344,3 @@ def _clock(pattern: str) -> str:
     """Hours to 12 or to 24, from a CLDR time pattern; letters in quotes are text."""
     letters = "".join(pattern.split("'")[::2])
     return "12" if "h" in letters or "K" in letters else "24"
-

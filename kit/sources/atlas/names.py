@@ -35,13 +35,21 @@ class Names:
         self.days = self.locale.days["format"]["wide"]
         self.zone_info, self.metazone_info = self.locale.time_zones, self.locale.meta_zones
         self._names: dict[str, dict[str, str]] = {
-            "territory": dict(self.locale.territories.items()), "currency": dict(self.locale.currencies.items()),
-            "language": dict(self.locale.languages.items()), "script": dict(self.locale.scripts.items())}
+            "territory": dict(self.locale.territories.items()),
+            "currency": dict(self.locale.currencies.items()),
+            "language": dict(self.locale.languages.items()),
+            "script": dict(self.locale.scripts.items()),
+        }
         self.territory_names = {name.casefold() for name in self._names["territory"].values()}
         self._special: dict[str, Callable] = {
-            "place": self._place, "zone": self._zone, "percent": self._percent, "languages": self._languages,
-            "days": self._days, "clock": lambda value: templates.words[f"clock-{value}"],
-            "day": lambda value: self._in_sentence(self.days[value])}
+            "place": self._place,
+            "zone": self._zone,
+            "percent": self._percent,
+            "languages": self._languages,
+            "days": self._days,
+            "clock": lambda value: templates.words[f"clock-{value}"],
+            "day": lambda value: self._in_sentence(self.days[value]),
+        }
         self._known: dict[tuple[str, object], str] = {}
 
     def text(self, slot: str, value: object) -> str:
@@ -114,4 +122,3 @@ class Names:
 def same_kind_of_zone_name(names: list[Names], metazone: str) -> bool:
     """Whether all languages name the zone alike, with or without "standard": otherwise the sentences say two things."""
     return len({"generic" in each.metazone_info.get(metazone, {}).get("long", {}) for each in names}) == 1
-

@@ -61,9 +61,17 @@ def _render(fact: Fact, names: list[Names]) -> list[dict]:
 
 
 def _row(fact: Fact, language: str, query: str, passage: str) -> dict:
-    return {"group_id": fact.fact_id, "language": language, "query": _sentence(query, language),
-            "passage": _sentence(passage, language), "cluster_id": fact.fact_id, "domain": fact.domain,
-            "source": "atlas", "entity": fact.entity, "relation": fact.relation}
+    return {
+        "group_id": fact.fact_id,
+        "language": language,
+        "query": _sentence(query, language),
+        "passage": _sentence(passage, language),
+        "cluster_id": fact.fact_id,
+        "domain": fact.domain,
+        "source": "atlas",
+        "entity": fact.entity,
+        "relation": fact.relation,
+    }
 
 
 def _wordings(fact: Fact, names: Names) -> tuple[str, str]:
@@ -84,7 +92,7 @@ def _sentence(text: str, language: str) -> str:
     if start and text[0] != "¿":
         return text  # a quoted name keeps its spelling
     first = "İ" if language == "tr" and text[start] == "i" else text[start].upper()
-    return text[:start] + first + text[start + 1:]
+    return text[:start] + first + text[start + 1 :]
 
 
 def _gives_away(fact: Fact, names: Names, texts: dict[str, str], query: str) -> bool:

@@ -9,9 +9,9 @@ from kit.sources.atlas.render import LANGUAGES
 
 SPLITS = ("train", "validation", "test")
 BY = ("fact", "domain", "language")
-HELD_OUT_DOMAIN = "currency"            # a fifth of the facts, about territories that the other domains know
-HELD_OUT_LANGUAGES = ("el", "vi")       # not trained on, as in the paper
-_TRAIN, _VALIDATION = 0.7, 0.1          # the rest, a fifth, is the test
+HELD_OUT_DOMAIN = "currency"  # a fifth of the facts, about territories that the other domains know
+HELD_OUT_LANGUAGES = ("el", "vi")  # not trained on, as in the paper
+_TRAIN, _VALIDATION = 0.7, 0.1  # the rest, a fifth, is the test
 
 
 def check_arguments(split: str, by: str, languages: Sequence[str]) -> None:
@@ -82,8 +82,10 @@ def languages_of(split: str, by: str, languages: Sequence[str]) -> list[str]:
     """
     kept = [tag for tag in languages if by != "language" or split == "test" or tag not in HELD_OUT_LANGUAGES]
     if not kept:
-        raise ValueError(f"languages {list(languages)!r}: by='language' holds all of them out of split={split!r}: "
-                         f"add one other than {', '.join(HELD_OUT_LANGUAGES)}")
+        raise ValueError(
+            f"languages {list(languages)!r}: by='language' holds all of them out of split={split!r}: "
+            f"add one other than {', '.join(HELD_OUT_LANGUAGES)}"
+        )
     return kept
 
 

@@ -9,17 +9,26 @@ from string import Formatter
 
 # Placeholders that every wording of a relation has: in the question, and besides those in the passage.
 PLACEHOLDERS: dict[str, tuple[tuple[str, ...], str]] = {
-    "currency-now": (("territory",), "currency"), "currency-since": (("territory",), "year"),
-    "currency-before": (("territory",), "former"), "currency-until": (("territory", "former"), "year"),
+    "currency-now": (("territory",), "currency"),
+    "currency-since": (("territory",), "year"),
+    "currency-before": (("territory",), "former"),
+    "currency-until": (("territory", "former"), "year"),
     "currency-code": (("territory",), "code"),
-    "official-language": (("territory",), "language"), "official-languages": (("territory",), "languages"),
+    "official-language": (("territory",), "language"),
+    "official-languages": (("territory",), "languages"),
     "regional-languages": (("territory",), "languages"),
-    "speaker-language": (("territory", "percent"), "language"), "speaker-share": (("territory", "language"), "percent"),
-    "language-script": (("language",), "script"), "language-home": (("language",), "territory"),
-    "plural-forms": (("language",), "number"), "endonym": (("language",), "endonym"),
-    "place-territory": (("place",), "territory"), "place-zone": (("place",), "zone"),
+    "speaker-language": (("territory", "percent"), "language"),
+    "speaker-share": (("territory", "language"), "percent"),
+    "language-script": (("language",), "script"),
+    "language-home": (("language",), "territory"),
+    "plural-forms": (("language",), "number"),
+    "endonym": (("language",), "endonym"),
+    "place-territory": (("place",), "territory"),
+    "place-zone": (("place",), "zone"),
     "territory-zone": (("territory",), "zone"),
-    "first-day": (("territory",), "day"), "weekend": (("territory",), "days"), "clock": (("territory",), "clock"),
+    "first-day": (("territory",), "day"),
+    "weekend": (("territory",), "days"),
+    "clock": (("territory",), "clock"),
 }
 WORDS = {"percent": ("number",), "language-word": ("language",), "clock-12": (), "clock-24": ()}
 
@@ -70,8 +79,9 @@ def checked_templates(raw: dict, file: str) -> Templates:
         for part, names in (("query", asked), ("passage", (*asked, answer))):
             wordings = raw[relation].get(part, [])
             if len(set(wordings)) < 2 or len(set(wordings)) != len(wordings):
-                raise ValueError(f"{file}: key {relation!r}, {part}: {len(wordings)} wordings: "
-                                 "give at least two, all different")
+                raise ValueError(
+                    f"{file}: key {relation!r}, {part}: {len(wordings)} wordings: give at least two, all different"
+                )
             for wording in wordings:
                 _check_placeholders(wording, names, file, f"{relation}, {part}", inside=bool(raw["inside"]))
     parts = {part: {relation: tuple(raw[relation][part]) for relation in PLACEHOLDERS} for part in ("query", "passage")}
@@ -84,7 +94,6 @@ def _check_placeholders(wording: str, names: tuple[str, ...], file: str, key: st
     if inside:
         found = sorted("territory" if name == "territory_in" else name for name in found)
     if found != sorted(names):
-        raise ValueError(f"{file}: key {key!r}: the wording {wording!r} has the placeholders {found}: "
-                         f"write each of {sorted(names)} once")
-
-
+        raise ValueError(
+            f"{file}: key {key!r}: the wording {wording!r} has the placeholders {found}: write each of {sorted(names)} once"
+        )

@@ -1,0 +1,90 @@
+"""One training run of an experiment, as a process of its own does it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from kit.config import Settings
+from kit.corpus import ParallelCorpus, RetrievalTask
+from kit.evaluate import Evaluation, evaluate
+from kit.samplers import Sampling
+from kit.sources import load_corpus, load_task
+from kit.tables import whole_file
+
+Log = Callable[[str], None]
+
+VALIDATION_SHARE = 0.1
+"""Share of the passage clusters of a training corpus without a validation split of its own that is held out."""
+
+VALIDATION_SIZE = {"n_groups": 100, "n_candidates": 5000}
+"""Questions and candidates of the validation task: enough for a curve, cheap enough to be asked often."""
+
+
+def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
+    """Training corpora, and the validation task of the first: Atlas brings its own, others hold clusters out."""
+    corpora = [load_corpus(spec) for spec in train]
+    if train[0].partition("?")[0] == "atlas":
+        return corpora, load_task(train[0], split="validation")
+    rest, held_out = corpora[0].split(VALIDATION_SHARE)
+    return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{corpora[0].name}, held out")
+
+
+def train_jobs(order: dict, log: Log) -> None:
+    """What a training process does: the runs of ``order["jobs"]``, one after the other, with so many threads."""
+    import torch
+
+    torch.set_num_threads(order["n_threads"])
+    settings = Settings(**order["settings"])
+    for sampling, seed, folder in order["jobs"]:
+        _train(settings, sampling, seed, Path(folder), log)
+
+
+def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log) -> None:
+    from kit.encoders import make_encoder
+    from kit.trainer import TrainingConfig, fine_tune
+
+    corpora, held_out = training_data(settings.train)
+    validation = held_out.sample(**VALIDATION_SIZE)
+    texts = (
+        text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
+    )
+    model = make_encoder(settings.encoder, texts, seed, settings.dimension, settings.vocabulary_size, settings.max_tokens)
+    training = TrainingConfig(
+        updates=settings.updates,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        temperature=settings.temperature,
+        evaluations=settings.evaluations,
+        patience=settings.patience,
+        seed=seed,
+    )
+    with whole_file(folder / "settings.json") as partial:
+        partial.write_text(json.dumps({"sampling": sampling, "seed": seed, "settings": asdict(settings)}, indent=1) + "\n")
+    fine_tune(
+        model,
+        corpora,
+        Sampling.parse(sampling),
+        training,
+        folder,
+        log=lambda line: log(f"seed {seed} {line}"),
+        validation=lambda model: validation_scores(evaluate(model, validation, batch_size=encode_batch(settings))),
+    )
+
+
+def encode_batch(settings: Settings) -> int:
+    """Texts encoded at a time: what a call costs outweighs what a text costs in a mean of token embeddings."""
+    return 1024 if settings.encoder == "static" else 64
+
+
+def validation_scores(evaluation: Evaluation) -> dict[str, float]:
+    """What is watched during training: mAP of the three settings, rank distance, and ``score``, the mean of the mAPs."""
+    summary = evaluation.summary()
+    scores = {
+        name: summary[setting]["average_precision"]
+        for name, setting in (("mono", "monolingual"), ("cross", "cross-lingual"), ("multi", "multilingual"))
+    }
+    there = [value for value in scores.values() if value == value]  # a task in one language has no cross-lingual score
+    return {"score": sum(there) / len(there), **scores, "distance": summary["multilingual"]["rank_distance"]}
