@@ -6,6 +6,7 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -49,6 +50,8 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name), field.default))
+        if not re.fullmatch(r"\w[\w.-]*", self.run):
+            raise ValueError(f"run is {self.run!r}: it names a folder under reports/: use letters, digits, '.', '_' and '-'")
 
     @classmethod
     def collect(cls, namespace: Mapping[str, object]) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,7 +123,7 @@ def load_model(settings: Settings, sampling: str, seed: int):
 
     folder = model_folder(settings, sampling, seed) / "model"
     if not folder.is_dir():
-        train_all(settings)
+        train_all(replace(settings, samplings=(sampling,), seeds=(seed,)))
     return load_encoder(str(folder))
 
 

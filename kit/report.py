@@ -77,7 +77,7 @@ def write_run(
 
 
 def write_index(folder: str | Path) -> Path:
-    """Write ``index.html`` and ``summary.md`` from what lies in a run's folder; safe for any text in the data.
+    """Write ``index.html`` and ``summary.md`` from what lies in a run's folder; the page is safe for any text in the data.
 
     Returns:
         The path of ``index.html``.
