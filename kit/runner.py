@@ -19,7 +19,7 @@ STORY = ("00", "01", "02", "03", "04")
 """Numbers of the notebooks that ``run`` executes when none are named."""
 
 
-QUIET_KERNEL = ["--IPKernelApp.log_level=40"]
+QUIET_KERNEL = ["--IPKernelApp.log_level=50"]
 """Kernels that talk to their own machine only need not warn that they talk in plain text."""
 
 

@@ -199,7 +199,7 @@ class TestCommand:
             {"run": "mine", "train": ("squad:a b.json?language=en", "atlas")},
             {"run": "mine", "train": ("lareqa:x?languages=en,de", "atlas")},  # a comma inside an entry
             {"run": "mine", "train": ("[a]", "b")},
-            {"run": "a=b", "encoder": "日本語"},
+            {"run": "a.b", "encoder": "日本語"},
         ],
         ids=str,
     )

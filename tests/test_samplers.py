@@ -314,7 +314,7 @@ class TestFaults:
             (lambda: sampler(corpus(9, cluster_of=lambda group: group // 3), "X-X", batch_size=4), "has 3 passage clusters"),
             (
                 lambda: sampler(corpus(9, lacks={(group, "fr") for group in range(6)}), "X-X-mono", batch_size=4),
-                "corpus 'made' has 3 passage clusters for language 'fr', fewer than batch_size 4: lower batch_size, or leave",
+                "corpus 'made' has 3 passage clusters for language 'fr', fewer than batch_size 4: lower batch_size, or leave",  # noqa: E501
             ),
             (lambda: sampler([corpus(9), corpus(2, name="small")]), "corpus 'small' has 2 passage clusters"),
             (
