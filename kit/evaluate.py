@@ -93,6 +93,10 @@ class Evaluation:
         candidates and then over query languages (NaN where no query has), and the counts
         ``n_queries_with_distance`` and ``n_queries_without_distance``.
         """
+        return {setting: dict(scores) for setting, scores in self._summary.items()}
+
+    @cached_property
+    def _summary(self) -> dict[str, dict[str, float]]:
         summary = {setting: {measure: self._macro_mean(setting, measure) for measure in MEASURES} for setting in SETTINGS}
         distance = self._column("rank_distance")[self._cell_codes[:, 1] == len(self.languages)]
         n_with = int((~np.isnan(distance)).sum())
@@ -128,7 +132,7 @@ class Evaluation:
         """
         query_language, candidate_language = self._cell_codes.T
         use = self._in_setting(setting) & ~np.isnan(self._column(measure))
-        group_ids, group = np.unique(self.per_query.column("group_id").to_pylist(), return_inverse=True)
+        group_ids, group = self._groups
         cell_codes, cell = np.unique(
             query_language[use] * (len(self.languages) + 1) + candidate_language[use], return_inverse=True
         )
@@ -170,16 +174,16 @@ class Evaluation:
         return cls(**(facts | {"languages": tuple(facts["languages"])}), per_query=table)
 
     @cached_property
+    def _groups(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids of the question groups, sorted, and the position of each row's among them."""
+        return np.unique(self.per_query.column("group_id").to_pylist(), return_inverse=True)
+
+    @cached_property
     def _cell_codes(self) -> np.ndarray:
         """Cell of each row as indices into (*languages, POOL), shape (n_rows, 2), int64."""
         code = {language: index for index, language in enumerate((*self.languages, POOL))}
-        return np.stack(
-            [
-                [code[language] for language in self.per_query.column(name).to_pylist()]
-                for name in ("query_language", "candidate_language")
-            ],
-            axis=1,
-        ).astype(np.int64)
+        names = ("query_language", "candidate_language")
+        return np.array([[code[language] for language in self.per_query.column(name).to_pylist()] for name in names]).T
 
     def _column(self, measure: str) -> np.ndarray:
         if measure not in _NUMBERS:
