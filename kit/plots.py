@@ -231,8 +231,10 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
     }
     figure = make_subplots(rows=1, cols=4, subplot_titles=list(panels), shared_yaxes=True, horizontal_spacing=0.04)
     for column, place in enumerate(panels.values(), start=1):
+        largest = chance_distance or 0.0 if column == 4 else 0.0
         for sampling in results.samplings:
             interval, seeds = results.interval(sampling, *place), results.by_seed(sampling, *place)
+            largest = np.nanmax([largest, interval.high, *seeds, 1e-9])
             figure.add_scatter(
                 x=seeds,
                 y=[sampling] * len(seeds),
@@ -261,16 +263,15 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
                 },
                 hovertemplate=f"{sampling}: %{{x:.3f}}<extra></extra>",
             )
-        figure.update_xaxes(rangemode="tozero", nticks=4, row=1, col=column)
+        figure.update_xaxes(range=[-0.18 * largest, 1.22 * largest], nticks=4, row=1, col=column)  # room for the numbers
     if chance_distance is not None:
-        figure.add_vline(x=chance_distance, line_dash="dot", annotation_text="chance", row=1, col=4)
-    figure.update_yaxes(autorange="reversed")
+        figure.add_vline(
+            x=chance_distance, line_dash="dot", annotation_text="chance", annotation_position="bottom right", row=1, col=4
+        )
+    figure.update_yaxes(range=[len(results.samplings) - 0.5, -0.75])
     figure.update_annotations(font_size=12)
-    return _finish(
-        figure,
-        "Settings by sampling (bar: 95 % interval over questions; rings: seeds)",
-        height=150 + 50 * len(results.samplings),
-    )
+    height = 150 + 50 * len(results.samplings)
+    return _finish(figure, "Settings by sampling (bar: 95 % interval over questions; rings: seeds)", height)
 
 
 def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, question: str = "") -> go.Figure:
