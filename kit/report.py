@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from kit import config, paths
-from kit.claims import Verdict
+from kit.claims import NOT_TESTED, Verdict
 from kit.results import HEADLINE, Results, headline_cells, without_nan
 from kit.show import picture, write_figures
 from kit.tables import whole_file
@@ -99,6 +99,7 @@ def write_index(folder: str | Path) -> Path:
         "headline": headline_cells(metrics["headline"]),
         "intervals": _interval_cells(metrics["samplings"]),
         "claims": [_claim_cells(verdict) for verdict in verdicts],
+        "not_tested": NOT_TESTED,
         "chance": "–" if chance is None else f"{chance:.0f}",
         "figures": sorted(path.name for path in (folder / "figures").glob("*.html")),
         "notebooks": sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb")),

@@ -195,6 +195,28 @@ class TestTree:
         assert found == {}
 
 
+class TestReadme:
+    TEXT = (HERE / "README.md").read_text(encoding="utf-8")
+
+    def test_the_map_of_the_package_names_every_module_and_no_other(self):
+        drawn = self.TEXT.split("```text\nkit/\n")[1].split("```")[0]
+        named = {line.split()[0].removesuffix("/").removesuffix(".py") for line in drawn.splitlines() if line.strip()}
+        assert named == {_module(path) or "__init__" for path in FILES} - {"__init__"}
+
+    def test_links_lead_to_files(self):
+        links = re.findall(r"\]\(([^)#]+)\)", self.TEXT)
+        assert [link for link in links if not link.startswith("https://") and not (HERE / link).exists()] == []
+
+    @pytest.mark.parametrize("report", ["atlas-cpu", "xquad-r-to-mlqa-r"])
+    def test_its_tables_are_those_of_the_reports(self, report):
+        rows = re.findall(
+            r"^\| ((?:X-X-mono|X-Y|Hybrid) .*±.*) \|$", (HERE / f"reports/{report}.md").read_text("utf-8"), re.M
+        )
+        assert len(rows) == 3
+        for row in rows:
+            assert re.search(r"\s+".join(map(re.escape, row.replace("|", " ").split())), self.TEXT), row
+
+
 class TestCode:
     @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(HERE).as_posix())
     def test_what_is_public_is_explained(self, path):
