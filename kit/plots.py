@@ -170,21 +170,19 @@ def training_curves(histories: Mapping[tuple[str, int], History]) -> go.Figure:
         "mono": "monolingual mAP",
         "cross": "cross-lingual mAP",
         "multi": "multilingual mAP",
-        "distance": "rank distance",
+        "distance": "rank distance (log scale)",
     }
-    figure = make_subplots(
-        rows=2, cols=2, subplot_titles=list(panels.values()), vertical_spacing=0.14, horizontal_spacing=0.09
-    )
+    titles = list(panels.values())
+    figure = make_subplots(rows=2, cols=2, subplot_titles=titles, vertical_spacing=0.14, horizontal_spacing=0.09)
     for sampling in dict.fromkeys(sampling for sampling, _ in histories):
         runs = [history.scores for (name, _), history in histories.items() if name == sampling]
-        updates = sorted(
-            set.intersection(*({update for update, _ in run} for run in runs))
-        )  # early stopping cuts some short
+        updates = sorted(set.intersection(*({update for update, _ in run} for run in runs)))  # some stop early
         for number, score in enumerate(panels):
             values = np.array([[dict(run)[update][score] for update in updates] for run in runs])  # (n_seeds, n_evaluations)
             _add_band(figure, sampling, updates, values, 1 + number // 2, 1 + number % 2, legend=number == 0)
     figure.update_xaxes(title="updates", row=2)
     figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(type="log", dtick=1, row=2, col=2)  # a fair model's distance is a thousandth of a biased one's
     return _finish(figure, "Validation during training (band: range over seeds)", height=600)
 
 
@@ -197,6 +195,7 @@ def _add_band(
         y=[*values.max(axis=0), *values.min(axis=0)[::-1]],
         fill="toself",
         fillcolor=_faint(colour),
+        mode="lines",
         line={"width": 0},
         hoverinfo="skip",
         showlegend=False,
@@ -227,14 +226,15 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
         "monolingual mAP": ("monolingual", "average_precision"),
         "cross-lingual mAP": ("cross-lingual", "average_precision"),
         "multilingual mAP": ("multilingual", "average_precision"),
-        "rank distance (lower is fairer)": ("multilingual", "rank_distance"),
+        "rank distance (lower is fairer; log)": ("multilingual", "rank_distance"),
     }
     figure = make_subplots(rows=1, cols=4, subplot_titles=list(panels), shared_yaxes=True, horizontal_spacing=0.04)
     for column, place in enumerate(panels.values(), start=1):
-        largest = chance_distance or 0.0 if column == 4 else 0.0
+        shown = [chance_distance] if chance_distance and column == 4 else []
         for sampling in results.samplings:
             interval, seeds = results.interval(sampling, *place), results.by_seed(sampling, *place)
-            largest = np.nanmax([largest, interval.high, *seeds, 1e-9])
+            shown += [interval.low, interval.high, *seeds]
+            above, below = interval.high - interval.estimate, interval.estimate - interval.low
             figure.add_scatter(
                 x=seeds,
                 y=[sampling] * len(seeds),
@@ -255,19 +255,19 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
                 marker={"size": 8, "color": sampling_colour(sampling)},
                 row=1,
                 col=column,
-                error_x={
-                    "array": [interval.high - interval.estimate],
-                    "arrayminus": [interval.estimate - interval.low],
-                    "thickness": 2.5,
-                    "width": 6,
-                },
+                error_x={"array": [above], "arrayminus": [below], "thickness": 2.5, "width": 6},
                 hovertemplate=f"{sampling}: %{{x:.3f}}<extra></extra>",
             )
-        figure.update_xaxes(range=[-0.18 * largest, 1.22 * largest], nticks=4, row=1, col=column)  # room for the numbers
+        room = np.array([-0.18, 1.22]) * np.nanmax([*shown, 1e-9])  # for the numbers
+        if column == 4 and np.nanmin([*shown, 1.0]) > 0:
+            room = np.log10([np.nanmin(shown) / 3, 4 * np.nanmax(shown)])  # plotly takes the ends of a log axis as exponents
+            figure.update_xaxes(type="log", dtick=1, row=1, col=4)
+        figure.update_xaxes(range=room.tolist(), nticks=4, row=1, col=column)
     if chance_distance is not None:
-        figure.add_vline(
-            x=chance_distance, line_dash="dot", annotation_text="chance", annotation_position="bottom right", row=1, col=4
-        )
+        ends = [results.samplings[0], results.samplings[-1]]
+        line = {"dash": "dot", "color": "#555555"}
+        text = {"text": ["", "chance"], "textposition": "bottom center", "mode": "lines+text", "showlegend": False}
+        figure.add_scatter(x=[chance_distance] * 2, y=ends, line=line, hoverinfo="x", row=1, col=4, **text)
     figure.update_yaxes(range=[len(results.samplings) - 0.5, -0.75])
     figure.update_annotations(font_size=12)
     height = 150 + 50 * len(results.samplings)

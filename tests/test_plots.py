@@ -193,8 +193,9 @@ class TestNumbers:
         )
 
     def test_settings_chart_draws_chance_where_given(self):
-        assert [shape.x0 for shape in plots.settings_chart(RESULTS, 1.5).layout.shapes] == [1.5]
-        assert not plots.settings_chart(RESULTS).layout.shapes
+        lines = [trace for trace in plots.settings_chart(RESULTS, 1.5).data if "chance" in (trace.text or ())]
+        assert [(tuple(line.x), line.xaxis) for line in lines] == [((1.5, 1.5), "x4")]
+        assert not [trace for trace in plots.settings_chart(RESULTS).data if "chance" in (trace.text or ())]
 
     def test_answer_ladder(self):
         figure = plots.answer_ladder(RANKS, 1000, "Wo?")
