@@ -33,26 +33,8 @@ def xlmr_base_shaped(
     corpus: ParallelCorpus, n_layers: int = 12, dimension: int = 768, max_tokens: int = 128
 ) -> SentenceTransformer:
     """An encoder of XLM-R-base's shape with random weights; its vocabulary is smaller, since it is trained on the corpus."""
-    from transformers import XLMRobertaConfig
-
     texts = [text for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()]
-    tokenizer = train_tokenizer(texts, 32_000)
-    model = xlmr_shaped(
-        tokenizer,
-        max_tokens,
-        XLMRobertaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=dimension,
-            num_hidden_layers=n_layers,
-            num_attention_heads=max(1, dimension // 64),
-            intermediate_size=4 * dimension,
-            max_position_embeddings=max_tokens + 2,
-            type_vocab_size=1,
-            bos_token_id=tokenizer.bos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        ),
-    )
+    model = xlmr_shaped(train_tokenizer(texts, 32_000), dimension, n_layers, max_tokens)
     model.prompts = dict(PROMPTS)
     return model
 

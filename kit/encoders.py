@@ -47,7 +47,7 @@ def make_encoder(
     if name == "static":
         model = _static(train_tokenizer(texts, vocabulary_size), dimension)
     elif name == "tiny":
-        model = _tiny(train_tokenizer(texts, vocabulary_size), dimension, max_tokens)
+        model = xlmr_shaped(train_tokenizer(texts, vocabulary_size), dimension, n_layers=2, max_tokens=max_tokens)
     else:
         model = load_encoder(name)
         if model.max_seq_length != math.inf:  # a static encoder has no limit and takes none
@@ -117,41 +117,34 @@ def _static(tokenizer: PreTrainedTokenizerFast, dimension: int) -> SentenceTrans
     return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=dimension), Normalize()], device=_device())
 
 
-def _tiny(tokenizer: PreTrainedTokenizerFast, dimension: int, max_tokens: int) -> SentenceTransformer:
-    """Two layers in the shape of XLM-R: learned positions (offset by 2), one segment, mean pooling."""
-    from transformers import XLMRobertaConfig
+def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, dimension: int, n_layers: int, max_tokens: int) -> SentenceTransformer:
+    """An encoder of XLM-R's shape with random weights: learned positions (offset by 2), one segment, mean pooling.
 
-    return xlmr_shaped(
-        tokenizer,
-        max_tokens,
-        XLMRobertaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=dimension,
-            num_hidden_layers=2,
-            num_attention_heads=max(1, dimension // 64),
-            intermediate_size=4 * dimension,
-            max_position_embeddings=max_tokens + 2,
-            type_vocab_size=1,
-            bos_token_id=tokenizer.bos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-        ),
-    )
-
-
-def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, max_tokens: int, config) -> SentenceTransformer:
-    """An encoder with random weights from an ``XLMRobertaConfig``: mean pooling, normalised output."""
+    768 dimensions and 12 layers are XLM-R base; heads have 64 dimensions there and here.
+    """
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
-    from transformers import XLMRobertaModel
+    from transformers import XLMRobertaConfig, XLMRobertaModel
 
+    config = XLMRobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=dimension,
+        num_hidden_layers=n_layers,
+        num_attention_heads=max(1, dimension // 64),
+        intermediate_size=4 * dimension,
+        max_position_embeddings=max_tokens + 2,
+        type_vocab_size=1,
+        bos_token_id=tokenizer.bos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
     with quiet(), tempfile.TemporaryDirectory() as folder:  # the module loads from a folder only
         XLMRobertaModel(config).save_pretrained(folder)
         tokenizer.model_max_length = max_tokens
         tokenizer.save_pretrained(folder)
         transformer = Transformer(folder)
     transformer.max_seq_length = max_tokens
-    return SentenceTransformer(modules=[transformer, Pooling(config.hidden_size), Normalize()], device=_device())
+    return SentenceTransformer(modules=[transformer, Pooling(dimension), Normalize()], device=_device())
 
 
 @contextmanager
