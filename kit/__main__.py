@@ -39,7 +39,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
     run.add_argument(
-        "--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, gpu …"
+        "--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, xquad-r …"
     )
     run.add_argument(
         "-p",
@@ -143,7 +143,8 @@ def _sweep(parsed: argparse.Namespace) -> None:
         varied = " ".join(f"{name}={value}" for name, value in choice.items() if len(grid[name]) > 1)
         print(f"score {scores[-1]:.4f}  {varied}", flush=True)
     best = max(range(len(scores)), key=scores.__getitem__)
-    print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1))
+    if len(choices) > 1:
+        print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1))
 
 
 def _bench(parsed: argparse.Namespace) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from kit.results import HEADLINE, Results
+from kit.stats import holm
 
 MARGIN_MAP = 0.01
 """A sampling *reaches* another where the interval of its mAP difference lies above minus this."""
@@ -55,7 +58,8 @@ NOT_TESTED = (
 class Verdict:
     """What a run says about a claim: ``seen here``, ``not seen here`` or ``not tested``, with the difference behind it.
 
-    difference, low, high, p_value: first minus second, averaged over seeds, with its 95 % interval over question groups.
+    difference, low, high: first minus second, averaged over seeds, with its 95 % interval over question groups.
+    p_value: of the paired randomisation test, adjusted over all claims that were tested.
     by_seed: the difference in each training seed.
     """
 
@@ -72,9 +76,15 @@ def check_claims(results: Results) -> list[Verdict]:
     """Check every claim whose two samplings were run on a task that has its setting.
 
     A claim is seen where the whole 95 % interval of the difference is on its side (``better``: beyond zero; ``reaches``:
-    above minus the margin) *and* every training seed by itself is on that side. Everything else is not seen.
+    above minus the margin) *and* every training seed by itself is on that side. Everything else is not seen. The p-values
+    say how surprising the difference is if the sampling does not matter, adjusted for all claims tested (Holm); they do
+    not decide.
     """
-    return [_check(claim, results) for claim in CLAIMS]
+    verdicts = [_check(claim, results) for claim in CLAIMS]
+    tested = [place for place, verdict in enumerate(verdicts) if verdict.verdict != "not tested"]
+    for place, p_value in zip(tested, holm(np.array([verdicts[place].p_value for place in tested]))):
+        verdicts[place] = replace(verdicts[place], p_value=float(p_value))
+    return verdicts
 
 
 def _check(claim: Claim, results: Results) -> Verdict:
@@ -98,17 +108,31 @@ def _check(claim: Claim, results: Results) -> Verdict:
 def claims_text(verdicts: list[Verdict]) -> str:
     """The verdicts as a Markdown table, followed by the claims that this run cannot test."""
     lines = [
-        "| claim (arXiv 2408.10536) | paper, XLM-R on XQuAD-R | here: difference [95 % interval] | p | verdict |",
+        "| claim (arXiv 2408.10536) | paper, XLM-R on XQuAD-R | here [95 % interval] | p (Holm) | verdict |",
         "|---|---|---|---|---|",
     ]
     for verdict in verdicts:
-        claim = verdict.claim
-        digits = 0 if claim.column == "rank distance" else 3
-        paper = f"{claim.column} {claim.paper[0]:.{digits}f} against {claim.paper[1]:.{digits}f}"
-        here, p_value = "–", "–"
-        if verdict.verdict != "not tested":
-            here = f"{verdict.difference:+.{digits}f} [{verdict.low:+.{digits}f}, {verdict.high:+.{digits}f}]"
-            p_value = f"{verdict.p_value:.4f}"
-        lines.append(f"| {claim.text} | {paper} | {here} | {p_value} | **{verdict.verdict}** |")
+        cells = claim_cells(verdict)
+        here = cells["difference"] + (f" [{cells['interval']}]" if verdict.verdict != "not tested" else "")
+        lines.append(f"| {cells['text']} | {cells['paper']} | {here} | {cells['p_value']} | **{cells['verdict']}** |")
     lines += [f"| {text} | | – | – | not tested |" for text in NOT_TESTED]
     return "\n".join(lines)
+
+
+def claim_cells(verdict: Verdict) -> dict[str, str]:
+    """The texts of one row of a table: claim, the paper's figures, difference, interval, p-value, verdict."""
+    claim = verdict.claim
+    digits = 0 if claim.column == "rank distance" else 3
+    cells = {
+        "text": claim.text,
+        "paper": f"{claim.column} {claim.paper[0]:.{digits}f} against {claim.paper[1]:.{digits}f}",
+        "difference": "–",
+        "interval": "–",
+        "p_value": "–",
+        "verdict": verdict.verdict,
+    }
+    if verdict.verdict != "not tested":
+        cells["difference"] = f"{claim.first} − {claim.second}: {verdict.difference:+.{digits}f}"
+        cells["interval"] = f"{verdict.low:+.{digits}f} to {verdict.high:+.{digits}f}"
+        cells["p_value"] = f"{verdict.p_value:.4f}"
+    return cells

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
+from kit.encoders import MADE
 from kit.evaluate import Evaluation, evaluate
+from kit.paths import root
 from kit.samplers import Sampling
 from kit.sources import load_corpus, load_task
 from kit.tables import whole_file
@@ -51,7 +53,14 @@ def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log)
     texts = (
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     )
-    model = make_encoder(settings.encoder, texts, seed, settings.dimension, settings.vocabulary_size, settings.max_tokens)
+    model = make_encoder(
+        str(encoder_folder(settings) or settings.encoder),
+        texts,
+        seed,
+        settings.dimension,
+        settings.vocabulary_size,
+        settings.max_tokens,
+    )
     training = TrainingConfig(
         updates=settings.updates,
         batch_size=settings.batch_size,
@@ -72,6 +81,12 @@ def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log)
         log=lambda line: log(f"seed {seed} {line}"),
         validation=lambda model: validation_scores(evaluate(model, validation, batch_size=encode_batch(settings))),
     )
+
+
+def encoder_folder(settings: Settings) -> Path | None:
+    """Folder of the encoder that is fine-tuned, or None if it is made here or comes by name; relative to the project."""
+    folder = root() / Path(settings.encoder).expanduser()
+    return folder if settings.encoder not in MADE and folder.is_dir() else None
 
 
 def encode_batch(settings: Settings) -> int:

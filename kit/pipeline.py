@@ -14,7 +14,7 @@ from kit import config, paths, workers
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate import Evaluation, evaluate
-from kit.jobs import VALIDATION_SIZE, encode_batch, training_data
+from kit.jobs import VALIDATION_SIZE, encode_batch, encoder_folder, training_data
 from kit.overlap import Overlap, overlap
 from kit.results import Results
 from kit.samplers import Sampling
@@ -59,8 +59,9 @@ def _load_data(train: tuple[str, ...], test: str, sums: tuple[str, ...]) -> Data
 def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     """Key of a trained model: settings, data, code, library versions."""
     names = [field.name for field in fields(settings) if field.name not in _NOT_TRAINING]
-    code = config.code_fingerprint("jobs")
-    return settings.fingerprint(names, sampling, seed, checksums(settings.train), code, config.versions())
+    data, code, start = checksums(settings.train), config.code_fingerprint("jobs"), encoder_folder(settings)
+    weights = config.data_checksum(start) if start else ""
+    return settings.fingerprint(names, sampling, seed, data, code, config.versions(), weights)
 
 
 def evaluation_fingerprint(settings: Settings, sampling: str, seed: int) -> str:

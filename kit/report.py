@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import jinja2
 
 from kit import config, paths
-from kit.claims import NOT_TESTED, Verdict
+from kit.claims import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, Claim, Verdict, claim_cells
 from kit.results import HEADLINE, Results, headline_cells, without_nan
 from kit.show import picture, write_figures
 from kit.tables import whole_file
@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from kit.config import Settings
     from kit.corpus import RetrievalTask
     from kit.overlap import Overlap
+
+
+_RULE = (
+    "Seen: the whole interval of the difference lies on the claim's side, in the mean and in every seed; to reach is to be "
+    f"less than {MARGIN_MAP} mAP or {MARGIN_DISTANCE:.0%} of the rank distance worse. The p-values (paired randomisation "
+    "test, Holm over the claims) do not decide."
+)
 
 
 def write_run(
@@ -98,8 +105,9 @@ def write_index(folder: str | Path) -> Path:
         "columns": list(HEADLINE),
         "headline": headline_cells(metrics["headline"]),
         "intervals": _interval_cells(metrics["samplings"]),
-        "claims": [_claim_cells(verdict) for verdict in verdicts],
+        "claims": [claim_cells(_verdict(verdict)) for verdict in verdicts],
         "not_tested": NOT_TESTED,
+        "rule": _RULE,
         "chance": "–" if chance is None else f"{chance:.0f}",
         "figures": sorted(path.name for path in (folder / "figures").glob("*.html")),
         "notebooks": sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb")),
@@ -140,15 +148,10 @@ def _interval_cells(samplings: dict) -> list[list[str]]:
     return rows
 
 
-def _claim_cells(verdict: dict) -> dict[str, str]:
-    claim = verdict["claim"]
-    cells = {"text": claim["text"], "verdict": verdict["verdict"], "difference": "–", "interval": "–", "p_value": "–"}
-    if verdict["verdict"] != "not tested":
-        digits = 0 if claim["column"] == "rank distance" else 3
-        cells["difference"] = f"{claim['column']} {verdict['difference']:+.{digits}f}"
-        cells["interval"] = f"{verdict['low']:+.{digits}f} to {verdict['high']:+.{digits}f}"
-        cells["p_value"] = f"{verdict['p_value']:.4f}"
-    return cells
+def _verdict(stored: dict) -> Verdict:
+    """A verdict as ``claims.json`` keeps it."""
+    claim = Claim(**(stored["claim"] | {"paper": tuple(stored["claim"]["paper"])}))
+    return Verdict(**(stored | {"claim": claim}))
 
 
 def command(settings: Settings) -> str:

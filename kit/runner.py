@@ -13,6 +13,7 @@ import yaml
 
 from kit import config, paths
 from kit.config import Settings
+from kit.samplers import Sampling
 from kit.sources import checksums
 
 STORY = ("00", "01", "02", "03", "04")
@@ -78,10 +79,13 @@ def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
         The run's folder.
 
     Raises:
-        ValueError: a number is of no notebook.
+        ValueError: a number is of no notebook, a sampling or a source is not there.
         RuntimeError: a cell failed; the executed part is kept and the message says how to go on.
     """
     sources = [_notebook(number) for number in numbers]
+    for sampling in settings.samplings:
+        Sampling.parse(sampling)
+    checksums([*settings.train, settings.test])  # a path that leads nowhere is an error before anything starts
     folder = paths.reports() / settings.run
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     for position, source in enumerate(sources, start=1):

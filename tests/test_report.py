@@ -153,7 +153,7 @@ class TestIndex:
         text = _Page(_write() / "index.html").text
         assert "0.833 ± 0.000" in text and "random ranking has 2." in text  # (4 + 1) (2 - 1) / (2 + 1)
         assert [claim.text for claim in CLAIMS if claim.text not in text] == []
-        assert "rank distance -1" in text and "-1 to -1" in text
+        assert "X-Y − X-X-mono: -1" in text and "-1 to -1" in text
 
     def test_one_language(self, home):
         folder = _write(languages="de")
