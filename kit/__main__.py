@@ -11,7 +11,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.function(parsed)
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         print(f"kit: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -108,23 +108,21 @@ def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    import json
-
     from kit import report, runner
     from kit.results import headline_text
 
     settings = runner.settings_of(parsed.profile, dict(_pairs(parsed)))
     folder = runner.run(settings, tuple(parsed.notebooks) or runner.STORY)
-    if (folder / "metrics.json").is_file():
+    metrics = report.read_metrics(folder, settings)
+    if metrics:
         page = report.write_index(folder)
         if parsed.pictures:
             report.write_pictures(folder)
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         print(f"\n{metrics['about']['test']}: mean ± standard deviation over {metrics['about']['n_seeds']} seed(s)")
         print(headline_text(metrics["headline"]))
         print(f"\n{page}")
     else:
-        print(f"\n{folder}")
+        print(f"\n{folder} (notebook 04 writes the table of results)")
 
 
 def _sweep(parsed: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 
@@ -50,6 +50,13 @@ class Settings:
     def __post_init__(self) -> None:
         for field in fields(self):
             object.__setattr__(self, field.name, _checked(field.name, getattr(self, field.name), field.default))
+        for name, low, high in _RANGES:
+            values = getattr(self, name)
+            for value in values if isinstance(values, tuple) else (values,):
+                if not low <= value <= high:
+                    raise ValueError(f"{name} is {value}: it lies between {low} and {high}")
+        if self.evaluations > self.updates:
+            raise ValueError(f"evaluations {self.evaluations} exceeds updates {self.updates}: lower it (-p evaluations=1)")
         if not re.fullmatch(r"\w[\w.-]*", self.run):
             raise ValueError(f"run is {self.run!r}: it names a folder under reports/: use letters, digits, '.', '_' and '-'")
 
@@ -68,6 +75,16 @@ class Settings:
         chosen = {name: value for name, value in asdict(self).items() if name in wanted}
         content = json.dumps([chosen, more], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
+
+
+_RANGES = (
+    *((name, 1, 2**31) for name in ("dimension", "vocabulary_size", "max_tokens", "updates", "evaluations")),
+    ("batch_size", 2, 2**31),
+    ("patience", 0, 2**31),
+    ("seeds", 0, 2**32 - 1),
+    ("learning_rate", 1e-9, 100.0),
+    ("temperature", 1e-4, 100.0),
+)
 
 
 def _checked(name: str, value: object, default: object) -> object:
@@ -106,7 +123,9 @@ def code_fingerprint(*modules: str) -> str:
         module = waiting.pop()
         found.add(module)
         files = _files(package, module)
-        waiting |= {name for file in files if file.suffix == ".py" for name in imported(file.read_text())} - found
+        waiting |= {
+            name for file in files if file.suffix == ".py" for name in imported(file.read_text(encoding="utf-8"))
+        } - found
     for module in sorted(found):
         for file in _files(package, module):
             digest.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
@@ -141,11 +160,18 @@ def data_checksum(path: str | Path) -> str:
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path} does not exist: give the file or folder that holds the data")
+    files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+    states = [(file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ino) for file in files]
+    return _checksum(path.resolve(), tuple(files), tuple(states))
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: Path, files: tuple[Path, ...], states: tuple[tuple[int, int, int], ...]) -> str:
+    """The checksum; as long as sizes and times of the files stay, they are read once."""
     digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-        if file.is_file():
-            digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\0".encode())
-            with file.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
+    for file, (size, *_) in zip(files, states):
+        digest.update(f"{file.resolve().relative_to(path.parent).as_posix()}\0{size}\0".encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
     return digest.hexdigest()

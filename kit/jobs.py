@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -41,7 +42,31 @@ def train_jobs(order: dict, log: Log) -> None:
     torch.set_num_threads(order["n_threads"])
     settings = Settings(**order["settings"])
     for sampling, seed, folder in order["jobs"]:
-        _train(settings, sampling, seed, Path(folder), log)
+        with _alone(Path(folder)):
+            if not is_trained(Path(folder)):  # another run may have done it in the meantime
+                _train(settings, sampling, seed, Path(folder), log)
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether a training run's folder holds a whole model and its history."""
+    from kit.trainer import History
+
+    try:
+        History.read(folder / "history.json")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return (folder / "model" / "modules.json").is_file()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process trains in a folder: two runs of the same settings share it."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back when the file is closed, however the process ends
+        yield
 
 
 def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log) -> None:

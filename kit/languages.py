@@ -24,7 +24,7 @@ def language_tag(code: str) -> str:
 
     parts = code.strip().replace("_", "-").split("-")
     language = parts[0].lower()
-    language = get_global("language_aliases").get(language, language)
+    language = get_global("language_aliases").get(language, language).partition("_")[0]
     language = {"cmn": "zh"}.get(language, language)
     rest = [part.title() if len(part) == 4 else part.upper() for part in parts[1:]]
     tag = "-".join([language, *rest])
@@ -46,7 +46,7 @@ def _tags_by_english_name() -> dict[str, str]:
 
 def is_tag(text: str) -> bool:
     """Whether a text is a tag in the form that the kit uses (language, script, region)."""
-    return _TAG.fullmatch(text) is not None
+    return _TAG.fullmatch(text) is not None and language_tag(text) == text  # "deu" is well formed, and is "de"
 
 
 def language_name(tag: str) -> str:

@@ -14,7 +14,7 @@ from kit import config, paths, workers
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate import Evaluation, evaluate
-from kit.jobs import VALIDATION_SIZE, encode_batch, encoder_folder, training_data
+from kit.jobs import VALIDATION_SIZE, encode_batch, encoder_folder, is_trained, training_data
 from kit.overlap import Overlap, overlap
 from kit.results import Results
 from kit.samplers import Sampling
@@ -85,7 +85,7 @@ def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], His
     jobs = [(sampling, seed) for seed in settings.seeds for sampling in settings.samplings]
     for sampling, _ in jobs:
         Sampling.parse(sampling)  # a wrong name is an error before anything is trained
-    missing = [job for job in jobs if not (model_folder(settings, *job) / "model").is_dir()]
+    missing = [job for job in jobs if not is_trained(model_folder(settings, *job))]
     log(f"{len(jobs)} models: {len(jobs) - len(missing)} trained before, {len(missing)} to train")
     if missing:
         _train_in_processes(settings, missing, log)
@@ -98,9 +98,11 @@ def _train_in_processes(settings: Settings, jobs: list[tuple[str, int]], log: Lo
     """Deal training jobs out to processes of their own; a small model leaves most of a machine idle when trained alone."""
     n_cores = os.cpu_count() or 1
     n_processes = min(len(jobs), 1 if _has_gpu() else n_cores)
+    # Sums differ in the last bits with the number of threads: it goes by all models, not by those that are still missing.
+    n_threads = n_cores if _has_gpu() else max(1, n_cores // (len(settings.samplings) * len(settings.seeds)))
     named = [(sampling, seed, str(model_folder(settings, sampling, seed))) for sampling, seed in jobs]
     orders = [
-        {"settings": asdict(settings), "jobs": named[number::n_processes], "n_threads": max(1, n_cores // n_processes)}
+        {"settings": asdict(settings), "jobs": named[number::n_processes], "n_threads": n_threads}
         for number in range(n_processes)
     ]
     workers.run_all("kit.jobs:train_jobs", orders, log)
@@ -123,9 +125,12 @@ def load_model(settings: Settings, sampling: str, seed: int):
     from kit.encoders import load_encoder
 
     folder = model_folder(settings, sampling, seed) / "model"
-    if not folder.is_dir():
+    if not is_trained(folder.parent):
         train_all(replace(settings, samplings=(sampling,), seeds=(seed,)))
-    return load_encoder(str(folder))
+    try:
+        return load_encoder(str(folder))
+    except ValueError as error:
+        raise ValueError(f"{folder.parent} is damaged: delete it and type the same command again ({error})") from error
 
 
 def evaluate_all(settings: Settings, log: Log = print) -> Results:
@@ -149,11 +154,13 @@ def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
 
 def _evaluated(settings: Settings, sampling: str, seed: int, log: Log) -> Evaluation:
     path = _evaluation_path(settings, sampling, seed)
-    if not path.is_file():
-        task = load_data(settings).test
-        evaluation = evaluate(
-            load_model(settings, sampling, seed), task, f"{sampling}, seed {seed}", batch_size=encode_batch(settings)
-        )
-        evaluation.write(path)
-        log(f"evaluated {sampling}, seed {seed}, on {task.name}")
-    return Evaluation.read(path)
+    if path.is_file():
+        try:
+            return Evaluation.read(path)
+        except ValueError as error:
+            log(f"evaluated again: {error}")
+    task, model = load_data(settings).test, load_model(settings, sampling, seed)
+    evaluation = evaluate(model, task, f"{sampling}, seed {seed}", batch_size=encode_batch(settings))
+    evaluation.write(path)
+    log(f"evaluated {sampling}, seed {seed}, on {task.name}")
+    return evaluation

@@ -119,6 +119,14 @@ def write_index(folder: str | Path) -> Path:
     return folder / "index.html"
 
 
+def read_metrics(folder: str | Path, settings: Settings) -> dict | None:
+    """What ``metrics.json`` in a run's folder holds, or None if it is not there or other settings made it."""
+    path = Path(folder) / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    made_by = json.loads(json.dumps(asdict(settings)))  # lists for tuples, as in the file
+    return metrics if metrics and metrics["about"]["settings"] == made_by else None
+
+
 def write_pictures(folder: str | Path) -> list[Path]:
     """Draw every figure of a run's folder as PNG beside its page; needs kaleido and a browser."""
     import plotly.io

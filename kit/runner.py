@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, fields
@@ -36,7 +37,7 @@ def settings_of(profile: str, changes: dict[str, str]) -> Settings:
         ValueError: an unknown profile or name, or a value of the wrong type.
     """
     path = paths.notebooks() / "params" / f"{profile}.yaml"
-    if not path.is_file():
+    if not re.fullmatch(r"[\w-]+", profile) or not path.is_file():
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
         raise ValueError(f"profile {profile!r} is not known: choose from {', '.join(known)}")
     values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -91,7 +92,7 @@ def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
     for position, source in enumerate(sources, start=1):
         head = f"[{position}/{len(sources)}] {source.name}"
         target, key = folder / "notebooks" / source.name, _key(source, settings)
-        if _done(target, key):
+        if _done(target, key) and _left_what_it_writes(source, folder):
             print(f"{head}: done before", flush=True)
             continue
         print(f"{head}: running", flush=True)
@@ -118,6 +119,13 @@ def _key(source: Path, settings: Settings) -> str:
     data = checksums([*settings.train, settings.test])
     content = [cells, settings.fingerprint(), data, config.code_fingerprint(*modules), config.versions()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _left_what_it_writes(source: Path, folder: Path) -> bool:
+    """Whether the results that a notebook writes into the run's folder are (still) there."""
+    if "report.write_run(" not in source.read_text(encoding="utf-8"):
+        return True
+    return all((folder / name).exists() for name in ("metrics.json", "claims.json", "per_query.parquet", "figures"))
 
 
 def _done(target: Path, key: str) -> bool:

@@ -214,6 +214,7 @@ class _Source:
         self.n_groups = len(self.row_of)
         present = (self.row_of >= 0).astype(np.float32)
         together = present.T @ present > 0  # (n_languages, n_languages)
+        self._with_both: dict[tuple[int, int], np.ndarray] = {}
         self.own_pairs = np.argwhere(together & np.eye(len(languages), dtype=bool))
         self.cross_pairs = np.argwhere(together & ~np.eye(len(languages), dtype=bool))
 
@@ -275,13 +276,19 @@ class _Source:
 
     def _draw_group(self, rng: np.random.Generator, pair: np.ndarray, used: set[int]) -> int | None:
         """A uniform draw among the groups that have both languages and whose cluster is free, or None."""
-        for group in rng.integers(self.n_groups, size=32).tolist():  # rejection: no list of groups a pair is kept
-            if (
-                self.row_of[group, pair[0]] >= 0
-                and self.row_of[group, pair[1]] >= 0
-                and int(self.cluster_of[group]) not in used
-            ):
+        for group in rng.integers(self.n_groups, size=8).tolist():  # where most groups have all languages, no list is made
+            if (self.row_of[group, pair] >= 0).all() and int(self.cluster_of[group]) not in used:
                 return group
-        fits = np.flatnonzero((self.row_of[:, pair] >= 0).all(axis=1))
+        fits = self._groups_with(int(pair[0]), int(pair[1]))
+        for group in fits[rng.integers(len(fits), size=32)].tolist():
+            if int(self.cluster_of[group]) not in used:
+                return group
         free = fits[~np.isin(self.cluster_of[fits], list(used))]
         return int(rng.choice(free)) if len(free) else None
+
+    def _groups_with(self, first: int, second: int) -> np.ndarray:
+        """Groups that have both languages, int32; made once for each pair that is asked for."""
+        key = (min(first, second), max(first, second))
+        if key not in self._with_both:
+            self._with_both[key] = np.flatnonzero((self.row_of[:, list(key)] >= 0).all(axis=1)).astype(np.int32)
+        return self._with_both[key]

@@ -8,6 +8,7 @@ import pytest
 
 from kit import jobs, pipeline
 from kit.config import Settings
+from kit.trainer import History
 
 SETTINGS = Settings(train=("atlas",))
 
@@ -37,3 +38,29 @@ def test_other_weights_in_the_folder_make_another_key(home):
     before = pipeline.training_fingerprint(settings, "X-Y", 0)
     (home / "mine" / "weights").write_text("2")
     assert pipeline.training_fingerprint(settings, "X-Y", 0) != before
+
+
+def test_a_model_without_a_readable_history_is_not_trained(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "modules.json").write_text("[]")
+    assert not jobs.is_trained(tmp_path)
+    History([(1, 0.5)], []).write(tmp_path / "history.json")
+    assert jobs.is_trained(tmp_path)
+    (tmp_path / "history.json").write_text("")  # cut off
+    assert not jobs.is_trained(tmp_path)
+
+
+def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
+    import fcntl
+
+    with jobs._alone(tmp_path), (tmp_path / "lock").open("w") as second, pytest.raises(BlockingIOError):
+        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (tmp_path / "lock").open("w") as third:
+        fcntl.flock(third, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back
+
+
+def test_a_run_with_impossible_settings_is_refused_before_it_starts():
+    with pytest.raises(ValueError, match="evaluations 4 exceeds updates 3"):
+        Settings(updates=3)
+    with pytest.raises(ValueError, match="seeds is -1"):
+        Settings(seeds=(0, -1))

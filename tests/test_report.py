@@ -212,7 +212,7 @@ class TestCommand:
         st.lists(
             st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True
         ),
-        st.floats(allow_nan=False),
+        st.floats(1e-9, 100.0),
     )
     @examples(max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_round_trip_of_any_text(self, home, text, entries, rate):
