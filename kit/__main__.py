@@ -38,17 +38,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "results. A run that was interrupted goes on after its last finished step.",
     )
     run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
-    run.add_argument(
-        "--profile", default="smoke", help="file of parameters in notebooks/params: smoke (default), cpu, xquad-r …"
-    )
-    run.add_argument(
-        "-p",
-        dest="parameters",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="change one parameter; lists are written a,b; may be repeated",
-    )
+    _add_settings(run, "change one parameter; lists are written a,b; may be repeated")
     run.add_argument("--pictures", action="store_true", help="also draw the figures as PNG (needs Chrome or Chromium)")
     run.set_defaults(function=_run)
 
@@ -60,16 +50,15 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
         description="Train all samplings with every combination of values and print the validation score, "
         "averaged over samplings and seeds, so that a recipe is chosen before their differences are seen.",
     )
-    sweep.add_argument("--profile", default="smoke", help="file of parameters in notebooks/params (default: smoke)")
-    sweep.add_argument(
-        "-p",
-        dest="parameters",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a value to try; a parameter that is given several times is combined with all others",
-    )
+    _add_settings(sweep, "a value to try; a parameter that is given several times is combined with all others")
     sweep.set_defaults(function=_sweep)
+
+
+def _add_settings(command: argparse.ArgumentParser, meaning: str) -> None:
+    """The arguments that choose settings; ``meaning`` is what ``-p`` does."""
+    profiles = "file of parameters in notebooks/params: smoke (default), cpu, xquad-r …"
+    command.add_argument("--profile", default="smoke", help=profiles)
+    command.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help=meaning)
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:
