@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_sweep, _add_bench, _add_refresh):
+    for add in (_add_run, _add_audit, _add_report, _add_sweep, _add_bench, _add_refresh):
         add(commands)
     return parser
 
@@ -41,6 +41,33 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     _add_settings(run, "change one parameter; lists are written a,b; may be repeated")
     run.add_argument("--pictures", action="store_true", help="also draw the figures as PNG (needs Chrome or Chromium)")
     run.set_defaults(function=_run)
+
+
+def _add_audit(commands: argparse._SubParsersAction) -> None:
+    audit = commands.add_parser(
+        "audit",
+        help="which languages does a model prefer? evaluate any models, write the report",
+        description="Evaluate sentence-transformers models as they are, with their own prompts, in the three retrieval "
+        "settings and the bias panel, and write reports/<run>-<task>/index.html. An audit that was interrupted goes on.",
+    )
+    audit.add_argument("models", nargs="+", metavar="MODEL", help="name on the hub, or folder; LABEL=MODEL names it")
+    tasks = "atlas (default, built in), lareqa:<folder> (XQuAD-R, MLQA-R), jsonl:<folder> (your own); may be repeated"
+    audit.add_argument("--task", dest="tasks", action="append", metavar="SOURCE", help=tasks)
+    audit.add_argument("--run", default="audit", help="start of the report's folder (default: audit)")
+    audit.add_argument("--batch-size", type=int, default=32, help="texts a forward pass (default: 32)")
+    audit.set_defaults(function=_audit)
+
+
+def _add_report(commands: argparse._SubParsersAction) -> None:
+    report = commands.add_parser(
+        "report",
+        help="write the report of a run again, or of several runs side by side",
+        description="One run: draw its figures and write its page again, from its scores per query. Several runs on one "
+        "task: a report with the models of all of them in reports/<run>-and-<run>/, compared with the first.",
+    )
+    report.add_argument("runs", nargs="+", metavar="RUN", help="name of a folder in reports/, or path of a run's folder")
+    report.add_argument("--out", metavar="NAME", help="name of the folder in reports/ for several runs")
+    report.set_defaults(function=_report)
 
 
 def _add_sweep(commands: argparse._SubParsersAction) -> None:
@@ -98,20 +125,48 @@ def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
 
 def _run(parsed: argparse.Namespace) -> None:
     from kit import report, runner
-    from kit.results import headline_text
+    from kit.results import table_text
 
     settings = runner.settings_of(parsed.profile, dict(_pairs(parsed)))
     folder = runner.run(settings, tuple(parsed.notebooks) or runner.STORY)
     metrics = report.read_metrics(folder, settings)
     if metrics:
-        page = report.write_index(folder)
+        page = report.write_pages(folder)
         if parsed.pictures:
             report.write_pictures(folder)
-        print(f"\n{metrics['about']['test']}: mean ± standard deviation over {metrics['about']['n_seeds']} seed(s)")
-        print(headline_text(metrics["headline"]))
+        n_seeds = max(metrics["about"]["n_seeds"].values())
+        print(f"\n{metrics['about']['test']}: mean ± standard deviation over {n_seeds} seed(s)")
+        print(table_text(metrics["headline"]))
         print(f"\n{page}")
     else:
         print(f"\n{folder} (notebook 04 writes the table of results)")
+
+
+def _audit(parsed: argparse.Namespace) -> None:
+    import json
+
+    from kit.audit import audit
+    from kit.results import table_text
+
+    for folder in audit(parsed.models, parsed.tasks or ["atlas"], parsed.run, parsed.batch_size):
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        print(f"\n{metrics['about']['test']}")
+        print(table_text(metrics["headline"]))
+        print(f"\nlanguage bias\n{table_text(metrics['bias'])}")
+        print(f"\n{folder / 'index.html'}")
+
+
+def _report(parsed: argparse.Namespace) -> None:
+    from pathlib import Path
+
+    from kit import paths, report
+
+    if parsed.out and len(parsed.runs) == 1:
+        raise ValueError(f"--out {parsed.out}: one run is written in its own folder: give several runs, or leave --out away")
+    named = [paths.reports() / run for run in parsed.runs]
+    folders = [folder if folder.is_dir() else Path(run) for run, folder in zip(parsed.runs, named)]
+    page = report.again(folders[0]) if len(folders) == 1 else report.side_by_side(folders, parsed.out) / "index.html"
+    print(page)
 
 
 def _sweep(parsed: argparse.Namespace) -> None:

@@ -90,7 +90,7 @@ def check_claims(results: Results) -> list[Verdict]:
 def _check(claim: Claim, results: Results) -> Verdict:
     setting, measure = HEADLINE[claim.column]
     if (
-        not {claim.first, claim.second} <= set(results.samplings)
+        not {claim.first, claim.second} <= set(results.models)
         or not results.values(claim.first, setting, measure).values.size
     ):
         return Verdict(claim, "not tested")

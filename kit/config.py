@@ -72,9 +72,12 @@ class Settings:
     def fingerprint(self, names: Iterable[str] | None = None, *more: object) -> str:
         """Twelve hexadecimal digits that change with the named fields (default: all) and with ``more``."""
         wanted = {field.name for field in fields(self)} if names is None else set(names)
-        chosen = {name: value for name, value in asdict(self).items() if name in wanted}
-        content = json.dumps([chosen, more], sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(content.encode()).hexdigest()[:12]
+        return fingerprint([{name: value for name, value in asdict(self).items() if name in wanted}, more])
+
+
+def fingerprint(content: object) -> str:
+    """Twelve hexadecimal digits of what can be written as JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
 _RANGES = (

@@ -11,7 +11,8 @@ from pathlib import Path
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.encoders import MADE
-from kit.evaluate import Evaluation, evaluate
+from kit.evaluate import evaluate
+from kit.evaluation import Evaluation
 from kit.paths import root
 from kit.samplers import Sampling
 from kit.sources import load_corpus, load_task
@@ -104,7 +105,9 @@ def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log)
         training,
         folder,
         log=lambda line: log(f"seed {seed} {line}"),
-        validation=lambda model: validation_scores(evaluate(model, validation, batch_size=encode_batch(settings))),
+        validation=lambda model: validation_scores(
+            evaluate(model, validation, batch_size=encode_batch(settings), n_agreement_groups=0)
+        ),
     )
 
 

@@ -20,12 +20,14 @@ class RankedLists:
     start: index of each list's first relevant candidate, shape (n_lists,), int64.
     rank: rank of each relevant candidate, 1 = top, ascending within its list, shape (n_relevant,), int64.
     grade: grade of each relevant candidate, >= 1, shape (n_relevant,), int64; only nDCG reads it.
+    language: language of each relevant candidate as an index, >= 0, shape (n_relevant,), int64; only measures of bias read it.
     """
 
     list_id: np.ndarray
     start: np.ndarray
     rank: np.ndarray
     grade: np.ndarray
+    language: np.ndarray
 
     @property
     def n_relevant(self) -> np.ndarray:
@@ -42,22 +44,27 @@ class RankedLists:
         return np.add.reduceat(gain, self.start)
 
 
-def ranked_lists(list_id: np.ndarray, rank: np.ndarray, grade: np.ndarray | None = None) -> RankedLists:
+def ranked_lists(
+    list_id: np.ndarray, rank: np.ndarray, grade: np.ndarray | None = None, language: np.ndarray | None = None
+) -> RankedLists:
     """Sort relevant candidates into lists.
 
     Args:
         list_id: list of each relevant candidate, any order, shape (n_relevant,), integer.
         rank: its rank in that list, 1 = top, distinct within the list, shape (n_relevant,), integer.
         grade: its grade, >= 1, shape (n_relevant,), integer; ``None``: all 1.
+        language: its language as an index, >= 0, shape (n_relevant,), integer; ``None``: all 0.
 
     Raises:
-        ValueError: shapes differ; a rank or grade below 1 or not an integer; a rank twice in a list.
+        ValueError: shapes differ; a rank or grade below 1, a language below 0, or one of them not an integer; a rank twice
+            in a list.
 
     >>> average_precision(ranked_lists(np.array([7, 7, 8]), np.array([4, 1, 2])))
     array([0.75, 0.5 ])
     """
     grade = np.ones_like(rank) if grade is None else grade
-    for name, array in (("list_id", list_id), ("rank", rank), ("grade", grade)):
+    language = np.zeros(rank.shape, np.int64) if language is None else language
+    for name, array in (("list_id", list_id), ("rank", rank), ("grade", grade), ("language", language)):
         if array.shape != (len(rank),) or array.dtype.kind not in "iu":
             raise ValueError(
                 f"{name} has shape {array.shape} and dtype {array.dtype}: give integers of shape ({len(rank)},)"
@@ -66,14 +73,17 @@ def ranked_lists(list_id: np.ndarray, rank: np.ndarray, grade: np.ndarray | None
         if (array < 1).any():
             index = int(np.argmax(array < 1))
             raise ValueError(f"{name}[{index}] is {array[index]}: ranks and grades start at 1")
+    if (language < 0).any():
+        index = int(np.argmax(language < 0))
+        raise ValueError(f"language[{index}] is {language[index]}: indices of languages start at 0")
     order = np.lexsort((rank, list_id))
-    list_id, rank, grade = list_id[order], rank[order], grade[order]
+    list_id, rank, grade, language = list_id[order], rank[order], grade[order], language[order].astype(np.int64)
     doubled = (np.diff(list_id) == 0) & (np.diff(rank) == 0)
     if doubled.any():
         index = int(np.argmax(doubled))
         raise ValueError(f"rank {rank[index]} stands twice in list {list_id[index]}: break ties first (kit.search does)")
     ids, start = np.unique(list_id, return_index=True)
-    return RankedLists(ids, start, rank, grade)
+    return RankedLists(ids, start, rank, grade, language)
 
 
 def average_precision(lists: RankedLists) -> np.ndarray:

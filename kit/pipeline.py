@@ -10,14 +10,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kit import config, paths, workers
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
-from kit.evaluate import Evaluation, evaluate
+from kit.debias import REMEDIES
+from kit.evaluate import encode_task, evaluate, evaluate_embeddings
+from kit.evaluation import Evaluation
 from kit.jobs import VALIDATION_SIZE, encode_batch, encoder_folder, is_trained, training_data
 from kit.overlap import Overlap, overlap
+from kit.remedy import RescoreByLanguage
 from kit.results import Results
 from kit.samplers import Sampling
+from kit.search import Rescore
 from kit.sources import checksums, load_task
 
 if TYPE_CHECKING:
@@ -27,6 +33,10 @@ Log = Callable[[str], None]
 
 _NOT_TRAINING = ("run", "test", "samplings", "seeds")
 """Settings that a training run does not depend on; its own sampling and seed are added to its key."""
+
+
+AGREEMENT_GROUPS = 200
+"""Questions on which the agreement of whole lists is measured: it costs more than all other measures together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +83,17 @@ def evaluation_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
 def model_folder(settings: Settings, sampling: str, seed: int) -> Path:
     """Where the training run of a sampling and seed is kept; the model itself is in its subfolder ``model``."""
     return paths.cache() / "training" / training_fingerprint(settings, sampling, seed)
+
+
+def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
+    """Where the trained models lie, relative to the project: by sampling, then ``seed N``."""
+    return {
+        sampling: {
+            f"seed {seed}": (model_folder(settings, sampling, seed) / "model").relative_to(paths.root()).as_posix()
+            for seed in settings.seeds
+        }
+        for sampling in settings.samplings
+    }
 
 
 def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], History]:
@@ -160,7 +181,42 @@ def _evaluated(settings: Settings, sampling: str, seed: int, log: Log) -> Evalua
         except ValueError as error:
             log(f"evaluated again: {error}")
     task, model = load_data(settings).test, load_model(settings, sampling, seed)
-    evaluation = evaluate(model, task, f"{sampling}, seed {seed}", batch_size=encode_batch(settings))
+    evaluation = evaluate(
+        model,
+        task,
+        f"{sampling}, seed {seed}",
+        batch_size=encode_batch(settings),
+        n_agreement_groups=AGREEMENT_GROUPS,
+    )
     evaluation.write(path)
     log(f"evaluated {sampling}, seed {seed}, on {task.name}")
     return evaluation
+
+
+def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n_candidates: int) -> Results:
+    """A trained model with each training-free remedy (``kit.debias.REMEDIES``), side by side.
+
+    The remedies are fitted on the texts of the validation task and judged on a part of the test task: ``n_groups``
+    questions against ``n_candidates`` candidates. ``none`` is the model as it is, on the same part.
+    """
+    data, model = load_data(settings), load_model(settings, sampling, seed)
+    test = data.test.sample(n_groups, n_candidates)
+    fit_on, judged_on = (encode_task(model, task, encode_batch(settings)) for task in (data.validation, test))
+    queries, candidates = _tags(test)
+    evaluations = {}
+    for name, fit in REMEDIES.items():
+        remedy = fit(*fit_on, *_tags(data.validation))
+        rescore = remedy.rescore and _on_indices(remedy.rescore, queries, candidates)
+        embeddings = remedy.apply(*judged_on, queries, candidates)
+        evaluations[name] = [evaluate_embeddings(*embeddings, test, name, 0, AGREEMENT_GROUPS, rescore)]
+    return Results(evaluations)
+
+
+def _tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
+    """Language tags of the queries and of the candidates."""
+    tags = np.array(task.languages)
+    return tags[task.query_language], tags[task.candidate_language]
+
+
+def _on_indices(rescore: RescoreByLanguage, queries: np.ndarray, candidates: np.ndarray) -> Rescore:
+    return lambda scores, query, candidate: rescore(scores, queries[query], candidates[candidate])

@@ -11,7 +11,7 @@ scored once and so have bit-equal scores, whichever kernel the matrix product ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +23,11 @@ from kit.seeding import stable_hash
 
 _CACHE_ELEMENTS = 2**18  # of a (pairs, candidates) block of comparisons on the CPU: 256 KB, which its cache holds
 _DEVICE_ELEMENTS = 2**26  # of the same on an accelerator: 256 MB of scores
+
+
+Rescore = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""Changes scores before they are ranked: takes scores (chunk, n_candidates), float32, the index of the query of each row and
+of the candidate of each column, and returns other scores of that shape. Columns of one language come in tie order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +69,7 @@ def relevant_ranks(
     seed: int = 0,
     chunk_size: int = 512,
     device: str | None = None,
+    rescore: Rescore | None = None,
 ) -> Ranks:
     """Rank every relevant candidate of every query within its language and within the pool of all languages.
 
@@ -76,6 +82,7 @@ def relevant_ranks(
             embeddings repeat). It changes no rank but that of scores which differ by float32 rounding only.
         device: ``"cpu"`` (NumPy), or a torch device such as ``"cuda"`` (full float32, TF32 is switched off meanwhile);
             ``None``: ``"cuda"`` where there is one, else ``"cpu"``.
+        rescore: changes the scores before they are ranked; ``None``: they stay. On the CPU, whatever the device.
 
     Raises:
         ValueError: embeddings of another shape or dtype, or not finite; ``chunk_size`` below 1.
@@ -86,7 +93,7 @@ def relevant_ranks(
     column_of[pool.candidate] = np.arange(len(pool.candidate))
     pairs = np.stack([task.relevant_pairs[:, 0], column_of[task.relevant_pairs[:, 1]]], axis=1)  # (n_relevant, 2)
     n_before = np.empty((len(pairs), 2), np.int64)  # within the language, within the pool
-    for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
+    for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device, rescore):
         low, high = np.searchsorted(pairs[:, 0], [start, start + len(scores)])  # pairs are sorted by query
         count = _count_before if isinstance(scores, np.ndarray) else _count_before_on_device
         n_before[low:high] = count(scores, pairs[low:high] - [start, 0], pool)
@@ -101,6 +108,7 @@ def top_k(
     seed: int = 0,
     chunk_size: int = 512,
     device: str | None = None,
+    rescore: Rescore | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k best candidates of the pool of all languages for each query, best first.
 
@@ -119,11 +127,34 @@ def top_k(
     pool = _make_pool(candidate_embeddings, task, seed)
     indices = np.empty((len(query_embeddings), k), np.int64)
     best = np.empty((len(query_embeddings), k), np.float32)
-    for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device):
+    for start, scores in _score_chunks(query_embeddings, pool, chunk_size, device, rescore):
         select = _top_columns if isinstance(scores, np.ndarray) else _top_columns_on_device
         columns, best[start : start + len(scores)] = select(scores, k, pool)  # (chunk, k)
         indices[start : start + len(scores)] = pool.candidate[columns]
     return indices, best
+
+
+def score_batches(
+    query_embeddings: np.ndarray,
+    candidate_embeddings: np.ndarray,
+    task: RetrievalTask,
+    batches: Iterable[np.ndarray],
+    seed: int = 0,
+    device: str | None = None,
+    rescore: Rescore | None = None,
+) -> Iterator[np.ndarray]:
+    """Scores of some queries at a time with all candidates, in an order that is the same for all batches but not the task's.
+
+    Yields an array (len(batch), n_candidates), float32, for each batch; the next may overwrite it.
+
+    Args:
+        batches: query indices of each batch; the other arguments are those of ``relevant_ranks``.
+    """
+    _check(query_embeddings, candidate_embeddings, task, chunk_size=1)
+    pool = _make_pool(candidate_embeddings, task, seed)
+    for rows in batches:
+        for _, scores in _score_chunks(query_embeddings[rows], pool, len(rows), device, rescore, rows):
+            yield scores if isinstance(scores, np.ndarray) else scores.cpu().numpy()
 
 
 def tie_order(task: RetrievalTask, seed: int) -> np.ndarray:
@@ -168,19 +199,29 @@ def _make_pool(candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int)
     return _Pool(candidate, position_of[candidate], task.candidate_language[candidate], rows, row_of)
 
 
-def _score_chunks(query_embeddings: np.ndarray, pool: _Pool, chunk_size: int, device: str | None) -> Iterator[tuple]:
+def _score_chunks(
+    query_embeddings: np.ndarray,
+    pool: _Pool,
+    chunk_size: int,
+    device: str | None,
+    rescore: Rescore | None = None,
+    query: np.ndarray | None = None,
+) -> Iterator[tuple]:
     """Yield (index of the first query, scores of shape (chunk, n_candidates) with the columns of the pool).
 
-    The scores are a NumPy array on the CPU, else a torch tensor on the device; the next chunk may overwrite them.
+    The scores are a NumPy array on the CPU, else a torch tensor on the device; the next chunk may overwrite them. ``query``
+    is what ``rescore`` is told of each row; by default its index.
     """
-    device = _default_device() if device is None else device
+    device = "cpu" if rescore else _default_device() if device is None else device
+    query = np.arange(len(query_embeddings)) if query is None else query
     if device == "cpu":
         score = _score_chunk_on_cpu(pool, min(chunk_size, len(query_embeddings)))
     else:
         score = _score_chunk_on_device(pool, device)
     with nullcontext() if device == "cpu" else _full_float32():
         for start in range(0, len(query_embeddings), chunk_size):
-            yield start, score(query_embeddings[start : start + chunk_size])
+            scores = score(query_embeddings[start : start + chunk_size])
+            yield start, rescore(scores, query[start : start + chunk_size], pool.candidate) if rescore else scores
 
 
 def _score_chunk_on_cpu(pool: _Pool, chunk_size: int) -> Callable:
@@ -279,13 +320,25 @@ def _count_before_on_device(scores, pairs: np.ndarray, pool: _Pool) -> np.ndarra
 
 def _top_columns(scores: np.ndarray, k: int, pool: _Pool) -> tuple[np.ndarray, np.ndarray]:
     """Columns and scores of the k best of each row, each of shape (chunk, k)."""
-    n_candidates = scores.shape[1]
-    kth_score = np.partition(scores, n_candidates - k, axis=1)[:, n_candidates - k]  # (chunk,)
     columns = np.empty((len(scores), k), np.int64)
-    for row, (row_scores, threshold) in enumerate(zip(scores, kth_score)):
-        at_least = np.flatnonzero(row_scores >= threshold)  # k, or more where the kth is tied
+    for row, (row_scores, threshold) in enumerate(zip(scores, _not_above_the_kth(scores, k))):
+        at_least = np.flatnonzero(row_scores >= threshold)  # k or more
         columns[row] = at_least[np.lexsort((pool.tie_position[at_least], -row_scores[at_least]))[:k]]
     return columns, np.take_along_axis(scores, columns, axis=1)
+
+
+def _not_above_the_kth(scores: np.ndarray, k: int) -> np.ndarray:
+    """A score of each row that at least k of its scores reach, and few more, shape (chunk,).
+
+    The columns are dealt out to hundreds of piles: the k-th best of the piles' best scores is reached by at least k scores.
+    That is one pass over the scores; selecting the k-th best of all of them costs many.
+    """
+    height = scores.shape[1] // max(8 * k, 256)
+    if height > 1:
+        dealt = scores.shape[1] // height * height
+        best = scores[:, :dealt].reshape(len(scores), height, -1).max(axis=1)  # (chunk, n_piles)
+        scores = np.concatenate([best, scores[:, dealt:]], axis=1)
+    return np.partition(scores, scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]
 
 
 def _top_columns_on_device(scores, k: int, pool: _Pool) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Tables with texts in any script, and figures: shown in a notebook, written as pages, drawn as pictures."""
+"""Tables with texts in any script, and figures: shown in a notebook, written as data, drawn as pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from kit.tables import whole_file
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -68,23 +70,21 @@ def show(figure: go.Figure) -> None:
 
 
 def write_figures(figures: Mapping[str, go.Figure], folder: str | Path) -> list[Path]:
-    """Write each figure as data (``<name>.json``) and as a page (``<name>.html``); the pages share one ``plotly.min.js``.
-
-    Figures that stand in the folder already are removed.
+    """Write each figure as plotly data, ``<name>.json``; figures that stand in the folder already are removed.
 
     Returns:
-        The pages. No network is needed to open them.
+        The files, in the order given.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for earlier in [*folder.glob("*.html"), *folder.glob("*.json"), *folder.glob("*.png")]:
+    for earlier in [path for ending in ("html", "js", "json", "png") for path in folder.glob(f"*.{ending}")]:
         earlier.unlink()  # a figure of an earlier run must not pass for one of this
-    pages = []
+    written = []
     for name, figure in figures.items():
-        figure.write_json(folder / f"{name}.json")
-        figure.write_html(folder / f"{name}.html", include_plotlyjs="directory", full_html=True, div_id=name)
-        pages.append(folder / f"{name}.html")
-    return pages
+        written.append(folder / f"{name}.json")
+        with whole_file(written[-1]) as partial:
+            partial.write_text(figure.to_json() + "\n", encoding="utf-8")
+    return written
 
 
 def picture(figure: go.Figure) -> bytes:

@@ -87,13 +87,7 @@ def paired_randomisation_test(
     Raises:
         ValueError: shapes or places of NaN differ; as ``bootstrap_interval``.
     """
-    values_a, values_b = _matrix(values_a, "values_a"), _matrix(values_b, "values_b")
-    if values_a.shape != values_b.shape:
-        raise ValueError(f"values_a has shape {values_a.shape} and values_b {values_b.shape}: evaluate both on one task")
-    if (np.isnan(values_a) != np.isnan(values_b)).any():
-        group, cell = np.argwhere(np.isnan(values_a) != np.isnan(values_b))[0]
-        raise ValueError(f"group {group}, cell {cell}: only one of values_a and values_b is NaN: evaluate both on one task")
-    difference = _with_any_value(values_a - values_b, "values_a - values_b")
+    difference = _paired_difference(values_a, values_b)
     interval = bootstrap_interval(difference, n_resamples, confidence, seed)
     n_cells = difference.shape[1]
     share = np.nansum(difference / (~np.isnan(difference)).sum(axis=0), axis=1) / n_cells  # (n_groups,), sums to t
@@ -105,6 +99,40 @@ def paired_randomisation_test(
         signs = 1.0 - 2.0 * random.integers(0, 2, size=(block, len(share)), dtype=np.int8)  # (block, n_groups)
         n_extreme += int((np.abs(signs @ share) >= threshold).sum())
     return Comparison(interval.estimate, interval.low, interval.high, (1 + n_extreme) / (1 + n_resamples))
+
+
+@dataclass(frozen=True, eq=False)
+class CellComparisons:
+    """``Comparison`` of every cell by itself, each of shape (n_cells,), float64; the p-values are not adjusted."""
+
+    difference: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p_value: np.ndarray
+
+
+def cell_comparisons(
+    values_a: np.ndarray, values_b: np.ndarray, n_resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
+) -> CellComparisons:
+    """``paired_randomisation_test`` of each cell by itself, all cells with the same flips and the same resamples.
+
+    A p-value is at least ``1 / (1 + n_resamples)``, and ``holm`` multiplies the smallest by the number of cells: with more
+    than 250 cells the number of resamples grows to 40 a cell, so that a difference can still be marked.
+
+    Args and raises: as ``paired_randomisation_test``. A resample in which a cell has no group does not count for it.
+    """
+    difference = _paired_difference(values_a, values_b)
+    _check_settings(n_resamples, confidence)
+    n_resamples = max(n_resamples, 40 * difference.shape[1])
+    means = np.concatenate(list(_resampled_means(difference, n_resamples, seed)))  # (n_resamples, n_cells)
+    low, high = np.nanquantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    share = np.nan_to_num(difference / (~np.isnan(difference)).sum(axis=0))  # (n_groups, n_cells), columns sum to the means
+    threshold = np.abs(share.sum(axis=0)) - 1e-9 * np.abs(share).sum(axis=0)  # as in paired_randomisation_test
+    n_extreme = np.zeros(difference.shape[1])
+    for block, random in _blocks(n_resamples, len(share), seed, "flips"):
+        signs = 1.0 - 2.0 * random.integers(0, 2, size=(block, len(share)), dtype=np.int8)  # (block, n_groups)
+        n_extreme += (np.abs(signs @ share) >= threshold).sum(axis=0)
+    return CellComparisons(share.sum(axis=0), low, high, (1 + n_extreme) / (1 + n_resamples))
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
@@ -134,16 +162,18 @@ def holm(p_values: np.ndarray) -> np.ndarray:
 
 def _resampled_scores(values: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
     """Macro mean of each resample, shape (n_resamples,)."""
+    return np.concatenate([np.nanmean(means, axis=1) for means in _resampled_means(values, n_resamples, seed)])
+
+
+def _resampled_means(values: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Mean of each cell in each resample of the groups, in blocks (block, n_cells); NaN where a cell is empty in it."""
     n_groups = len(values)
     present = ~np.isnan(values)  # (n_groups, n_cells)
     filled = np.where(present, values, 0.0)
-    scores = []
     for block, random in _blocks(n_resamples, n_groups, seed, "bootstrap"):
         weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=block).astype(np.float64)
         n_drawn = weights @ present  # (block, n_cells)
-        cell_mean = (weights @ filled) / np.where(n_drawn > 0, n_drawn, np.nan)  # NaN: the cell is empty in this resample
-        scores.append(np.nanmean(cell_mean, axis=1))  # (block,)
-    return np.concatenate(scores)
+        yield (weights @ filled) / np.where(n_drawn > 0, n_drawn, np.nan)
 
 
 def _blocks(n_resamples: int, n_groups: int, seed: int, place: str) -> Iterator[tuple[int, np.random.Generator]]:
@@ -152,6 +182,17 @@ def _blocks(n_resamples: int, n_groups: int, seed: int, place: str) -> Iterator[
     size = max(1, _MAX_ELEMENTS // n_groups)
     for start in range(0, n_resamples, size):
         yield min(size, n_resamples - start), random
+
+
+def _paired_difference(values_a: np.ndarray, values_b: np.ndarray) -> np.ndarray:
+    """The first minus the second, without groups that have no value, once both are known to match."""
+    values_a, values_b = _matrix(values_a, "values_a"), _matrix(values_b, "values_b")
+    if values_a.shape != values_b.shape:
+        raise ValueError(f"values_a has shape {values_a.shape} and values_b {values_b.shape}: evaluate both on one task")
+    if (np.isnan(values_a) != np.isnan(values_b)).any():
+        group, cell = np.argwhere(np.isnan(values_a) != np.isnan(values_b))[0]
+        raise ValueError(f"group {group}, cell {cell}: only one of values_a and values_b is NaN: evaluate both on one task")
+    return _with_any_value(values_a - values_b, "values_a - values_b")
 
 
 def _matrix(values: np.ndarray, name: str) -> np.ndarray:

@@ -7,7 +7,8 @@ import pytest
 from test_search import random_task
 
 from kit.corpus import RetrievalTask
-from kit.evaluate import POOL, answer_ranks, evaluate
+from kit.evaluate import answer_ranks, evaluate
+from kit.evaluation import POOL
 
 
 class _Model:

@@ -27,17 +27,17 @@ class _Made:
     low: float
     high: float
     by_seed: tuple[float, ...]
-    samplings: tuple[str, ...] = ("X-X-mono", "X-Y", "Hybrid")
+    models: tuple[str, ...] = ("X-X-mono", "X-Y", "Hybrid")
     without: str = ""
 
-    def values(self, sampling, setting, measure):
+    def values(self, model, setting, measure):
         return SimpleNamespace(values=np.zeros((0 if setting == self.without else 3, 2)))
 
     def compare(self, first, second, setting, measure):
         return SeedComparison(Comparison((self.low + self.high) / 2, self.low, self.high, 0.03), self.by_seed)
 
     def headline(self):
-        return {sampling: {"rank distance": (200.0, 1.0)} for sampling in self.samplings}
+        return {model: {"rank distance": (200.0, 1.0)} for model in self.models}
 
 
 def _verdict(claim: Claim, made: _Made) -> str:
@@ -107,8 +107,8 @@ def test_the_margin_of_a_distance_is_a_share_of_the_second():
     assert verdicts[AS_FAIR] == "not seen here"  # 9 is more than 5 % of X-Y's 100
 
 
-def _only(made: _Made, samplings: set[str]) -> _Made:
-    made.samplings = tuple(sorted(samplings))
+def _only(made: _Made, models: set[str]) -> _Made:
+    made.models = tuple(sorted(models))
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import comb, log2
+from math import comb, erfc, log2, sqrt
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,8 @@ from test_search import random_task, tied_embeddings
 from kit import stats
 from kit.bias import expected_rank_distance
 from kit.corpus import RetrievalTask
-from kit.evaluate import MEASURES, POOL, SETTINGS, Evaluation, encode_task, evaluate, evaluate_embeddings, mean_values
+from kit.evaluate import encode_task, evaluate, evaluate_embeddings
+from kit.evaluation import BIAS_MEASURES, MEASURES, POOL, SCHEMA, SETTINGS, Evaluation, mean_values
 
 # Candidates are one-hot vectors, so a query vector holds the score of each candidate. Questions a and b exist in both
 # languages, and so do their answers; x is an answer to nothing.
@@ -51,6 +52,18 @@ def _row(evaluation: Evaluation, query: str, language: str) -> dict:
 
 def test_a_row_of_the_pool_by_hand(hand):
     row = _row(hand, "qb-de", POOL)
+    # The five places go to de, de, en, en, en; the pool has two and three.
+    weight = [1 / log2(rank + 1) for rank in range(1, 6)]
+    attention, target = (sum(weight[:2]) / sum(weight), sum(weight[2:]) / sum(weight)), (2 / 5, 3 / 5)
+    divergence = sum(
+        part * log2(part / ((attention[code] + target[code]) / 2)) / 2
+        for shares in (attention, target)
+        for code, part in enumerate(shares)
+    )
+    # Wrong answers at 1 (de) and 3, 4 (en), mean 8/3: H = 2 ((1 - 8/3)^2 + 2 (7/2 - 8/3)^2) / (25/9 + 1/9 + 16/9) = 25/14.
+    # The other list has the candidates at 3, 2, 4, 1, 5, this one at 1, 2, 4, 5, 3: Spearman 1 - 6 (4 + 16 + 4) / (5 * 24).
+    assert [row.pop(name) for name in ("top_languages", "version_ranks")] == [[2, 3], [2, 5]]
+    assert row.pop("agreement_with") == pytest.approx([np.nan, -0.2], nan_ok=True)
     # Relevant at ranks 2 and 5: precision 1/2 and 2/5; the best list has them at ranks 1 and 2.
     assert row == pytest.approx(
         {
@@ -67,13 +80,20 @@ def test_a_row_of_the_pool_by_hand(hand):
             "best_rank": 2,
             "worst_rank": 5,
             "rank_distance": 3,
+            "cover_rank": 5,
+            "complete_at_20": 1,
+            "own_language_first": 1,
+            "awrf_at_20": 1 - divergence,
+            "peer_at_20": erfc(sqrt(25 / 14 / 2)),  # of one degree of freedom
+            "list_agreement": -0.2,
         }
     )
 
 
 def test_a_row_of_a_cell_by_hand(hand):
     row = _row(hand, "qb-de", "en")
-    # The one English answer is third of three; rank distance belongs to the pool.
+    assert [row.pop(name) for name in ("top_languages", "version_ranks", "agreement_with")] == [None] * 3
+    # The one English answer is third of three; the bias panel belongs to the pool.
     assert row == pytest.approx(
         {
             "query_id": "qb-de",
@@ -88,8 +108,8 @@ def test_a_row_of_a_cell_by_hand(hand):
             "reciprocal_rank": 1 / 3,
             "best_rank": 3,
             "worst_rank": 3,
-            "rank_distance": np.nan,
-        },
+        }
+        | dict.fromkeys(BIAS_MEASURES, np.nan),
         nan_ok=True,
     )
 
@@ -117,13 +137,27 @@ def test_rank_distance_by_hand(hand):
     # de: 2 - 1 and 5 - 2; en: 5 - 1 and 2 - 1.
     multilingual = hand.summary()["multilingual"]
     assert multilingual["rank_distance"] == pytest.approx(((1 + 3) / 2 + (4 + 1) / 2) / 2)
-    assert (multilingual["n_queries_with_distance"], multilingual["n_queries_without_distance"]) == (4, 0)
+    assert hand.left_out() == dict.fromkeys(BIAS_MEASURES, 0)
 
 
 def test_matrix_by_hand(hand):
     languages, matrix = hand.matrix("average_precision")
     assert languages == ("de", "en")
     assert matrix == pytest.approx(np.array([[3 / 4, 2 / 3], [3 / 4, 1]]))
+
+
+def test_language_flow_by_hand(hand):
+    # All five candidates are in the top of every list, two German and three English.
+    assert hand.language_flow() == pytest.approx(np.array([[2 / 5, 3 / 5], [2 / 5, 3 / 5]]))
+
+
+def test_agreement_matrix_by_hand(hand):
+    # Question b: -0.2, as above. Question a: places 1, 3, 2, 4, 5 and 5, 4, 1, 3, 2: 1 - 6 (16 + 1 + 1 + 1 + 9) / (5 * 24).
+    assert hand.agreement_matrix() == pytest.approx(np.array([[1, -0.3], [-0.3, 1]]))
+
+
+def test_version_ranks_by_hand(hand):
+    assert hand.version_ranks().tolist() == [[1, 2], [2, 5], [5, 1], [2, 1]]
 
 
 def test_values_by_hand(hand):
@@ -176,9 +210,89 @@ def test_the_macro_mean_of_rank_distances_is_the_summary():
     _, evaluation = _random_evaluation(2)
     multilingual = evaluation.summary()["multilingual"]
     values = evaluation.values("multilingual", "rank_distance").values
-    assert multilingual["n_queries_without_distance"] > 0
-    assert multilingual["n_queries_with_distance"] == (~np.isnan(values)).sum()
+    n_queries = len(evaluation.version_ranks())
+    assert 0 < evaluation.left_out()["rank_distance"] == n_queries - (~np.isnan(values)).sum()
     assert stats.macro_mean(values) == pytest.approx(multilingual["rank_distance"])
+
+
+@pytest.mark.parametrize("measure", BIAS_MEASURES)
+def test_the_panel_is_the_mean_of_plain_loops_and_counts_whom_it_leaves_out(measure):
+    _, evaluation = _random_evaluation(4)
+    by_language: dict[str, list[float]] = {}
+    rows = [row for row in evaluation.per_query.to_pylist() if row["candidate_language"] == POOL]
+    for row in rows:
+        if row[measure] == row[measure]:
+            by_language.setdefault(row["query_language"], []).append(row[measure])
+    expected = np.mean([np.mean(values) for values in by_language.values()])
+    assert evaluation.summary()["multilingual"][measure] == pytest.approx(expected)
+    assert stats.macro_mean(evaluation.values("multilingual", measure).values) == pytest.approx(expected)
+    assert evaluation.left_out()[measure] == len(rows) - sum(map(len, by_language.values()))
+
+
+class TestPictures:
+    """What the figures of bias are made of, on questions that lack languages."""
+
+    def test_rows_of_the_language_flow_sum_to_one(self):
+        _, evaluation = _random_evaluation(5)
+        flow = evaluation.language_flow()
+        assert flow.shape == (4, 4) and (flow >= 0).all()
+        assert flow.sum(axis=1) == pytest.approx(np.ones(4))
+
+    def test_the_language_flow_is_the_mean_of_the_shares(self):
+        task, evaluation = _random_evaluation(5)
+        rows = [row for row in evaluation.per_query.to_pylist() if row["candidate_language"] == POOL]
+        for code, language in enumerate(task.languages):
+            shares = [np.array(row["top_languages"]) / 20 for row in rows if row["query_language"] == language]
+            assert evaluation.language_flow()[code] == pytest.approx(np.mean(shares, axis=0))
+
+    def test_a_language_without_queries_has_no_flow(self):
+        task, embeddings = _without_queries()
+        flow = evaluate_embeddings(*embeddings, task, name="one").language_flow()
+        np.testing.assert_array_equal(flow, [[np.nan, np.nan], [1 / 3, 2 / 3]])
+
+    def test_agreement_matrix_is_the_mean_over_the_questions_of_both_languages(self):
+        task, evaluation = _random_evaluation(6)
+        rows = [row for row in evaluation.per_query.to_pylist() if row["candidate_language"] == POOL]
+        matrix = evaluation.agreement_matrix()
+        assert matrix == pytest.approx(matrix.T)  # each question has one query a language
+        for one, language in enumerate(task.languages):
+            for two in range(len(task.languages)):
+                pairs = [row["agreement_with"][two] for row in rows if row["query_language"] == language]
+                expected = 1 if one == two else np.nanmean(pairs)
+                assert matrix[one, two] == pytest.approx(expected)
+
+    def test_languages_without_a_common_question_do_not_agree_or_disagree(self):
+        task, embeddings = _without_queries()
+        matrix = evaluate_embeddings(*embeddings, task, name="one").agreement_matrix()
+        np.testing.assert_array_equal(matrix, [[1, np.nan], [np.nan, 1]])
+
+    def test_agreement_of_no_sampled_question(self):
+        random = np.random.default_rng(0)
+        task = random_task(random, n_groups=5, languages="de en")
+        evaluation = evaluate_embeddings(*tied_embeddings(random, task), task, name="one", n_agreement_groups=0)
+        np.testing.assert_array_equal(evaluation.agreement_matrix(), [[1, np.nan], [np.nan, 1]])
+        assert np.isnan(evaluation.summary()["multilingual"]["list_agreement"])
+        assert evaluation.left_out()["list_agreement"] == len(task.queries)
+
+    def test_version_ranks_hold_the_best_and_the_worst_rank(self):
+        task, evaluation = _random_evaluation(7)
+        rows = [row for row in evaluation.per_query.to_pylist() if row["candidate_language"] == POOL]
+        ranks = evaluation.version_ranks()
+        assert ranks.shape == (len(task.queries), 4) and np.isnan(ranks).any()
+        assert np.nanmin(ranks, axis=1).tolist() == [row["best_rank"] for row in rows]
+        assert np.nanmax(ranks, axis=1).tolist() == [row["worst_rank"] for row in rows]  # one version a language
+        assert (~np.isnan(ranks)).sum(axis=1).tolist() == [row["n_relevant"] for row in rows]
+
+
+def _without_queries() -> tuple[RetrievalTask, tuple[np.ndarray, np.ndarray]]:
+    """Candidates in two languages, all questions in English."""
+    task = RetrievalTask.from_rows(
+        "half",
+        [{"query_id": f"q{number}", "language": "en", "text": "question"} for number in range(2)],
+        [{"candidate_id": f"c{number}", "language": tag, "text": "text"} for number, tag in enumerate(("de", "en", "en"))],
+        [{"query_id": f"q{number}", "candidate_id": "c1"} for number in range(2)],
+    )
+    return task, (np.ones((2, 1), np.float32), np.ones((3, 1), np.float32))
 
 
 def test_a_cell_holds_the_questions_that_have_an_answer_in_its_language():
@@ -271,7 +385,7 @@ def test_a_task_in_one_language_has_no_cross_lingual_score():
     summary = evaluation.summary()
     assert all(np.isnan(value) for value in summary["cross-lingual"].values())
     assert np.isnan(summary["multilingual"]["rank_distance"])
-    assert summary["multilingual"]["n_queries_without_distance"] == 5
+    assert evaluation.left_out()["rank_distance"] == 5
     assert summary["monolingual"]["average_precision"] == summary["multilingual"]["average_precision"]
     assert evaluation.values("cross-lingual", "average_precision").values.shape == (5, 0)
 
@@ -292,7 +406,27 @@ def test_an_evaluation_survives_the_disk(hand, tmp_path):
     again = Evaluation.read(tmp_path / "new" / "evaluation.parquet")
     assert (again.task_name, again.model_name, again.languages, again.tie_seed) == ("hand", "mock", ("de", "en"), 0)
     np.testing.assert_equal(again.per_query.to_pydict(), hand.per_query.to_pydict())  # takes NaN as equal to NaN
-    assert again.summary() == hand.summary()
+    assert again.per_query.schema.equals(SCHEMA) and hand.per_query.schema.equals(SCHEMA)
+    assert (again.summary(), again.left_out()) == (hand.summary(), hand.left_out())
+    for read in ("language_flow", "agreement_matrix", "version_ranks"):
+        np.testing.assert_array_equal(getattr(again, read)(), getattr(hand, read)())
+
+
+def test_an_evaluation_with_gaps_survives_the_disk(tmp_path):
+    _, evaluation = _random_evaluation(8)
+    evaluation.write(tmp_path / "evaluation.parquet")
+    again = Evaluation.read(tmp_path / "evaluation.parquet")
+    np.testing.assert_equal(again.per_query.to_pydict(), evaluation.per_query.to_pydict())
+    np.testing.assert_equal(again.summary(), evaluation.summary())
+    for read in ("language_flow", "agreement_matrix", "version_ranks"):
+        np.testing.assert_array_equal(getattr(again, read)(), getattr(evaluation, read)())
+
+
+def test_an_evaluation_of_another_version_is_refused(hand, tmp_path):
+    hand.write(tmp_path / "old.parquet")
+    pq.write_table(pq.read_table(tmp_path / "old.parquet").drop_columns(["cover_rank"]), tmp_path / "old.parquet")
+    with pytest.raises(ValueError, match="are those of another version: evaluate again"):
+        Evaluation.read(tmp_path / "old.parquet")
 
 
 @pytest.mark.parametrize("name", ["other.parquet", "none.parquet"])

@@ -38,6 +38,30 @@ def test_lists_are_sorted(two_lists):
     assert two_lists.position.tolist() == [1, 2, 3, 1]
 
 
+def test_languages_are_sorted_with_their_candidates():
+    # List 3 in order of rank: 1 (language 2), 4 (language 0), 12 (language 1); list 8 has one, of language 5.
+    lists = ranked_lists(np.array([8, 3, 3, 3]), np.array([20, 12, 1, 4]), language=np.array([5, 1, 2, 0], np.int32))
+    assert lists.language.tolist() == [2, 0, 1, 5]
+    assert lists.language.dtype == np.int64
+
+
+def test_without_languages_all_are_the_first(two_lists):
+    assert two_lists.language.tolist() == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("language", "message"),
+    [
+        ([0, -1], r"language\[1\] is -1: indices of languages start at 0"),
+        ([0], r"language has shape \(1,\)"),
+        ([0.0, 1.0], "language has shape .* float64"),
+    ],
+)
+def test_bad_languages_are_refused(language, message):
+    with pytest.raises(ValueError, match=message):
+        ranked_lists(np.array([1, 1]), np.array([1, 2]), language=np.array(language))
+
+
 def test_average_precision(two_lists):
     # Precision at the ranks of the three: 1/1, 2/4, 3/12.
     assert metrics.average_precision(two_lists) == pytest.approx([(1 + 1 / 2 + 1 / 4) / 3, 1 / 20])

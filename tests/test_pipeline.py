@@ -101,7 +101,7 @@ class TestOnce:
         monkeypatch.setattr(pipeline, "evaluate", None)
         said = []
         results = pipeline.evaluate_all(SETTINGS, said.append)
-        assert said == [] and results.samplings == SETTINGS.samplings
+        assert said == [] and results.models == SETTINGS.samplings
         assert {run.task_name for runs in results.evaluations.values() for run in runs} == {"test"}
 
     def test_other_settings_use_what_they_share(self, home, monkeypatch):
@@ -215,6 +215,11 @@ class TestKeys:
             "seeding",
             "sources/squad",
             "evaluate",
+            "evaluation",
+            "panel",
+            "bias",
+            "peer",
+            "tops",
             "search",
             "metrics",
         ],
@@ -225,9 +230,12 @@ class TestKeys:
             stream.write("# changed\n")
         assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
 
-    @pytest.mark.parametrize("module", ["plots", "show", "report", "claims", "results", "runner", "__main__"])
+    @pytest.mark.parametrize(
+        "module", ["plots/style", "show", "report/page", "claims", "results", "stats", "audit", "runner", "__main__"]
+    )
     def test_code_that_shows_makes_no_difference(self, fresh, package, module):
         before = pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
+        assert (package / f"{module}.py").is_file()
         with (package / f"{module}.py").open("a") as stream:
             stream.write("# changed\n")
         assert pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0) == before

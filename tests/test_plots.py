@@ -4,32 +4,73 @@ from __future__ import annotations
 
 import copy
 import re
-from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io
 import pytest
-from test_results import made_evaluation
 
 from kit import plots, show
 from kit.corpus import ParallelCorpus
-from kit.plots import LANGUAGE_COLOURS, SAMPLING_COLOURS, language_colour, sampling_colour
-from kit.results import Results
+from kit.plots import LANGUAGE_COLOURS, SAMPLING_COLOURS, language_colour, model_colours, model_symbols, sampling_colour
 from kit.samplers import PairBatch, PairBatchSampler, Sampling
+from kit.stats import Interval
 from kit.trainer import History
 
 HEX = re.compile(r"#[0-9A-Fa-f]{6}")
 NAN = float("nan")
-RESULTS = Results(
+HOSTILE = "<b onclick=x>\u202e</b> %{bad} $a$"
+SHOWN = "&lt;b onclick=x&gt;&lt;/b&gt; &#37;{bad} &#36;a&#36;"  # what a figure holds of it
+
+
+class MadeResults:
+    """What the figures read of ``kit.results.Results``: intervals and seeds, by model."""
+
+    def __init__(self, estimates: dict[str, dict[str, float]]) -> None:
+        self.models, self.estimates = tuple(estimates), estimates
+
+    def interval(self, model: str, setting: str, measure: str) -> Interval:
+        estimate = self.estimates[model].get(f"{setting} {measure}", self.estimates[model].get(measure, NAN))
+        return Interval(estimate, 0.5 * estimate, 1.25 * estimate)
+
+    def by_seed(self, model: str, setting: str, measure: str) -> list[float]:
+        estimate = self.interval(model, setting, measure).estimate
+        return [0.75 * estimate, 1.25 * estimate]
+
+
+RESULTS = MadeResults(
     {
-        "X-Y": [made_evaluation("right"), made_evaluation("swapped")],
-        "Hybrid(0.3)": [made_evaluation("own first"), made_evaluation("right")],
+        "X-Y": {"average_precision": 0.5, "multilingual average_precision": 0.25, "rank_distance": 40, "cover_rank": 60},
+        "Hybrid(0.3)": {
+            "average_precision": 0.75,
+            "multilingual average_precision": 0.5,
+            "rank_distance": 2,
+            "cover_rank": 4,
+        }
+        | {
+            "complete_at_20": 0.5,
+            "own_language_first": 0.75,
+            "awrf_at_20": 0.75,
+            "peer_at_20": 0.25,
+            "list_agreement": -0.5,
+        },
     }
 )
+CHANCE = {"rank_distance": 100.0, "own_language_first": 0.5, "list_agreement": 0.0, "peer_at_20": NAN}
 MATRICES = {"X-Y": np.array([[0.5, 0.25], [NAN, 1.0]]), "Hybrid": np.array([[0.75, 0.5], [0.25, NAN]])}
 RANKS = {"X-Y": {"de": 3, "en": 1}, "Hybrid": {"de": 2, "en": 900}}
 COUNTS = {"currency": {"de": 3, "en": 4}, "script": {"de": 1, "en": 0}}
+TESTS = SimpleNamespace(
+    languages=("de", "en"),
+    difference=np.array([[0.25, -0.004], [NAN, -0.125]]),
+    low=np.array([[0.125, -0.5], [NAN, -0.25]]),
+    high=np.array([[0.375, 0.5], [NAN, 0.0]]),
+    p_value=np.array([[0.01, 0.9], [NAN, 0.05]]),
+)
+SHARES = {"X-Y": np.array([[0.75, 0.25], [0.5, 0.5]]), "X-X": np.array([[1.0, 0.0], [NAN, NAN]])}
+DISTANCES = {"X-Y": np.array([1.0, 10.0, NAN, 100.0, 100.0]), "Hybrid": np.array([1.0, 2.0])}
+VERSIONS = {"X-Y": np.array([[1.0, 9.0], [3.0, NAN], [5.0, 7.0]]), "Hybrid": np.array([[2.0, 4.0], [2.0, NAN]])}
 
 
 def _scores(mono: float, distance: float) -> dict[str, float]:
@@ -63,8 +104,14 @@ FIGURES = {
     "settings_chart": lambda: plots.settings_chart(RESULTS, 1.5),
     "answer_ladder": lambda: plots.answer_ladder(RANKS, 1000, "Wo?"),
     "count_bars": lambda: plots.count_bars(COUNTS, "Rows", "rows"),
+    "pair_differences": lambda: plots.pair_differences(TESTS, "Hybrid", "X-Y"),
+    "language_flow": lambda: plots.language_flow(SHARES, [0.25, 0.75], ["de", "en"], 20),
+    "distance_distribution": lambda: plots.distance_distribution(DISTANCES, 50.5),
+    "version_ladder": lambda: plots.version_ladder(VERSIONS, ["de", "en"], 1000),
+    "agreement_heatmap": lambda: plots.agreement_heatmap(MATRICES, ["de", "en"]),
+    "panel_chart": lambda: plots.panel_chart(RESULTS, CHANCE),
 }
-INPUTS = (BATCHES, MATRICES, HISTORIES, RANKS, COUNTS, RESULTS)
+INPUTS = (BATCHES, MATRICES, HISTORIES, RANKS, COUNTS, RESULTS, TESTS, SHARES, DISTANCES, VERSIONS, CHANCE)
 
 
 def _plain(value: object) -> object:
@@ -75,8 +122,6 @@ def _plain(value: object) -> object:
         return [(key, _plain(item)) for key, item in value.items()]
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if isinstance(value, Results):
-        return [(name, [run.per_query.to_pandas().to_json() for run in runs]) for name, runs in value.evaluations.items()]
     return [_plain(item) for item in vars(value).values()] if hasattr(value, "__dict__") else value
 
 
@@ -93,6 +138,10 @@ class TestEveryFigure:
     def test_is_readable_at_the_common_width(self, name):
         layout = FIGURES[name]().layout
         assert layout.width == plots.WIDTH == 900 and 200 < layout.height < 1000 and layout.title.text
+
+    def test_has_a_text_alternative(self, name):
+        alt = FIGURES[name]().layout.meta["alt"]
+        assert alt[0].isalpha() and alt.endswith(".") and re.search("[0-9]", alt) and 60 < len(alt) < 600
 
     def test_colours_are_valid(self, name):
         colours = re.findall(r'"(#[^"]*)"', FIGURES[name]().to_json())
@@ -111,6 +160,31 @@ class TestColours:
 
     def test_hybrid_keeps_its_colour_at_every_alpha(self):
         assert {sampling_colour(name) for name in ("Hybrid", "Hybrid(0.3)", "Hybrid(.5)")} == {SAMPLING_COLOURS["Hybrid"]}
+
+    def test_a_model_that_is_no_sampling_takes_the_first_that_is_free(self):
+        # X-Y and X-X-mono have fixed colours, which the first two others must not take: they are 4th and 5th of the palette.
+        names = ["one", "X-Y", "two", "three", "X-X-mono", "four"]
+        colours = model_colours(names)
+        assert list(colours) == names and {name: colours[name] for name in ("X-Y", "X-X-mono")} == {
+            name: SAMPLING_COLOURS[name] for name in ("X-Y", "X-X-mono")
+        }
+        assert [colours[name] for name in ("one", "two", "three", "four")] == ["#E69F00", "#56B4E9", "#009E73", "#CC79A7"]
+
+    def test_the_second_of_one_sampling_differs(self):
+        colours = model_colours(["Hybrid(0.3)", "Hybrid(0.5)"])
+        assert colours["Hybrid(0.3)"] == SAMPLING_COLOURS["Hybrid"] != colours["Hybrid(0.5)"]
+
+    @pytest.mark.parametrize("others", [[], ["X-Y"], ["X-Y", "Hybrid", "X-X"]])
+    def test_no_two_models_are_alike(self, others):
+        names = [*others, *(f"model {number}" for number in range(20))]
+        colours, symbols = model_colours(names), model_symbols(names)
+        assert len({(colours[name], symbols[name]) for name in names}) == len(names)
+        assert len(set(list(colours.values())[:8])) == 8 and set(list(symbols.values())[:8]) == {"circle"}
+
+    def test_models_of_any_name_differ_in_a_figure(self):
+        names = ["e5-base", "bge-m3", "labse"]
+        curves = plots.training_curves({(name, 0): HISTORIES["X-Y", 0] for name in names}).data
+        assert len({trace.line.color for trace in curves if trace.name}) == 3
 
     def test_other_languages_have_one_too(self):
         assert language_colour("sw") == language_colour("sw") in LANGUAGE_COLOURS.values()
@@ -185,12 +259,9 @@ class TestNumbers:
     def test_settings_chart(self):
         points = [trace for trace in plots.settings_chart(RESULTS).data if trace.xaxis == "x4"]
         rings, mean = points[2], points[3]
-        interval = RESULTS.interval("Hybrid(0.3)", "multilingual", "rank_distance")
-        assert list(rings.x) == [2, 1] and list(rings.y) == ["Hybrid(0.3)"] * 2
-        assert list(mean.x) == [1.5] and list(mean.text) == ["2"]
-        assert (mean.error_x.array[0], mean.error_x.arrayminus[0]) == pytest.approx(
-            (interval.high - interval.estimate, interval.estimate - interval.low)
-        )
+        assert list(rings.x) == [1.5, 2.5] and list(rings.y) == ["Hybrid(0.3)"] * 2
+        assert list(mean.x) == [2] and list(mean.text) == ["2"]
+        assert (mean.error_x.array[0], mean.error_x.arrayminus[0]) == (0.5, 1.0)  # from 1 to 2.5
 
     def test_settings_chart_draws_chance_where_given(self):
         lines = [trace for trace in plots.settings_chart(RESULTS, 1.5).data if "chance" in (trace.text or ())]
@@ -217,35 +288,172 @@ class TestNumbers:
         assert figure.layout.barmode == "stack"
 
 
-class _Loaded(HTMLParser):
-    """Collects every address that a page loads by itself."""
+class TestAlternatives:
+    """The sentences say what the numbers are; each is worked by hand from the inputs above."""
 
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(page)
+    def test_settings_chart(self):
+        alt = plots.settings_chart(RESULTS, 101.6).layout.meta["alt"]
+        assert alt.startswith("The three settings and the rank distance of 2 models, best to worst: ")
+        assert "multilingual mAP 0.500 (Hybrid(0.3)) to 0.250 (X-Y); rank distance 2 (Hybrid(0.3)) to 40 (X-Y)." in alt
+        assert alt.endswith("A random ranking has a rank distance of 102.")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found += [value for name, value in attrs if name in ("src", "href", "data", "srcset")]
+    def test_pair_heatmap(self):
+        # Means of the cells that are there: (0.5 + 0.25 + 1) / 3 and (0.75 + 0.5 + 0.25) / 3.
+        alt = plots.pair_heatmap(MATRICES, ["de", "en"]).layout.meta["alt"]
+        assert "mean over cells from 0.500 (Hybrid) to 0.583 (X-Y)" in alt
+        assert "lowest cell is 0.250, query de, candidate en (X-Y)" in alt
+        assert "highest cell is 1.000, query en, candidate en (X-Y)" in alt
+
+    def test_pair_counts(self):
+        alt = plots.pair_counts(BATCHES, TAGS).layout.meta["alt"]
+        pairs = {(q, p) for b in BATCHES["X-Y"] for q, p in zip(b.query_languages.tolist(), b.passage_languages.tolist())}
+        assert f"X-Y draws {len(pairs)} of 9 pairs, 0% of its rows in one language" in alt
+        assert "of 9 pairs, 100% of its rows in one language" in alt
+
+    def test_batch_picture(self):
+        alt = plots.batch_picture(BATCHES, TAGS).layout.meta["alt"]
+        single = sum(len(set(batch.query_languages.tolist())) == 1 for batch in BATCHES["X-Y"])
+        assert "X-X-mono: query and passage share their language in 100% of the rows, and 3 of 3 batches" in alt
+        assert f"X-Y: query and passage share their language in 0% of the rows, and {single} of 3 batches" in alt
+
+    def test_training_curves(self):
+        # Last update that all seeds have: X-Y at 20, mono (0.4 + 0.8) / 2, multi a quarter of it; Hybrid(0.3) at 10.
+        alt = plots.training_curves(HISTORIES).layout.meta["alt"]
+        assert "X-Y has the highest multilingual mAP, 0.150 (lowest: Hybrid(0.3), 0.025)" in alt
+        assert "Hybrid(0.3) has the lowest rank distance, 50." in alt
+
+    def test_answer_ladder(self):
+        alt = plots.answer_ladder(RANKS, 1000, "Wo?").layout.meta["alt"]
+        assert alt == (
+            'Ranks of the versions of one answer to "Wo?" among 1,000 candidates: '
+            "X-Y from 1 (en) to 3 (de); Hybrid from 2 (de) to 900 (en)."
+        )
+
+    def test_count_bars(self):
+        alt = plots.count_bars(COUNTS, "Rows", "rows").layout.meta["alt"]  # de 3 + 1, en 4 + 0: the first of equals
+        assert alt == ("Stacked bars: Rows (rows), 2 parts in 2 bars. The highest bar is de with 4, the lowest de with 4.")
+
+
+class TestLimits:
+    def test_one_model_and_nothing_to_compare(self):
+        one = MadeResults({"X-Y": {"average_precision": 0.5, "rank_distance": 40}})
+        assert "rank distance of 1 model: monolingual mAP 0.500 (X-Y);" in plots.settings_chart(one).layout.meta["alt"]
+
+    def test_a_setting_that_the_task_does_not_have_stays_empty(self):
+        one = MadeResults({"X-Y": {"rank_distance": 40}})
+        figure = plots.settings_chart(one)
+        assert "mAP" not in figure.layout.meta["alt"] and np.isnan(figure.data[1].x[0])
+
+    def test_a_matrix_without_a_value(self):
+        figure = plots.pair_heatmap({"X-Y": np.full((2, 2), NAN)}, ["de", "en"])
+        assert "has no value in any cell" in figure.layout.meta["alt"] and figure.data[0].zmax == 1
+
+    def test_seeds_that_share_no_update(self):
+        histories = {("X-Y", seed): History([], [(10 * (seed + 1), _scores(0.5, 9))]) for seed in (0, 1)}
+        assert "No update was scored in all seeds" in plots.training_curves(histories).layout.meta["alt"]
+
+    @pytest.mark.parametrize("n_languages, printed", [(15, True), (16, False)])
+    def test_numbers_are_printed_where_they_have_room(self, n_languages, printed):
+        tags = [f"q{chr(97 + number)}" for number in range(n_languages)]
+        trace = plots.pair_heatmap({"X-Y": np.full((n_languages, n_languages), 0.5)}, tags).data[0]
+        assert (trace.texttemplate is not None) == printed
+
+    @pytest.mark.parametrize("name", ["batch_picture", "pair_counts", "pair_heatmap", "agreement_heatmap"])
+    def test_no_model(self, name):
+        with pytest.raises(ValueError, match="is empty: give at least one model"):
+            getattr(plots, name)({}, ["de"])
+
+    def test_no_model_elsewhere(self):
+        for draw in (
+            plots.training_curves,
+            lambda empty: plots.answer_ladder(empty, 9),
+            lambda empty: plots.answer_ladder(RANKS | {"X": empty}, 9),
+        ):
+            with pytest.raises(ValueError, match="is empty: give at least one model"):
+                draw({})
+
+    def test_no_part(self):
+        with pytest.raises(ValueError, match="counts is empty: give at least one part"):
+            plots.count_bars({}, "Rows", "rows")
+
+    def test_a_matrix_of_another_shape(self):
+        with pytest.raises(ValueError, match=r"matrices\['X-Y'\] has shape \(2, 2\): give \(3, 3\)"):
+            plots.pair_heatmap(MATRICES, ["de", "en", "th"])
+
+
+HOSTILE_FIGURES = {
+    "batch_picture": lambda: plots.batch_picture({HOSTILE: BATCHES["X-Y"]}, TAGS),
+    "pair_counts": lambda: plots.pair_counts({HOSTILE: BATCHES["X-Y"]}, TAGS),
+    "pair_heatmap": lambda: plots.pair_heatmap({HOSTILE: MATRICES["X-Y"]}, ["de", HOSTILE], HOSTILE),
+    "training_curves": lambda: plots.training_curves({(HOSTILE, 0): HISTORIES["X-Y", 0]}),
+    "settings_chart": lambda: plots.settings_chart(MadeResults({HOSTILE: RESULTS.estimates["X-Y"]})),
+    "answer_ladder": lambda: plots.answer_ladder({HOSTILE: {"de": 3, HOSTILE: 1}}, 1000, HOSTILE),
+    "count_bars": lambda: plots.count_bars({HOSTILE: {HOSTILE: 3}}, HOSTILE, HOSTILE),
+    "pair_differences": lambda: plots.pair_differences(
+        SimpleNamespace(**vars(TESTS) | {"languages": ("de", HOSTILE)}), HOSTILE, HOSTILE, HOSTILE
+    ),
+    "language_flow": lambda: plots.language_flow({HOSTILE: SHARES["X-Y"]}, [0.25, 0.75], ["de", HOSTILE], 20),
+    "distance_distribution": lambda: plots.distance_distribution({HOSTILE: DISTANCES["X-Y"]}),
+    "version_ladder": lambda: plots.version_ladder({HOSTILE: VERSIONS["X-Y"]}, ["de", HOSTILE], 1000),
+    "agreement_heatmap": lambda: plots.agreement_heatmap({HOSTILE: MATRICES["X-Y"]}, ["de", HOSTILE]),
+    "panel_chart": lambda: plots.panel_chart(MadeResults({HOSTILE: RESULTS.estimates["X-Y"]}), CHANCE),
+}
+
+
+def _strings(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in _strings(item)]
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [text for item in list(value) for text in _strings(item)]
+    return [value] if isinstance(value, str) else []
+
+
+class TestHostileTexts:
+    @pytest.mark.parametrize("name", HOSTILE_FIGURES)
+    def test_are_escaped_everywhere(self, name):
+        figure = HOSTILE_FIGURES[name]()
+        content = figure.to_plotly_json()
+        alt = content["layout"].pop("meta")["alt"]
+        texts = _strings(content)
+        joined = "\n".join(texts).replace("<br>", " ")
+        assert SHOWN in joined or SHOWN.replace(" ", "") in joined.replace(" ", "")
+        assert "<b onclick" not in joined and "%{bad" not in joined and "$a" not in joined
+        assert not [text for text in (alt, *texts) if "\u202e" in text]
+
+    def test_every_figure_is_tried(self):
+        assert set(HOSTILE_FIGURES) == set(FIGURES)
+
+    @pytest.mark.parametrize("first, second", [("a", "a\u202e"), ("a", "a ")])
+    def test_models_that_look_alike_stay_apart(self, first, second):
+        figure = plots.settings_chart(MadeResults({name: RESULTS.estimates["X-Y"] for name in (first, second)}))
+        assert {trace.y[0] for trace in figure.data} == {"a", "a (2)"}
+
+    def test_models_that_are_called_like_numbers_are_names(self):
+        figure = plots.settings_chart(MadeResults({"2024": RESULTS.estimates["X-Y"], "7": RESULTS.estimates["X-Y"]}))
+        assert figure.layout.yaxis.type == "category"
+
+    def test_a_long_name_is_wrapped_and_makes_room(self):
+        name = "sentence-transformers/paraphrase-multilingual-mpnet-base-v2"
+        short, long = (plots.settings_chart(MadeResults({model: RESULTS.estimates["X-Y"]})) for model in ("X-Y", name))
+        assert long.data[0].y[0] == "sentence-transformers/<br>paraphrase-multilingual-<br>mpnet-base-v2"
+        three = [plots.settings_chart(MadeResults({f"{model}{n}": {} for n in range(3)})) for model in ("X-Y", name)]
+        assert short.layout.height <= long.layout.height and three[0].layout.height < three[1].layout.height
+
+    def test_a_title_of_several_lines_pushes_the_panels_down(self):
+        one, many = (plots.answer_ladder(RANKS, 1000, text).layout for text in ("Wo?", "Wo ist das? " * 40))
+        n_more = many.title.text.count("<br>") - one.title.text.count("<br>")
+        assert n_more > 3 and many.margin.t - one.margin.t == many.height - one.height == 21 * n_more
 
 
 class TestFiles:
-    def test_pages_need_no_network(self, tmp_path):
-        pages = show.write_figures({name: make() for name, make in FIGURES.items()}, tmp_path / "deep" / "figures")
-        assert [page.name for page in pages] == [f"{name}.html" for name in FIGURES]
-        for page in pages:
-            text = page.read_text(encoding="utf-8")
-            assert _Loaded(text).found == ["plotly.min.js"]
-            assert "@import" not in text and "url(http" not in text
-        assert (tmp_path / "deep" / "figures" / "plotly.min.js").stat().st_size > 10**6
-
-    def test_pages_are_the_same_again(self, tmp_path):
+    def test_are_the_same_again(self, tmp_path):
         one, two = (show.write_figures({"a": FIGURES["count_bars"]()}, tmp_path / name)[0] for name in ("one", "two"))
         assert one.read_bytes() == two.read_bytes()
 
-    def test_the_data_beside_a_page_is_the_figure(self, tmp_path):
-        show.write_figures({"a": FIGURES["pair_heatmap"]()}, tmp_path)
-        assert plotly.io.read_json(tmp_path / "a.json") == FIGURES["pair_heatmap"]()
+    def test_hold_the_figure(self, tmp_path):
+        show.write_figures({name: make() for name, make in FIGURES.items()}, tmp_path)
+        for name, make in FIGURES.items():
+            assert plotly.io.read_json(tmp_path / f"{name}.json") == make()
 
     def test_a_picture_without_a_browser_says_what_to_install(self, monkeypatch):
         def fail(*arguments, **options):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.corpus import RetrievalTask
-from kit.search import relevant_ranks, tie_order, top_k
+from kit.search import relevant_ranks, score_batches, tie_order, top_k
 from kit.seeding import stable_hash
 
 CPU_AND_TORCH = pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # "cpu:0" is a torch device: the code that a GPU runs
@@ -209,6 +209,146 @@ def test_bad_k_is_refused(k):
     task, queries, candidates = _good_input()
     with pytest.raises(ValueError, match=f"k is {k}"):
         top_k(queries, candidates, task, k, device="cpu")
+
+
+def _told(task: RetrievalTask, seed: int) -> np.ndarray:
+    """A change of the score of every query and candidate, by their indices: small whole numbers, so that ties stay."""
+    return np.random.default_rng(seed).integers(-2, 3, (len(task.queries), len(task.candidates))).astype(np.float32)
+
+
+def brute_force_rescored(
+    queries: np.ndarray, candidates: np.ndarray, task: RetrievalTask, change: np.ndarray, seed: int
+) -> list[list[int]]:
+    """Every ranked list of the pool after its scores were changed, in plain Python."""
+    ids = task.candidates.column("candidate_id").to_pylist()
+    scores = queries @ candidates.T + change
+    return [
+        sorted(range(len(ids)), key=lambda index, row=row: (-row[index], stable_hash(ids[index], seed))) for row in scores
+    ]
+
+
+class TestRescore:
+    """Scores changed before they are ranked; most are equal, before and after."""
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_ranks_agree_with_brute_force(self, seed):
+        random = np.random.default_rng(seed)
+        task = random_task(random, n_groups=12)
+        queries, candidates = tied_embeddings(random, task)
+        change = _told(task, seed)
+        ranks = relevant_ranks(
+            *(queries, candidates, task, seed),
+            chunk_size=5,
+            rescore=lambda scores, query, candidate: scores + change[np.ix_(query, candidate)],
+        )
+        lists = brute_force_rescored(queries, candidates, task, change, seed)
+        language = task.candidate_language
+        for row, (query, candidate, _) in enumerate(task.relevant_pairs):
+            in_language = [index for index in lists[query] if language[index] == language[candidate]]
+            assert ranks.pool_rank[row] == lists[query].index(candidate) + 1
+            assert ranks.cell_rank[row] == in_language.index(candidate) + 1
+
+    @pytest.mark.parametrize("k", [1, 7])
+    def test_top_k_agrees_with_brute_force(self, k):
+        random = np.random.default_rng(k)
+        task = random_task(random, n_groups=12)
+        queries, candidates = tied_embeddings(random, task)
+        change = _told(task, k)
+        indices, scores = top_k(
+            *(queries, candidates, task, k),
+            seed=2,
+            chunk_size=5,
+            rescore=lambda scores, query, candidate: scores + change[np.ix_(query, candidate)],
+        )
+        assert indices.tolist() == [ranked[:k] for ranked in brute_force_rescored(queries, candidates, task, change, 2)]
+        assert (scores == np.take_along_axis(queries @ candidates.T + change, indices, axis=1)).all()
+
+    def test_it_is_told_which_query_and_candidate_each_score_is_of(self):
+        random = np.random.default_rng(3)
+        task = random_task(random, n_groups=10)
+        embeddings = tied_embeddings(random, task)
+        expected, asked = embeddings[0] @ embeddings[1].T, []
+
+        def check(scores, query, candidate):
+            assert (scores.dtype, scores.shape) == (np.float32, (len(query), len(candidate)))
+            assert (scores == expected[np.ix_(query, candidate)]).all()
+            assert sorted(candidate.tolist()) == list(range(len(task.candidates)))
+            asked.extend(query.tolist())
+            return scores
+
+        relevant_ranks(*embeddings, task, chunk_size=4, rescore=check)
+        assert asked == list(range(len(task.queries)))
+
+    def test_columns_of_one_language_come_in_tie_order(self):
+        random = np.random.default_rng(3)
+        task = random_task(random, n_groups=10)
+        position = np.argsort(tie_order(task, 6))
+        seen = []
+
+        def check(scores, query, candidate):
+            for language in range(len(task.languages)):
+                seen.append(position[candidate[task.candidate_language[candidate] == language]])
+            return scores
+
+        relevant_ranks(*tied_embeddings(random, task), task, seed=6, rescore=check)
+        assert seen and all((np.diff(positions) > 0).all() for positions in seen)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_leaving_the_scores_changes_nothing(self, seed):
+        random = np.random.default_rng(seed)
+        task = random_task(random, n_groups=10)
+        embeddings = tied_embeddings(random, task)
+        same = lambda scores, query, candidate: scores
+        before, after = (relevant_ranks(*embeddings, task, seed, device="cpu", rescore=rescore) for rescore in (None, same))
+        assert (before.cell_rank == after.cell_rank).all() and (before.pool_rank == after.pool_rank).all()
+        tops = [top_k(*embeddings, task, 9, seed, device="cpu", rescore=rescore) for rescore in (None, same)]
+        assert (tops[0][0] == tops[1][0]).all() and (tops[0][1] == tops[1][1]).all()
+
+    def test_all_made_equal_the_tie_rule_is_left(self):
+        random = np.random.default_rng(0)
+        task = random_task(random, n_groups=10)
+        indices, _ = top_k(
+            *tied_embeddings(random, task),
+            task,
+            len(task.candidates),
+            seed=4,
+            rescore=lambda scores, query, candidate: np.zeros_like(scores),
+        )
+        assert (indices == tie_order(task, 4)).all()
+
+
+class TestScoreBatches:
+    @pytest.mark.parametrize("rescored", [False, True])
+    @CPU_AND_TORCH
+    def test_agrees_with_the_product_in_one_order_of_the_candidates(self, device, rescored):
+        random = np.random.default_rng(1)
+        task = random_task(random, n_groups=10)
+        queries, candidates = tied_embeddings(random, task)
+        # The scores of a query that has another whole number for each candidate tell the order of the columns.
+        names = np.arange(len(candidates), dtype=np.float32)[:, None]
+        one = np.zeros((len(queries), queries.shape[1] + 1), np.float32)
+        one[:, :-1], one[0], one[0, -1] = queries, 0, 1
+        vectors = np.concatenate([candidates, names], axis=1)
+        change = _told(task, 1)
+        change[0] = 0
+        rescore = (lambda scores, query, candidate: scores + change[np.ix_(query, candidate)]) if rescored else None
+        batches = [np.array([0]), np.array([5, 2, 9]), np.array([3]), np.array([9, 9])]
+        found = [scores.copy() for scores in score_batches(one, vectors, task, batches, 3, device, rescore)]
+        order = found[0][0].astype(int)
+        assert sorted(order) == list(range(len(candidates)))
+        expected = one @ vectors.T + (change if rescored else 0)
+        for rows, scores in zip(batches, found, strict=True):
+            assert (scores.dtype, scores.shape) == (np.float32, (len(rows), len(candidates)))
+            assert (scores == expected[rows][:, order]).all()
+
+    def test_no_batches_no_scores(self):
+        task, queries, candidates = _good_input()
+        assert list(score_batches(queries, candidates, task, [])) == []
+
+    def test_bad_embeddings_are_refused(self):
+        task, queries, candidates = _good_input()
+        with pytest.raises(ValueError, match="query_embeddings has shape"):
+            next(score_batches(queries[:-1], candidates, task, [np.array([0])]))
 
 
 def test_full_float32_is_switched_on_and_back():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 
 import IPython.display
@@ -9,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from kit.show import Table, show
+from kit.show import Table, show, write_figures
 
 HOSTILE = ['<script>alert("x")</script>', "a & b &amp; c", 'it\'s "quoted"', "<b onmouseover='x'>", "]]>", "{{ 7 * 7 }}"]
 
@@ -126,3 +127,21 @@ class TestShow:
         show(figure)
         assert figure.to_json() == before
         assert (capfd.readouterr(), list(tmp_path.iterdir())) == (("", ""), [])
+
+
+class TestWriteFigures:
+    def test_data_in_the_order_given(self, tmp_path):
+        figures = {name: go.Figure(go.Bar(x=[name], y=[1])) for name in ("b", "a")}
+        written = write_figures(figures, tmp_path / "deep" / "figures")
+        assert [path.name for path in written] == ["b.json", "a.json"]
+        assert [json.loads(path.read_text(encoding="utf-8"))["data"][0]["x"] for path in written] == [["b"], ["a"]]
+
+    def test_the_same_bytes_for_the_same_figure(self, tmp_path):
+        one, two = (write_figures({"a": go.Figure(go.Bar(x=["a"], y=[1]))}, tmp_path / name)[0] for name in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+    def test_figures_of_an_earlier_run_go_and_other_files_stay(self, tmp_path):
+        for name in ("old.json", "old.html", "old.png", "plotly.min.js", "notes.txt"):
+            (tmp_path / name).touch()
+        write_figures({"a": go.Figure()}, tmp_path)
+        assert {path.name for path in tmp_path.iterdir()} == {"a.json", "notes.txt"}

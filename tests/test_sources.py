@@ -230,6 +230,133 @@ class TestLareqa:
             lareqa.corpus(tmp_path / "absent")
 
 
+N_ARTICLES = 60
+
+
+def articles(language):
+    """Articles of two paragraphs with a question each, q<article>a and q<article>b; articles 0 to 9 lack the second in
+    German, where, in return, article 10 asks the second of article 11 (the data sets have such strays)."""
+    found = []
+    for number in range(N_ARTICLES):
+        names = [f"q{number}{letter}" for letter in ("a" if language == "de" and number < 10 else "ab")]
+        if language == "de" and number in (10, 11):
+            names = ["q10a", "q10b", "q11b"] if number == 10 else ["q11a"]
+        sentence = {"sentences": ["One."], "sentence_breaks": [[0, 4]]}
+        found.append({"title": "T", "paragraphs": [paragraph("One.", (name, f"{name}?", 0), **sentence) for name in names]})
+    return {"version": "1.1", "data": found}
+
+
+@pytest.fixture
+def split_folder(tmp_path):
+    folder = tmp_path / "made-r"
+    folder.mkdir()
+    for language in ("de", "en"):
+        write_json(folder / f"{language}.json", articles(language))
+    return folder
+
+
+def questions_of(task, language):
+    rows = task.queries.to_pylist()
+    return {row["group_id"] for row in rows if row["language"] == language}
+
+
+class TestLareqaParts:
+    def test_train_and_test_are_apart_and_together_everything(self, split_folder):
+        whole, train, test = (lareqa.task(split_folder, part=part) for part in ("all", "train", "test"))
+        for language in ("de", "en"):
+            trained, tested = questions_of(train, language), questions_of(test, language)
+            assert trained and tested and not trained & tested
+            assert trained | tested == questions_of(whole, language)
+
+    def test_a_question_is_on_one_side_in_all_languages(self, split_folder):
+        train, test = (lareqa.task(split_folder, part=part) for part in ("train", "test"))
+        assert not set(train.queries["group_id"].to_pylist()) & set(test.queries["group_id"].to_pylist())
+
+    def test_an_article_is_on_one_side(self, split_folder):
+        test = questions_of(lareqa.task(split_folder, part="test"), "en")
+        assert all((f"q{number}a" in test) == (f"q{number}b" in test) for number in range(N_ARTICLES))
+
+    def test_articles_that_share_a_question_in_some_language_are_one(self, tmp_path):
+        # Whichever article a stray leads to: in German every article also asks the second question of the one after it.
+        folder = tmp_path / "chain-r"
+        folder.mkdir()
+        write_json(folder / "en.json", articles("en"))
+        german = articles("en")
+        for number, article in enumerate(german["data"]):
+            stray = f"q{(number + 1) % N_ARTICLES}b"
+            article["paragraphs"][1]["qas"][0]["id"] = stray
+        write_json(folder / "de.json", german)
+        parts = [set(lareqa.corpus(folder, ["en"], part).group_ids) for part in ("train", "test") if _has(folder, part)]
+        assert [len(part) for part in parts] == [2 * N_ARTICLES]
+
+    @pytest.mark.parametrize("part", ["train", "test"])
+    @pytest.mark.parametrize("languages", [["en"], ["de"], ["en", "de"]])
+    def test_the_split_is_that_of_all_languages(self, split_folder, part, languages):
+        whole, some = lareqa.task(split_folder, part=part), lareqa.task(split_folder, languages, part=part)
+        assert all(questions_of(some, language) == questions_of(whole, language) for language in languages)
+
+    def test_the_order_in_the_files_does_not_matter(self, split_folder):
+        before = questions_of(lareqa.task(split_folder, part="test"), "en")
+        for language in ("de", "en"):
+            turned = articles(language)
+            turned["data"].reverse()
+            for article in turned["data"]:
+                article["paragraphs"].reverse()
+            write_json(split_folder / f"{language}.json", turned)
+        assert questions_of(lareqa.task(split_folder, part="test"), "en") == before
+
+    def test_about_a_fifth_is_to_test_on(self, split_folder):
+        n_test = len(questions_of(lareqa.task(split_folder, part="test"), "en"))
+        # 59 clusters: 0.2 within three standard errors (0.16), times 120 questions.
+        assert 120 * 0.04 < n_test < 120 * 0.36
+
+    @pytest.mark.parametrize("part", ["train", "test"])
+    def test_all_candidates_are_there_and_relevance_is_that_of_the_whole(self, split_folder, part):
+        whole, some = lareqa.task(split_folder), lareqa.task(split_folder, part=part)
+        assert some.candidates.equals(whole.candidates)
+        kept = set(some.queries["query_id"].to_pylist())
+        expected = [row for row in whole.relevance.to_pylist() if row["query_id"] in kept]
+        assert some.relevance.to_pylist() == expected
+
+    @pytest.mark.parametrize("part", ["all", "train", "test"])
+    def test_the_corpus_has_the_same_questions(self, split_folder, part):
+        made, asked = lareqa.corpus(split_folder, part=part), lareqa.task(split_folder, part=part)
+        rows = made.table.to_pylist()
+        assert {f"{row['language']}:{row['group_id']}" for row in rows} == set(asked.queries["query_id"].to_pylist())
+        assert {row["source"] for row in rows} == {"made-r"}
+
+    def test_names_tell_the_part(self, split_folder):
+        assert lareqa.task(split_folder, part="test").name == "made-r, part test"
+        assert lareqa.corpus(split_folder, part="train").name == "made-r, part train"
+        assert lareqa.task(split_folder, name="mine", part="test").name == "mine"
+
+    def test_in_the_name_of_a_source(self, split_folder):
+        made = load_task(f"lareqa:{split_folder}?part=test&languages=en")
+        assert (made.name, made.languages) == ("made-r, part test", ("en",))
+
+    @pytest.mark.parametrize("function", [lareqa.task, lareqa.corpus])
+    def test_another_part_is_refused(self, split_folder, function):
+        with pytest.raises(ValueError, match="part is 'dev': choose all, train or test"):
+            function(split_folder, part="dev")
+
+    @pytest.mark.parametrize("name", ["xquad-r", "mlqa-r"])
+    def test_real_data(self, shared_data, name):
+        train, test = (lareqa.corpus(shared_data / name, part=part) for part in ("train", "test"))
+        assert not set(train.group_ids) & set(test.group_ids)
+        assert len(train) + len(test) == len(lareqa.corpus(shared_data / name))
+        assert 0.1 < len(test) / len(train) < 0.5
+
+
+def _has(folder, part):
+    """Whether a part has any question: a corpus without rows is refused."""
+    try:
+        lareqa.corpus(folder, ["en"], part)
+    except ValueError as error:
+        assert "no rows" in str(error)
+        return False
+    return True
+
+
 PARAGRAPHS = squad_json(
     paragraph("Ann.", ("korean-1", "Who?", 0)),
     paragraph("Here.", ("korean-2", "Where?", 0)),

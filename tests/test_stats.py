@@ -10,7 +10,7 @@ import pytest
 from scipy import stats as scipy_stats
 
 from kit import stats
-from kit.stats import bootstrap_interval, holm, macro_mean, paired_randomisation_test
+from kit.stats import bootstrap_interval, cell_comparisons, holm, macro_mean, paired_randomisation_test
 
 
 def _simulated(random: np.random.Generator, n_groups: int, n_cells: int, missing: float = 0.2) -> np.ndarray:
@@ -172,3 +172,109 @@ def test_values_of_two_shapes_are_refused():
 def test_values_with_other_gaps_are_refused():
     with pytest.raises(ValueError, match="group 1, cell 0: only one"):
         paired_randomisation_test(np.ones((2, 1)), np.array([[1.0], [np.nan]]))
+
+
+class TestCellComparisons:
+    """Each cell by itself: as the test of one cell, and as the independent library on many."""
+
+    @pytest.mark.parametrize("missing", [0.0, 0.3])
+    def test_one_cell_is_the_paired_test(self, missing):
+        values = _simulated(np.random.default_rng(5), 30, 1, missing)
+        cells = cell_comparisons(values, 0.8 * values, n_resamples=2000, seed=3)
+        whole = paired_randomisation_test(values, 0.8 * values, n_resamples=2000, seed=3)
+        assert [column.tolist() for column in vars(cells).values()] == [[pytest.approx(part)] for part in astuple(whole)]
+
+    def test_every_cell_without_gaps_is_the_paired_test_of_that_cell(self):
+        random = np.random.default_rng(6)
+        a, b = random.random((25, 4)), random.random((25, 4))
+        cells = cell_comparisons(a, b, n_resamples=1000)
+        for cell in range(4):
+            alone = paired_randomisation_test(a[:, [cell]], b[:, [cell]], n_resamples=1000)
+            found = [column[cell] for column in vars(cells).values()]
+            assert found == pytest.approx(astuple(alone))
+
+    def test_agrees_with_scipy_on_many_cells(self):
+        random = np.random.default_rng(7)
+        a, b = random.random((9, 12)), random.random((9, 12)) - np.linspace(0, 0.5, 12)
+        exact = scipy_stats.permutation_test(
+            (a, b),
+            lambda x, y, axis: np.mean(x - y, axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=np.inf,
+            axis=0,
+        )
+        ours = cell_comparisons(a, b, n_resamples=20_000)
+        assert ours.difference == pytest.approx(exact.statistic)
+        assert ours.p_value == pytest.approx(exact.pvalue, abs=4 * np.sqrt(0.25 / 20_000))
+        assert ours.p_value.min() < 0.05 < ours.p_value.max()
+
+    def test_gaps_are_left_out_of_their_cell_only(self):
+        # Cell 0: 1 and 3 of two groups; cell 1: 2, 4 and 6 of three; a group without any value is no group.
+        values = np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, 4.0], [np.nan, 6.0], [np.nan, np.nan]])
+        ours = cell_comparisons(values, 0 * values, n_resamples=20_000)
+        assert ours.difference == pytest.approx([2, 4])
+        # Flips of 1 and 3 that give 4 or more: both signs equal, 2 of 4. Of 2, 4 and 6: 12 or more, 2 of 8.
+        assert ours.p_value == pytest.approx([1 / 2, 1 / 4], abs=4 * np.sqrt(0.25 / 20_000))
+        assert (ours.low[0], ours.high[0]) == (1, 3)  # resamples that lack the cell do not count
+
+    def test_the_intervals_with_gaps_have_the_width_of_the_standard_error(self):
+        values = np.random.default_rng(8).normal(size=(900, 2))
+        values[::2, 1] = np.nan
+        ours = cell_comparisons(values, 0 * values, n_resamples=2000)
+        standard_error = [np.nanstd(values[:, cell]) / np.sqrt(n) for cell, n in ((0, 900), (1, 450))]
+        assert ours.high - ours.low == pytest.approx(2 * 1.96 * np.array(standard_error), rel=0.1)
+
+    @pytest.mark.parametrize(("n_cells", "n_resamples"), [(2, 10_000), (250, 10_000), (251, 251 * 40)])
+    def test_resamples_grow_with_the_cells(self, n_cells, n_resamples):
+        # Twenty equal differences: of 2^20 flips two are as extreme, so the p-value is the smallest that there is.
+        a = np.ones((20, n_cells))
+        p_value = cell_comparisons(a, 0 * a).p_value
+        assert p_value == pytest.approx(np.full(n_cells, 1 / (1 + n_resamples)))
+        assert holm(p_value).max() < 0.05
+
+    def test_asked_for_more_it_does_more(self):
+        a = np.ones((20, 2))
+        assert cell_comparisons(a, 0 * a, n_resamples=30).p_value == pytest.approx(1 / 81)  # 40 for each of two cells
+        assert cell_comparisons(a, 0 * a, n_resamples=200).p_value == pytest.approx(1 / 201)
+
+    def test_equal_models_differ_nowhere(self):
+        values = _simulated(np.random.default_rng(0), 12, 3)
+        ours = cell_comparisons(values, values)
+        assert [column.tolist() for column in vars(ours).values()] == [[0.0] * 3] * 3 + [[1.0] * 3]
+
+    @pytest.mark.parametrize("tenths", [[9, 7, -9, -7, 7, 0], [6, -6, -8, -8, 2, 6], [0, 7, 0, 7, -2, -7]])
+    def test_flips_that_tie_count_as_extreme(self, tenths):
+        # In whole numbers the sums are exact; of tenths, many that should be equal differ in their last bits.
+        exact = np.mean([abs(np.dot(signs, tenths)) >= abs(sum(tenths)) for signs in product([1, -1], repeat=6)])
+        values = np.column_stack([np.array(tenths) / 10, np.ones(6)])
+        p_value = cell_comparisons(values, 0 * values, n_resamples=20_000).p_value[0]
+        assert p_value == pytest.approx(exact, abs=4 * np.sqrt(0.25 / 20_000))
+
+    def test_the_size_of_a_block_changes_nothing(self, monkeypatch):
+        values = _simulated(np.random.default_rng(3), 50, 3)
+        whole = cell_comparisons(values, values * 0.9, n_resamples=1000)
+        monkeypatch.setattr(stats, "_MAX_ELEMENTS", 200)
+        parts = cell_comparisons(values, values * 0.9, n_resamples=1000)
+        for column, again in zip(vars(whole).values(), vars(parts).values()):
+            assert again == pytest.approx(column)
+
+    def test_the_seed_changes_the_draws(self):
+        values = _simulated(np.random.default_rng(3), 30, 2) + 0.3
+        one, two = (cell_comparisons(values, 0 * values, n_resamples=300, seed=seed) for seed in (0, 1))
+        assert (one.low != two.low).all() and (one.difference == two.difference).all()
+
+    @pytest.mark.parametrize(
+        ("a", "b", "settings", "message"),
+        [
+            (np.ones((2, 1)), np.ones((3, 1)), {}, "values_a has shape"),
+            (np.ones((2, 1)), np.array([[1.0], [np.nan]]), {}, "group 1, cell 0: only one"),
+            (np.full((2, 1), np.nan), np.full((2, 1), np.nan), {}, "cell 0 has no value"),
+            (np.ones((2, 0)), np.ones((2, 0)), {}, "give at least one group and one cell"),
+            (np.ones((2, 1)), np.ones((2, 1)), {"n_resamples": 0}, "n_resamples is 0"),
+            (np.ones((2, 1)), np.ones((2, 1)), {"confidence": 1.0}, "confidence is 1.0"),
+        ],
+    )
+    def test_refuses(self, a, b, settings, message):
+        with pytest.raises(ValueError, match=message):
+            cell_comparisons(a, b, **settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.clusters import passage_clusters
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.languages import language_tag
+from kit.seeding import stable_fraction
 from kit.sources.squad import Paragraph, Question, list_field, read_paragraphs
 
 
@@ -19,12 +20,19 @@ class _Answer:
 
     question_id: str
     question: str
+    article: int
     paragraph: int
     sentence: int
     text: str
 
 
-def task(folder: str | Path, languages: Sequence[str] | None = None, name: str | None = None) -> RetrievalTask:
+TEST_SHARE = 0.2
+"""Share of the articles whose questions are the part ``test``."""
+
+
+def task(
+    folder: str | Path, languages: Sequence[str] | None = None, name: str | None = None, part: str = "all"
+) -> RetrievalTask:
     """Read a folder of ``<language>.json`` files as one task over all its languages (arXiv 2408.10536, section 4).
 
     A candidate is a sentence of a paragraph, known by its place (``en:12:3``: English, paragraph 12, sentence 3, both from
@@ -35,21 +43,25 @@ def task(folder: str | Path, languages: Sequence[str] | None = None, name: str |
         folder: holds ``de.json``, ``en.json``, …
         languages: tags of the languages to read, in the order of the task; ``None``: all, sorted.
         name: of the task; default: that of the folder.
+        part: ``all`` questions, or those of the articles that are to ``train`` on or to ``test`` on; always against all
+            candidates. The data sets have no such split: it is made here, by a hash of the article (articles that share a
+            question are one, in whatever languages), so that one set can serve both, for demonstration.
 
     Raises:
-        ValueError: no such folder or language, a file that is not in the layout of LAReQA, a question id twice in a file.
+        ValueError: no such folder, language or part, a file that is not in the layout of LAReQA, a question id twice in a
+            file.
 
     >>> task("xquad-r", languages=["en", "de"]).languages  # doctest: +SKIP
     ('en', 'de')
     """
-    files = _files(folder, languages)
+    files, asked = _files(folder, languages), _questions_of(folder, part)
     queries, candidates = [], []
     answered: dict[str, list[str]] = {}  # question id -> its relevant candidates in all languages
     for language, path in files.items():
         sentences, answers = _read(path)
         for (paragraph, sentence), text in sentences.items():
             candidates.append({"candidate_id": f"{language}:{paragraph}:{sentence}", "language": language, "text": text})
-        for answer in answers:
+        for answer in asked(answers):
             queries.append(
                 {
                     "query_id": f"{language}:{answer.question_id}",
@@ -64,21 +76,22 @@ def task(folder: str | Path, languages: Sequence[str] | None = None, name: str |
         for query in queries
         for candidate in answered[query["group_id"]]
     )
-    return RetrievalTask.from_rows(name or _name(folder), queries, candidates, relevance, list(files))
+    return RetrievalTask.from_rows(name or _name(folder, part), queries, candidates, relevance, list(files))
 
 
-def corpus(folder: str | Path, languages: Sequence[str] | None = None) -> ParallelCorpus:
+def corpus(folder: str | Path, languages: Sequence[str] | None = None, part: str = "all") -> ParallelCorpus:
     """Read the same folder as training data: one group a question, its passage the answer sentence.
 
     Clusters join the questions that share an answer sentence in any of the languages read. Train on XQuAD-R only to test
-    on MLQA-R, or the reverse, and say so. Arguments and errors as in ``task``.
+    on MLQA-R, or the reverse, or on the part ``train`` to test on the part ``test``, and say so. Arguments and errors as in
+    ``task``.
 
     >>> len(set(corpus("xquad-r").cluster_of))  # doctest: +SKIP
     489
     """
-    rows, keys = [], []
+    rows, keys, asked = [], [], _questions_of(folder, part)
     for language, path in _files(folder, languages).items():
-        for answer in _read(path)[1]:
+        for answer in asked(_read(path)[1]):
             rows.append(
                 {
                     "group_id": answer.question_id,
@@ -90,11 +103,29 @@ def corpus(folder: str | Path, languages: Sequence[str] | None = None) -> Parall
             )
             keys.append((language, answer.paragraph, answer.sentence))
     clusters = passage_clusters([row["group_id"] for row in rows], keys)
-    return ParallelCorpus.from_rows(({**row, "cluster_id": cluster} for row, cluster in zip(rows, clusters)), _name(folder))
+    return ParallelCorpus.from_rows(
+        ({**row, "cluster_id": cluster} for row, cluster in zip(rows, clusters)), _name(folder, part)
+    )
 
 
-def _name(folder: str | Path) -> str:
-    return Path(folder).resolve().name
+def _questions_of(folder: str | Path, part: str) -> Callable[[list[_Answer]], list[_Answer]]:
+    """A filter that keeps the questions of a part; the split looks at all languages of the folder, whichever are read."""
+    if part not in ("all", "train", "test"):
+        raise ValueError(f"part is {part!r}: choose all, train or test")
+    if part == "all":
+        return list
+    found = [(language, answer) for language, path in _files(folder, None).items() for answer in _read(path)[1]]
+    questions = [answer.question_id for _, answer in found]
+    clusters = passage_clusters(questions, [(language, answer.article) for language, answer in found])
+    name_of: dict[str, str] = {}  # the least question id: a cluster's own name is its first question, which goes by the file
+    for question, cluster in zip(questions, clusters):
+        name_of[cluster] = min(question, name_of.get(cluster, question))
+    in_test = {question: stable_fraction(name_of[cluster]) < TEST_SHARE for question, cluster in zip(questions, clusters)}
+    return lambda answers: [answer for answer in answers if in_test[answer.question_id] == (part == "test")]
+
+
+def _name(folder: str | Path, part: str = "all") -> str:
+    return Path(folder).resolve().name + ("" if part == "all" else f", part {part}")
 
 
 def _files(folder: str | Path, languages: Sequence[str] | None) -> dict[str, Path]:
@@ -131,7 +162,9 @@ def _read(path: Path) -> tuple[dict[tuple[int, int], str], list[_Answer]]:
         sentences.update({(number, position): text for position, text in enumerate(texts)})
         for question in paragraph.questions:
             position = _sentence_of(question, ends)
-            answers.append(_Answer(question.question_id, question.text, number, position, texts[position]))
+            answers.append(
+                _Answer(question.question_id, question.text, paragraph.article, number, position, texts[position])
+            )
     return sentences, answers
 
 

@@ -25,8 +25,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One paragraph of a SQuAD-style file; ``fields`` is its JSON object, ``place`` names it in an error."""
+    """One paragraph of a SQuAD-style file: ``article`` is the number of its article, from 1, ``fields`` its JSON object,
+    ``place`` names it in an error."""
 
+    article: int
     context: str
     questions: tuple[Question, ...]
     fields: dict
@@ -99,7 +101,7 @@ def read_paragraphs(path: str | Path) -> list[Paragraph]:
     for number, article in enumerate(_field(_json(path), "data", list, str(path)), start=1):
         place = f"{path}, article {number}"
         for position, fields in enumerate(_field(article, "paragraphs", list, place), start=1):
-            paragraph, n_dropped = _paragraph(fields, f"{place}, paragraph {position}")
+            paragraph, n_dropped = _paragraph(number, fields, f"{place}, paragraph {position}")
             for question in paragraph.questions:
                 if question.question_id in seen:
                     raise ValueError(
@@ -116,7 +118,7 @@ def read_paragraphs(path: str | Path) -> list[Paragraph]:
     return paragraphs
 
 
-def _paragraph(fields: dict, place: str) -> tuple[Paragraph, int]:
+def _paragraph(article: int, fields: dict, place: str) -> tuple[Paragraph, int]:
     """A paragraph and the number of its questions that have no answer."""
     context, questions, n_unanswerable = text_field(fields, "context", place), [], 0
     for number, row in enumerate(_field(fields, "qas", list, place), start=1):
@@ -127,7 +129,7 @@ def _paragraph(fields: dict, place: str) -> tuple[Paragraph, int]:
             continue
         start = _field(answers[0], "answer_start", int, f"{here}, answer 1")
         questions.append(Question(text_field(row, "id", here), text_field(row, "question", here), start, here))
-    return Paragraph(context, tuple(questions), fields, place), n_unanswerable
+    return Paragraph(article, context, tuple(questions), fields, place), n_unanswerable
 
 
 def _json(path: Path) -> dict:

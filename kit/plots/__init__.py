@@ -1,0 +1,50 @@
+"""Figures: pure functions from result tables to plotly figures; the same input gives the same figure.
+
+Every figure is 900 pixels wide and carries a text alternative in ``layout.meta["alt"]``.
+"""
+
+from __future__ import annotations
+
+from kit.plots.answers import answer_ladder, version_ladder
+from kit.plots.differences import pair_differences
+from kit.plots.distances import distance_distribution
+from kit.plots.flow import language_flow
+from kit.plots.pairs import agreement_heatmap, pair_heatmap
+from kit.plots.panel import panel_chart
+from kit.plots.settings import settings_chart
+from kit.plots.style import (
+    LANGUAGE_COLOURS,
+    SAMPLING_COLOURS,
+    WIDTH,
+    language_colour,
+    model_colours,
+    model_symbols,
+    sampling_colour,
+)
+from kit.plots.text import clean, plain
+from kit.plots.training import batch_picture, count_bars, pair_counts, training_curves
+
+__all__ = [
+    "LANGUAGE_COLOURS",
+    "SAMPLING_COLOURS",
+    "WIDTH",
+    "agreement_heatmap",
+    "answer_ladder",
+    "batch_picture",
+    "clean",
+    "count_bars",
+    "distance_distribution",
+    "language_colour",
+    "language_flow",
+    "model_colours",
+    "model_symbols",
+    "pair_counts",
+    "pair_differences",
+    "pair_heatmap",
+    "panel_chart",
+    "plain",
+    "sampling_colour",
+    "settings_chart",
+    "training_curves",
+    "version_ladder",
+]

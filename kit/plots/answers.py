@@ -1,0 +1,166 @@
+"""Figures of where the versions of an answer stand in the list of all languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from kit.plots.settings import NAME_COLUMNS, row_height
+from kit.plots.style import OUTLINE, QUIET, check_models, check_shape, finish, language_colour, language_label, panel_grid
+from kit.plots.text import clean, labels, plain
+
+_RANK_AXIS = "rank in the pool of all languages (1 = top; logarithmic)"
+
+
+def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, question: str = "") -> go.Figure:
+    """Where each language's version of one answer stands in the multilingual list: one rung a model, top ranks left.
+
+    Args:
+        ranks: by model, the rank of each language's version.
+        n_candidates: size of the pool.
+        question: shown in the title, on lines of its own.
+
+    Raises:
+        ValueError: no model, or a model without a version.
+    """
+    check_models("ranks", ranks)
+    figure = go.Figure()
+    names = labels(list(ranks), NAME_COLUMNS)
+    for model, places in ranks.items():
+        check_models(f"ranks[{model!r}]", places)
+        ends = [min(places.values()), max(places.values())]
+        figure.add_scatter(
+            x=ends,
+            y=[names[model]] * 2,
+            mode="lines",
+            line={"color": "#B0B0B0", "width": 3},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        for number, (language, rank) in enumerate(sorted(places.items(), key=lambda place: place[1])):
+            figure.add_scatter(
+                x=[rank],
+                y=[names[model]],
+                mode="markers+text",
+                text=[plain(language)],
+                showlegend=False,
+                textposition=("top center", "bottom center")[number % 2],  # neighbours do not cover each other
+                textfont_size=12,
+                cliponaxis=False,
+                marker={"size": 12, "color": language_colour(language), "line": {"color": OUTLINE, "width": 1}},
+                hovertemplate=f"{language_label(language)}: rank %{{x}}<extra>{names[model]}</extra>",
+            )
+    _rank_axis(figure, n_candidates)
+    figure.update_xaxes(title=_RANK_AXIS)
+    figure.update_yaxes(type="category", range=[len(ranks) - 0.4, -0.6])
+    title = "Where the versions of one answer land"
+    title += f":<br>{plain(question, 90)}" if clean(question) else ""
+    return finish(figure, title, max(row_height(names), 85) * len(ranks), _ladder_alt(ranks, n_candidates, question))
+
+
+def _ladder_alt(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, question: str) -> str:
+    asked = f' to "{clean(question)}"' if clean(question) else ""
+    parts = []
+    for model, places in ranks.items():
+        first, last = (pick(places, key=places.get) for pick in (min, max))
+        parts.append(f"{clean(model)} from {places[first]:,} ({clean(first)}) to {places[last]:,} ({clean(last)})")
+    return f"Ranks of the versions of one answer{asked} among {n_candidates:,} candidates: {'; '.join(parts)}."
+
+
+def version_ladder(ranks: Mapping[str, np.ndarray], languages: Sequence[str], n_candidates: int) -> go.Figure:
+    """Where each language's versions of the answers stand, over all queries: one panel a model, one rung a language.
+
+    The marker is the median, the bar goes from the first to the third quartile. The rungs of all panels are sorted by the
+    first model's medians, best at the top, so that buried languages stand at the bottom; ties keep the order given, and
+    a language without any version comes last.
+
+    Args:
+        ranks: by model, rank of each language's version for each query, (n_queries, n_languages), NaN where there is none.
+        languages: of the columns.
+        n_candidates: size of the pool.
+
+    Raises:
+        ValueError: no model, or ranks of another shape.
+    """
+    check_models("ranks", ranks)
+    for name, values in ranks.items():
+        check_shape(f"ranks[{name!r}]", values, (None, len(languages)))
+    quartiles = {name: _quartiles(values) for name, values in ranks.items()}
+    medians = next(iter(quartiles.values()))[:, 1]
+    order = np.argsort(np.where(np.isnan(medians), np.inf, medians), kind="stable")
+    figure, height = panel_grid(list(ranks), 1, 19 * len(languages) + 14, gap=22, shared_xaxes=True)
+    tags = {languages[index]: _rung(languages[index]) for index in order}
+    names = labels(list(ranks), 40)
+    for row, (model, values) in enumerate(quartiles.items(), start=1):
+        _add_rungs(figure, tags, values[order], names[model], row)
+    _rank_axis(figure, n_candidates)
+    figure.update_xaxes(title=_RANK_AXIS, row=len(ranks))
+    rungs = {"type": "category", "categoryorder": "array", "categoryarray": list(tags.values())}
+    figure.update_yaxes(**rungs, range=[len(languages) - 0.4, -0.6], tickfont_size=11, dtick=1)
+    title = "Where each language's versions of the answers stand (point: median; bar: middle half)"
+    return finish(figure, title, height, _versions_alt(quartiles, languages))
+
+
+def _rung(language: str) -> str:
+    """Name and tag of a language, or the tag alone where it has no name."""
+    name, tag = language_label(language), plain(language)
+    return tag if name == tag else f"{name} ({tag})"
+
+
+def _quartiles(values: np.ndarray) -> np.ndarray:
+    """First quartile, median and third quartile of each column, (n_columns, 3), NaN for a column without a number."""
+    found = np.full((values.shape[1], 3), np.nan)
+    for number, column in enumerate(np.asarray(values, np.float64).T):
+        present = column[~np.isnan(column)]
+        if present.size:
+            found[number] = np.quantile(present, [0.25, 0.5, 0.75])
+    return found
+
+
+def _add_rungs(figure: go.Figure, tags: Mapping[str, str], quartiles: np.ndarray, model: str, row: int) -> None:
+    low, median, high = quartiles.T
+    for number, language in enumerate(tags):
+        if np.isnan(median[number]):
+            continue
+        figure.add_scatter(
+            x=[low[number], high[number]],
+            y=[tags[language]] * 2,
+            mode="lines",
+            line={"color": QUIET, "width": 3},
+            hoverinfo="skip",
+            showlegend=False,
+            row=row,
+            col=1,
+        )
+        figure.add_scatter(
+            x=[median[number]],
+            y=[tags[language]],
+            mode="markers",
+            marker={"size": 11, "color": language_colour(language), "line": {"color": OUTLINE, "width": 1}},
+            showlegend=False,
+            cliponaxis=False,
+            hovertemplate=(
+                f"{tags[language]}: median rank {median[number]:,.0f}, "
+                f"middle half {low[number]:,.0f} to {high[number]:,.0f}<extra>{model}</extra>"
+            ),
+            row=row,
+            col=1,
+        )
+
+
+def _versions_alt(quartiles: Mapping[str, np.ndarray], languages: Sequence[str]) -> str:
+    parts = []
+    for model, values in quartiles.items():
+        medians = {tag: median for tag, median in zip(languages, values[:, 1]) if not np.isnan(median)}
+        if not medians:
+            parts.append(f"{clean(model)} has none")
+            continue
+        best, worst = (pick(medians, key=medians.get) for pick in (min, max))
+        parts.append(f"{clean(model)} from {medians[best]:,.0f} ({clean(best)}) to {medians[worst]:,.0f} ({clean(worst)})")
+    return f"Median rank of each language's version of the answer, over all queries: {'; '.join(parts)}."
+
+
+def _rank_axis(figure: go.Figure, n_candidates: int) -> None:
+    figure.update_xaxes(type="log", dtick=1, tickformat=",", range=[-0.1, float(np.log10(n_candidates)) + 0.1])

@@ -1,0 +1,254 @@
+"""Figures of training: what the data and the batches hold, and how scores grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from kit.plots.pairs import heatmaps
+from kit.plots.style import (
+    OKABE_ITO,
+    OUTLINE,
+    check_models,
+    faint,
+    finish,
+    language_colour,
+    language_label,
+    legend_below,
+    model_colours,
+    model_symbols,
+    panel_grid,
+    place,
+    steps,
+)
+from kit.plots.text import clean, labels, plain
+
+if TYPE_CHECKING:
+    from kit.samplers import PairBatch
+    from kit.trainer import History
+
+_CURVES = {
+    "mono": "monolingual mAP",
+    "cross": "cross-lingual mAP",
+    "multi": "multilingual mAP",
+    "distance": "rank distance (log scale)",
+}
+_PATTERNS = ("", "/", "x", ".")  # of the parts of a bar, where the colours repeat
+
+
+def batch_picture(batches: Mapping[str, Sequence[PairBatch]], languages: Sequence[str], n_rows: int = 24) -> go.Figure:
+    """Language by row: a column is a batch, a cell one of its rows, its colour the language of the query or the passage.
+
+    Args:
+        batches: by sampling, the first batches of an epoch.
+        languages: of the sampler that drew them.
+        n_rows: rows of each batch to show, from its first.
+
+    Raises:
+        ValueError: no sampling.
+    """
+    check_models("batches", batches)
+    figure = make_subplots(
+        rows=2,
+        cols=len(batches),
+        shared_yaxes=True,
+        vertical_spacing=0.1,
+        horizontal_spacing=0.03,
+        subplot_titles=list(labels(list(batches), 100 // len(batches)).values()),
+        row_titles=["query", "passage"],
+    )
+    figure.update_annotations(font_size=12)
+    scale = steps([language_colour(language) for language in languages])
+    names = np.array([language_label(language) for language in languages])
+    for column, drawn in enumerate(batches.values(), start=1):
+        for row, side in ((1, "query_languages"), (2, "passage_languages")):
+            codes = np.stack([getattr(batch, side)[:n_rows] for batch in drawn], axis=1)  # (n_rows, n_batches)
+            figure.add_heatmap(
+                z=codes,
+                zmin=-0.5,
+                zmax=len(languages) - 0.5,
+                colorscale=scale,
+                showscale=False,
+                xgap=2,
+                ygap=1,
+                x=list(range(1, len(drawn) + 1)),
+                y=list(range(1, len(codes) + 1)),
+                customdata=names[codes],
+                hovertemplate="batch %{x}, row %{y}<br>%{customdata}<extra></extra>",
+                row=row,
+                col=column,
+            )
+    _add_language_legend(figure, languages)
+    figure.update_xaxes(title="batch", row=2, showgrid=False)
+    figure.update_yaxes(autorange="reversed", showgrid=False)
+    figure.update_yaxes(title="row of the batch", col=1)
+    return finish(figure, "Which languages meet in a batch", height=max(485, 22 * len(languages)), alt=_batch_alt(batches))
+
+
+def _add_language_legend(figure: go.Figure, languages: Sequence[str]) -> None:
+    for language in languages:
+        figure.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=language_label(language),
+            marker={
+                "symbol": "square",
+                "size": 10,
+                "color": language_colour(language),
+                "line": {"color": OUTLINE, "width": 0.5},
+            },
+        )
+
+
+def _batch_alt(batches: Mapping[str, Sequence[PairBatch]]) -> str:
+    parts = []
+    for sampling, drawn in batches.items():
+        same = np.mean([np.mean(batch.query_languages == batch.passage_languages) for batch in drawn])
+        single = sum(len(np.unique(batch.query_languages)) == 1 for batch in drawn)
+        parts.append(
+            f"{clean(sampling)}: query and passage share their language in {same:.0%} of the rows, and {single} of "
+            f"{len(drawn)} batches have queries in a single language"
+        )
+    return "Languages of the queries and passages of the first batches. " + "; ".join(parts) + "."
+
+
+def pair_counts(batches: Mapping[str, Sequence[PairBatch]], languages: Sequence[str]) -> go.Figure:
+    """How often each query language meets each passage language, as a share of all rows, by sampling.
+
+    Raises:
+        ValueError: no sampling.
+    """
+    shares, parts = {}, []
+    for sampling, drawn in batches.items():
+        counts = np.zeros((len(languages), len(languages)))
+        for batch in drawn:
+            np.add.at(counts, (batch.query_languages, batch.passage_languages), 1)
+        shares[sampling] = np.where(counts > 0, 100 * counts / counts.sum(), np.nan)  # white: never
+        same = np.trace(counts) / counts.sum()
+        parts.append(
+            f"{clean(sampling)} draws {(counts > 0).sum()} of {counts.size} pairs, {same:.0%} of its rows in one language"
+        )
+    title = "Language pairs, % of all rows (white: never)"
+    alt = f"Share of each pair of query language and passage language in the rows drawn. {'; '.join(parts)}."
+    return heatmaps(shares, languages, title, alt, "%{z:.2f} %", ".1f", "passage")
+
+
+def training_curves(histories: Mapping[tuple[str, int], History]) -> go.Figure:
+    """Validation scores against updates: the mean over seeds as a line, the seeds' range as a band, a colour a model.
+
+    Raises:
+        ValueError: no history.
+    """
+    check_models("histories", histories)
+    figure, height = panel_grid(list(_CURVES.values()), 2, 210, horizontal_spacing=0.09)
+    names = list(dict.fromkeys(name for name, _ in histories))
+    last = {}
+    for name in names:
+        runs = [history.scores for (model, _), history in histories.items() if model == name]
+        updates = sorted(set.intersection(*({update for update, _ in run} for run in runs)))  # some stop early
+        for number, score in enumerate(_CURVES):
+            values = np.array([[dict(run)[update][score] for update in updates] for run in runs])  # (n_seeds, n_evaluations)
+            if updates:
+                _add_band(figure, names, name, updates, values, number)
+                last.setdefault(score, {})[name] = float(values[:, -1].mean())
+    figure.update_xaxes(title="updates", row=2)
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_yaxes(
+        type="log", dtick=1, tickformat=",", row=2, col=2
+    )  # a fair model's distance is a thousandth of a biased one's
+    title, bottom = (
+        "Validation during training (band: range over seeds)",
+        legend_below(figure, list(labels(names, 60).values())),
+    )
+    return finish(figure, title, height, _curves_alt(last), bottom)
+
+
+def _curves_alt(last: Mapping[str, Mapping[str, float]]) -> str:
+    what = "Validation scores against updates, mean over seeds."
+    if not last:
+        return f"{what} No update was scored in all seeds."
+    multi, distance = last["multi"], last["distance"]
+    best, fairest = max(multi, key=multi.get), min(distance, key=distance.get)
+    others = "" if len(multi) == 1 else f" (lowest: {clean(min(multi, key=multi.get))}, {min(multi.values()):.3f})"
+    return (
+        f"{what} At its last one, {clean(best)} has the highest multilingual mAP, {multi[best]:.3f}{others}; "
+        f"{clean(fairest)} has the lowest rank distance, {distance[fairest]:,.0f}."
+    )
+
+
+def _add_band(
+    figure: go.Figure, names: Sequence[str], name: str, updates: list[int], values: np.ndarray, number: int
+) -> None:
+    colour, label = model_colours(names)[name], labels(names, 60)[name]
+    figure.add_scatter(
+        x=[*updates, *updates[::-1]],
+        y=[*values.max(axis=0), *values.min(axis=0)[::-1]],
+        fill="toself",
+        fillcolor=faint(colour),
+        mode="lines",
+        line={"width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+        legendgroup=label,
+        **place(number, 2),
+    )
+    figure.add_scatter(
+        x=updates,
+        y=values.mean(axis=0),
+        mode="lines+markers",
+        name=label,
+        legendgroup=label,
+        showlegend=number == 0,
+        line={"color": colour, "width": 2.5},
+        marker={"symbol": model_symbols(names)[name], "size": 7},
+        **place(number, 2),
+        hovertemplate=f"{label}<br>update %{{x}}: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def count_bars(counts: Mapping[str, Mapping[str, int]], title: str, axis: str) -> go.Figure:
+    """Stacked bars: ``counts[part][bar]``, one colour a part.
+
+    Raises:
+        ValueError: no part.
+    """
+    if not counts:
+        raise ValueError("counts is empty: give at least one part")
+    names = labels(list(counts), 28)
+    figure = go.Figure(
+        [
+            go.Bar(
+                name=names[part],
+                x=[plain(bar, 16) for bar in bars],
+                y=list(bars.values()),
+                marker={"color": OKABE_ITO[number % len(OKABE_ITO)], "line": {"color": OUTLINE, "width": 0.5}},
+                marker_pattern_shape=_PATTERNS[number // len(OKABE_ITO) % len(_PATTERNS)],
+            )
+            for number, (part, bars) in enumerate(counts.items())
+        ]
+    )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(title=plain(axis, 40))
+    return finish(figure, plain(title, 95), height=250, alt=_bars_alt(counts, title, axis))
+
+
+def _bars_alt(counts: Mapping[str, Mapping[str, int]], title: str, axis: str) -> str:
+    totals: dict[str, int] = {}
+    for bars in counts.values():
+        for bar, count in bars.items():
+            totals[bar] = totals.get(bar, 0) + count
+    what = (
+        f"Stacked bars: {clean(title)} ({clean(axis)}), {len(counts)} part{'s' * (len(counts) > 1)} in {len(totals)} bars."
+    )
+    if not totals:
+        return what
+    most, least = max(totals, key=totals.get), min(totals, key=totals.get)
+    return (
+        f"{what} The highest bar is {clean(most)} with {totals[most]:,}, the lowest {clean(least)} with {totals[least]:,}."
+    )
