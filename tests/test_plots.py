@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from itertools import combinations
 from types import SimpleNamespace
 
 import numpy as np
@@ -148,6 +149,32 @@ class TestEveryFigure:
         assert colours and not [colour for colour in colours if not HEX.fullmatch(colour)]
 
 
+# What a reader without one of the three kinds of cones sees, on linear sRGB: Machado, Oliveira and Fernandes (2009).
+VISIONS = {
+    "common": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+_TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+_WHITE = np.array([0.95047, 1, 1.08883])
+
+
+def _seen(colour: str, vision: np.ndarray) -> np.ndarray:
+    """CIELAB of a colour #rrggbb as a reader sees it; the distance of two is about 2 where they can just be told apart."""
+    channels = np.array([int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    xyz = _TO_XYZ @ np.clip(vision @ linear, 0, 1) / _WHITE
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
 class TestColours:
     def test_are_hexadecimal(self):
         assert all(HEX.fullmatch(colour) for colour in (*LANGUAGE_COLOURS.values(), *SAMPLING_COLOURS.values()))
@@ -157,6 +184,12 @@ class TestColours:
 
     def test_the_samplings_differ(self):
         assert len({colour.upper() for colour in SAMPLING_COLOURS.values()}) == len(SAMPLING_COLOURS)
+
+    @pytest.mark.parametrize("vision", VISIONS)
+    @pytest.mark.parametrize("palette", [LANGUAGE_COLOURS, SAMPLING_COLOURS], ids=["languages", "samplings"])
+    def test_colour_blind_readers_tell_them_apart(self, palette, vision):
+        seen = [_seen(colour, VISIONS[vision]) for colour in palette.values()]
+        assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) > 12
 
     def test_hybrid_keeps_its_colour_at_every_alpha(self):
         assert {sampling_colour(name) for name in ("Hybrid", "Hybrid(0.3)", "Hybrid(.5)")} == {SAMPLING_COLOURS["Hybrid"]}
@@ -264,9 +297,10 @@ class TestNumbers:
         assert (mean.error_x.array[0], mean.error_x.arrayminus[0]) == (0.5, 1.0)  # from 1 to 2.5
 
     def test_settings_chart_draws_chance_where_given(self):
-        lines = [trace for trace in plots.settings_chart(RESULTS, 1.5).data if "chance" in (trace.text or ())]
-        assert [(tuple(line.x), line.xaxis) for line in lines] == [((1.5, 1.5), "x4")]
-        assert not [trace for trace in plots.settings_chart(RESULTS).data if "chance" in (trace.text or ())]
+        layout = plots.settings_chart(RESULTS, 1.5).layout
+        assert [(line.x0, line.x1, line.xref) for line in layout.shapes] == [(1.5, 1.5, "x4")]
+        assert "dotted" in layout.title.text and not plots.settings_chart(RESULTS).layout.shapes
+        assert "dotted" not in plots.settings_chart(RESULTS).layout.title.text
 
     def test_answer_ladder(self):
         figure = plots.answer_ladder(RANKS, 1000, "Wo?")
@@ -290,6 +324,10 @@ class TestNumbers:
 
 class TestAlternatives:
     """The sentences say what the numbers are; each is worked by hand from the inputs above."""
+
+    def test_a_right_to_left_name_is_isolated(self):
+        alt = plots.pair_heatmap(MATRICES | {"א": MATRICES["X-Y"] / 10}, ["de", "en"]).layout.meta["alt"]
+        assert "(\u2068א\u2069) to 0.583 (X-Y)" in alt
 
     def test_settings_chart(self):
         alt = plots.settings_chart(RESULTS, 101.6).layout.meta["alt"]

@@ -300,10 +300,14 @@ class TestAgreementHeatmap:
         negative = MATRICES | {"a": np.array([[1.0, -0.1], [-0.1, 1.0]])}
         assert {(trace.zmin, trace.zmax) for trace in plots.agreement_heatmap(negative, ["de", "en"]).data} == {(-1, 1)}
 
+    def test_the_alternative_has_a_minus_sign(self):
+        alt = plots.agreement_heatmap({"a": np.array([[1.0, -0.1], [-0.1, 1.0]])}, ["de", "en"]).layout.meta["alt"]
+        assert "the mean over cells is −0.100" in alt
+
     def test_the_alternative_leaves_a_language_with_itself_out(self):
         matrices = {"a": np.array([[1.0, 0.5, 0.25], [0.5, 1.0, NAN], [0.25, NAN, 1.0]])}
         alt = plots.agreement_heatmap(matrices, ["de", "en", "th"]).layout.meta["alt"]
-        assert "the mean over cells is 0.375" in alt and "lowest cell is 0.250, query de, candidate th" in alt
+        assert "the mean over cells is 0.375" in alt and "lowest cell is 0.250, query de, other language th" in alt
 
 
 class TestPanelChart:

@@ -395,7 +395,13 @@ class TestPage:
 
     def test_pool(self, audited):
         table = _read(audited).tables["pool"]
-        assert table[1:] == [["German | de", "2", "50.0 %", "2"], ["English | en", "2", "50.0 %", "2"]]
+        assert table[0][-1] == "share of the first 20 places"
+        assert table[1] == ["language", "candidates", "share of the pool", "queries", "good", "greedy"]
+        # The first 20 places hold the whole pool of four, whoever ranks it.
+        assert table[2:] == [
+            ["German | de", "2", "50.0 %", "2", "50.0 %", "50.0 %"],
+            ["English | en", "2", "50.0 %", "2", "50.0 %", "50.0 %"],
+        ]
 
     def test_models_and_what_is_known_of_them(self, audited):
         table = _read(audited).tables["model-facts"]
@@ -544,6 +550,11 @@ class TestEscaping:
     def test_names_stand_in_isolation(self, hostile):
         source = (hostile / "index.html").read_text("utf-8")
         assert source.count("<bdi>&lt;script&gt;") > 20
+
+    def test_right_to_left_names_in_captions_do_not_turn_what_follows(self):
+        found = page._described("flow", {"layout": {"meta": {"alt": "All: \u2068<א>\u2069: 28% of 3."}}})
+        assert found["alt"] == "All: <א>: 28% of 3."
+        assert found["caption"] == "<bdi>All: </bdi><bdi>&lt;א&gt;</bdi><bdi>: 28% of 3.</bdi>"
 
     @given(st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(["</script>", "<!--", "]]>", "\u2028"]))
     @examples(max_examples=100, deadline=None, database=None)

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from kit.plots.settings import NAME_COLUMNS, row_height
 from kit.plots.style import OUTLINE, QUIET, check_models, check_shape, finish, language_colour, language_label, panel_grid
-from kit.plots.text import clean, labels, plain
+from kit.plots.text import clean, labels, plain, spoken
 
 _RANK_AXIS = "rank in the pool of all languages (1 = top; logarithmic)"
 
@@ -61,11 +61,11 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
 
 
 def _ladder_alt(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, question: str) -> str:
-    asked = f' to "{clean(question)}"' if clean(question) else ""
+    asked = f' to "{spoken(question)}"' if clean(question) else ""
     parts = []
     for model, places in ranks.items():
         first, last = (pick(places, key=places.get) for pick in (min, max))
-        parts.append(f"{clean(model)} from {places[first]:,} ({clean(first)}) to {places[last]:,} ({clean(last)})")
+        parts.append(f"{spoken(model)} from {places[first]:,} ({spoken(first)}) to {places[last]:,} ({spoken(last)})")
     return f"Ranks of the versions of one answer{asked} among {n_candidates:,} candidates: {'; '.join(parts)}."
 
 
@@ -155,10 +155,12 @@ def _versions_alt(quartiles: Mapping[str, np.ndarray], languages: Sequence[str])
     for model, values in quartiles.items():
         medians = {tag: median for tag, median in zip(languages, values[:, 1]) if not np.isnan(median)}
         if not medians:
-            parts.append(f"{clean(model)} has none")
+            parts.append(f"{spoken(model)} has none")
             continue
         best, worst = (pick(medians, key=medians.get) for pick in (min, max))
-        parts.append(f"{clean(model)} from {medians[best]:,.0f} ({clean(best)}) to {medians[worst]:,.0f} ({clean(worst)})")
+        parts.append(
+            f"{spoken(model)} from {medians[best]:,.0f} ({spoken(best)}) to {medians[worst]:,.0f} ({spoken(worst)})"
+        )
     return f"Median rank of each language's version of the answer, over all queries: {'; '.join(parts)}."
 
 

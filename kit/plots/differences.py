@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kit.plots.pairs import DIVERGING, MOST_PRINTED, even, language_axes, panel_size
-from kit.plots.style import QUIET, check_shape, finish
-from kit.plots.text import clean, plain, title_of
+from kit.plots.style import OUTLINE, check_shape, finish
+from kit.plots.text import plain, spoken, title_of
 
 if TYPE_CHECKING:
     from kit.results import CellTests
@@ -47,7 +47,7 @@ def pair_differences(tests: CellTests, first: str, second: str, measure: str = "
     paler = [_towards_white(colour) for colour in DIVERGING]
     common = {"languages": [plain(language) for language in tests.languages], "limit": limit}
     _add_cells(figure, tests, marked, DIVERGING, {"color": "#000000"}, marked=True, **common)
-    _add_cells(figure, tests, present & ~marked, paler, {"color": QUIET}, marked=False, **common)
+    _add_cells(figure, tests, present & ~marked, paler, {"color": OUTLINE}, marked=False, **common)
     _add_missing(figure, present, common["languages"])
     size = max(panel_size(1, n), 22 * n)
     language_axes(figure, tests.languages, size, "candidate language", 1, 1)
@@ -121,13 +121,13 @@ def _add_missing(figure: go.Figure, present: np.ndarray, languages: list[str]) -
 
 def _alt(tests: CellTests, marked: np.ndarray, first: str, second: str, measure: str, level: float) -> str:
     present = ~np.isnan(tests.difference)
-    what = f"{clean(measure)} of {clean(first)} minus {clean(second)} by query language and candidate language"
+    what = f"{spoken(measure)} of {spoken(first)} minus {spoken(second)} by query language and candidate language"
     if not present.any():
         return f"{what}: no pair has a value."
     ends = []
     for word, find in (("lowest", np.nanargmin), ("highest", np.nanargmax)):
         cell = np.unravel_index(find(tests.difference), tests.difference.shape)
-        query, candidate = (clean(tests.languages[index]) for index in cell)
+        query, candidate = (spoken(tests.languages[index]) for index in cell)
         ends.append(f"the {word} is {_signed(tests.difference[cell], 3)} (query {query}, candidate {candidate})")
     higher, lower = (int((marked & (sign * tests.difference > 0)).sum()) for sign in (1, -1))
     return (

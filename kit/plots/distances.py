@@ -17,7 +17,7 @@ from kit.plots.style import (
     model_symbols,
     panel_grid,
 )
-from kit.plots.text import clean, labels
+from kit.plots.text import labels, spoken
 
 _BINS_A_DECADE = 6
 _POINTS = 240  # of a cumulative curve
@@ -110,11 +110,11 @@ def _add_median(figure: go.Figure, look: dict, median: float, symbol: str) -> No
 def _alt(present: Mapping[str, np.ndarray], chance: float | None) -> str:
     medians = {name: float(np.median(values)) for name, values in present.items()}
     best, worst = (pick(medians, key=medians.get) for pick in (min, max))
-    to = f", {clean(worst)} the highest, {medians[worst]:,.0f}" if len(medians) > 1 else ""
+    to = f", {spoken(worst)} the highest, {medians[worst]:,.0f}" if len(medians) > 1 else ""
     verb = "has the lowest median" if len(medians) > 1 else "has a median of"
     random = "" if chance is None else f" A random ranking has {chance:,.0f} in expectation."
     comma = ", " if len(medians) > 1 else " "
     return (
         "Distribution of the rank distance over queries, as shares by distance and as cumulative curves. "
-        f"{clean(best)} {verb}{comma}{medians[best]:,.0f}{to}.{random}"
+        f"{spoken(best)} {verb}{comma}{medians[best]:,.0f}{to}.{random}"
     )

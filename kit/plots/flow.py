@@ -19,12 +19,13 @@ from kit.plots.style import (
     panel_grid,
     place,
 )
-from kit.plots.text import clean, plain
+from kit.plots.text import plain, spoken
 
 _GAP = 12  # pixels between the languages of a side, so that the labels of small ones do not touch
 _PITCH = 30  # pixels of a query language with its gap
 _OWN, _OTHER = 0.85, 0.22  # opacity of a link within a language and between two
-_LONGEST_NAME = 12  # letters; longer names would run into the diagram beside
+_LONGEST_NAME = 12  # letters; longer names would run into the labels of the diagram beside
+_BETWEEN = 0.32  # space between diagrams side by side, as a share of the width, for the labels of both
 _SIDE = 105  # pixels beside the diagrams, for labels
 
 
@@ -57,7 +58,7 @@ def language_flow(
     pool = np.asarray(pool_share, np.float64)
     n_columns, panel = min(2, len(shares)), max(150, _PITCH * n)
     specs = [[{"type": "domain"}] * n_columns for _ in range(-(-len(shares) // n_columns))]
-    figure, height = panel_grid(list(shares), n_columns, panel, gap=25, specs=specs, horizontal_spacing=0.26)
+    figure, height = panel_grid(list(shares), n_columns, panel, gap=25, specs=specs, horizontal_spacing=_BETWEEN)
     for number, matrix in enumerate(shares.values()):
         sides = _sides(np.nan_to_num(matrix), panel)
         _add_flow(figure, np.nan_to_num(matrix), pool, languages, k, sides, place(number, n_columns))
@@ -163,13 +164,13 @@ def _alt(shares: Mapping[str, np.ndarray], pool_share: np.ndarray, languages: Se
     for model, matrix in shares.items():
         asked = ~np.isnan(matrix).any(axis=1)
         if not asked.any():
-            parts.append(f"{clean(model)} has no list")
+            parts.append(f"{spoken(model)} has no list")
             continue
         own = float(np.diag(matrix)[asked].mean())
         ratio = np.divide(matrix[asked].mean(axis=0), pool_share, out=np.ones(len(languages)), where=pool_share > 0)
         most = int(np.argmax(np.abs(np.log(np.maximum(ratio, 1e-9)))))
         parts.append(
-            f"{clean(model)}: {own:.0%} in the language of the query, and furthest from its share of the pool is "
-            f"{clean(languages[most])} with {matrix[asked].mean(axis=0)[most]:.1%} instead of {pool_share[most]:.1%}"
+            f"{spoken(model)}: {own:.0%} in the language of the query, and furthest from its share of the pool is "
+            f"{spoken(languages[most])} with {matrix[asked].mean(axis=0)[most]:.1%} instead of {pool_share[most]:.1%}"
         )
     return f"Languages of the top {k} for each query language. {'; '.join(parts)}."

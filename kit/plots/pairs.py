@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from kit.plots.style import SCORES, WIDTH, check_models, check_shape, finish, panel_grid, place
-from kit.plots.text import clean, labels, plain, title_of
+from kit.plots.text import labels, plain, spoken, title_of
 
 MOST_PRINTED = 15
 """Languages up to which a cell has room for its number."""
@@ -33,7 +33,7 @@ def pair_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[str], m
         ValueError: no model, or a matrix of another shape.
     """
     title = f"{plain(measure)} by query language (row) and candidate language (column)"
-    alt = f"{clean(measure)} by query language and candidate language{_among(matrices, languages)}."
+    alt = f"{spoken(measure)} by query language and candidate language{_among(matrices, languages)}."
     return heatmaps(matrices, languages, title, alt, "%{z:.3f}", ".2f", "candidate")
 
 
@@ -51,7 +51,8 @@ def agreement_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[st
     """
     title = title_of("Do two languages get the same list?", "Spearman correlation (1: same order, 0: unrelated)")
     others = {name: np.where(np.eye(len(matrix)) == 1, np.nan, matrix) for name, matrix in matrices.items()}
-    alt = f"Spearman correlation between the lists of one question in two languages{_among(others, languages)}."
+    among = _among(others, languages, "other language")
+    alt = f"Spearman correlation between the lists of one question in two languages{among}."
     negative = any((np.nan_to_num(matrix) < 0).any() for matrix in matrices.values())
     scale, limits = (even(DIVERGING), (-1, 1)) if negative else (SCORES, (0, 1))
     return heatmaps(matrices, languages, title, alt, "%{z:.3f}", ".2f", "other", scale=scale, limits=limits)
@@ -113,7 +114,7 @@ def language_axes(
     ticks |= {"dtick": 1} if cell >= _LEAST_CELL - 1 else {}
     upright = cell < 8 * max(map(len, languages))
     figure.update_xaxes(tickangle=-90 if upright else 0, **ticks)
-    figure.update_yaxes(autorange="reversed", **ticks)
+    figure.update_yaxes(autorange="reversed", ticklabelstandoff=4, **ticks)
     figure.update_yaxes(title="query language", col=1)
     for number in range(max(0, n_panels - n_columns), n_panels):  # the lowest panel of each column
         figure.update_xaxes(title={"text": columns, "standoff": 6}, **place(number, n_columns))
@@ -140,24 +141,32 @@ def even(colours: Sequence[str]) -> list[tuple[float, str]]:
     return [(number / (len(colours) - 1), colour) for number, colour in enumerate(colours)]
 
 
-def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str]) -> str:
-    """What stands out among the cells of all models, as the rest of a sentence and a second one."""
+def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str], columns: str = "candidate") -> str:
+    """What stands out among the cells of all models, as the rest of a sentence and a second one.
+
+    Args:
+        columns: what the languages of the columns are; plain text.
+    """
     present = {name: matrix for name, matrix in matrices.items() if not np.isnan(matrix).all()}
     if not present:
         return " has no value in any cell"
     means = {name: float(np.nanmean(matrix)) for name, matrix in present.items()}
     best, worst = max(means, key=means.get), min(means, key=means.get)
-    mean = f"the mean over cells is {means[best]:.3f}"
+    mean = f"the mean over cells is {_number(means[best])}"
     if len(means) > 1:
-        mean = f"mean over cells from {means[worst]:.3f} ({clean(worst)}) to {means[best]:.3f} ({clean(best)})"
+        mean = f"mean over cells from {_number(means[worst])} ({spoken(worst)}) to {_number(means[best])} ({spoken(best)})"
     ends = []
     for word, find, ends_of in (("lowest", np.nanargmin, np.nanmin), ("highest", np.nanargmax, np.nanmax)):
         pick = min if word == "lowest" else max
         name = pick(present, key=lambda model: float(ends_of(present[model])))
         row, column = np.unravel_index(find(present[name]), present[name].shape)
-        model = f" ({clean(name)})" if len(means) > 1 else ""
+        model = f" ({spoken(name)})" if len(means) > 1 else ""
         ends.append(
-            f"{word} cell is {present[name][row, column]:.3f}, query {clean(languages[row])}, "
-            f"candidate {clean(languages[column])}{model}"
+            f"{word} cell is {_number(present[name][row, column])}, query {spoken(languages[row])}, "
+            f"{columns} {spoken(languages[column])}{model}"
         )
     return f": {mean}. The {ends[0]}; the {ends[1]}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from kit.bias import PANEL, BiasMeasure
 from kit.plots.settings import NAME_COLUMNS, add_estimate, row_height
 from kit.plots.style import QUIET, chance_line, finish, model_colours, panel_grid, place
-from kit.plots.text import clean, labels
+from kit.plots.text import labels, spoken
 
 if TYPE_CHECKING:
     from kit.results import Results
@@ -71,7 +71,7 @@ def _set_axis(figure: go.Figure, shown: Sequence[float], measure: BiasMeasure, w
         ends = np.log10([min(shown) / 3, 4 * max(shown)])
         figure.update_xaxes(type="log", dtick=1, tickformat=",", **where)
     else:
-        low, high = min([*shown, 0.0]), max([*shown, 1e-9])
+        low, high = min([*shown, 0.0]), max([*shown, 0.05])  # a panel of zeros has a scale, too
         ends = np.array([low, high]) + np.array([-0.22, 0.25]) * (high - low)
     figure.update_xaxes(range=ends.tolist(), nticks=4, tickfont_size=11, **where)
 
@@ -116,8 +116,8 @@ def _alt(estimates: Mapping[str, Mapping[str, float]], chance: Mapping[str, floa
             continue
         unfair = {model: _unfairness(value, measure.fair, random) for model, value in present.items()}
         best, worst = (pick(unfair, key=unfair.get) for pick in (min, max))
-        to = f" to {present[worst]:,.{measure.digits}f} ({clean(worst)})" if len(present) > 1 else ""
-        parts.append(f"{measure.label} {present[best]:,.{measure.digits}f} ({clean(best)}){to}")
+        to = f" to {present[worst]:,.{measure.digits}f} ({spoken(worst)})" if len(present) > 1 else ""
+        parts.append(f"{measure.label} {present[best]:,.{measure.digits}f} ({spoken(best)}){to}")
     n = len(next(iter(estimates.values())))
     what = "Language bias of " + ("1 model" if n == 1 else f"{n} models, fairest to least fair")
     return f"{what}: {'; '.join(parts) or 'no value'}."

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kit.plots.style import HALO, chance_line, finish, model_colours
-from kit.plots.text import clean, labels, n_lines
+from kit.plots.text import labels, n_lines, spoken
 
 if TYPE_CHECKING:
     from kit.results import Results
@@ -30,7 +30,7 @@ _PANELS = {
 def settings_chart(results: Results, chance_distance: float | None = None) -> go.Figure:
     """The three settings and the bias of every model: mean over seeds, 95 % interval over questions, each seed a ring.
 
-    ``chance_distance``, where given, is drawn as the rank distance of a random ranking.
+    ``chance_distance``, where given, is the rank distance of a random ranking, drawn as a dotted line.
     """
     figure = make_subplots(rows=1, cols=4, subplot_titles=list(_PANELS), shared_yaxes=True, horizontal_spacing=0.04)
     names = labels(results.models, NAME_COLUMNS)
@@ -44,21 +44,14 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
             text = f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"
             add_estimate(figure, names[model], interval, colours[model], text, row=1, col=column)
         _set_range(figure, shown, column)
+    dotted = ""
     if chance_distance is not None:
-        ends = [names[results.models[0]], names[results.models[-1]]]
-        text = {
-            "text": ["", "chance"],
-            "textposition": "bottom center",
-            "mode": "text",
-            "textfont": HALO,
-            "showlegend": False,
-        }
-        figure.add_scatter(x=[chance_distance] * 2, y=ends, hoverinfo="x", row=1, col=4, **text)
         chance_line(figure, chance_distance, row=1, col=4)
+        dotted = "; dotted: a random ranking"
     figure.update_yaxes(type="category", range=[len(results.models) - 0.4, -0.75], tickfont_size=12)
     figure.update_annotations(font_size=12)
     height = row_height(names) * len(results.models)
-    title = "Settings by model (bar: 95 % interval over questions; rings: seeds)"
+    title = f"Settings by model (bar: 95 % interval over questions; rings: seeds{dotted})"
     return finish(figure, title, max(height, 90), _alt(results, chance_distance), bottom=45)
 
 
@@ -122,8 +115,8 @@ def _alt(results: Results, chance_distance: float | None) -> str:
         is_bias = where[1] == "rank_distance"
         name, digits = ("rank distance", ",.0f") if is_bias else (title, ".3f")
         best, worst = (pick(scores, key=scores.get) for pick in ((min, max) if is_bias else (max, min)))
-        to = f" to {scores[worst]:{digits}} ({clean(worst)})" if len(scores) > 1 else ""
-        parts.append(f"{name} {scores[best]:{digits}} ({clean(best)}){to}")
+        to = f" to {scores[worst]:{digits}} ({spoken(worst)})" if len(scores) > 1 else ""
+        parts.append(f"{name} {scores[best]:{digits}} ({spoken(best)}){to}")
     chance = "" if chance_distance is None else f" A random ranking has a rank distance of {chance_distance:,.0f}."
     n = len(results.models)
     what = "The three settings and the rank distance of " + ("1 model" if n == 1 else f"{n} models, best to worst")

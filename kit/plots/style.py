@@ -19,7 +19,7 @@ WIDTH = 900
 OKABE_ITO = ("#E69F00", "#56B4E9", "#009E73", "#0072B2", "#D55E00", "#CC79A7", "#000000", "#F0E442")
 """Palette of Okabe and Ito, which colour-blind readers can tell apart; yellow, faint on white, comes last."""
 
-SAMPLING_COLOURS = {"X-X-mono": "#D55E00", "X-Y": "#0072B2", "Hybrid": "#009E73", "X-X": "#CC79A7", "En-En": "#8C8C8C"}
+SAMPLING_COLOURS = {"X-X-mono": "#D55E00", "X-Y": "#0072B2", "Hybrid": "#009E73", "X-X": "#CC79A7", "En-En": "#333333"}
 """One colour a sampling in every figure."""
 
 LANGUAGE_COLOURS = {
@@ -30,7 +30,7 @@ LANGUAGE_COLOURS = {
     "es": "#E69F00",
     "hi": "#CC79A7",
     "ru": "#0072B2",
-    "th": "#7B4FA3",
+    "th": "#4B0055",
     "tr": "#8B5A2B",
     "vi": "#A6D854",
     "zh": "#F0E442",

@@ -27,6 +27,18 @@ def clean(text: str) -> str:
     return " ".join("".join("\ufffd" if unicodedata.category(one) == "Cs" else one for one in kept).split())
 
 
+def spoken(text: str) -> str:
+    """A text of data inside a text alternative: cleaned, and isolated where it has right-to-left letters.
+
+    Else a number after it would be read as a part of it, on its other side.
+
+    >>> spoken("model"), spoken("\\u05d0")
+    ('model', '\\u2068א\\u2069')
+    """
+    text = clean(text)
+    return f"{_ISOLATE}{text}{_END_OF_ISOLATE}" if any(_strong(character) == "R" for character in text) else text
+
+
 def plain(text: str, width: int = 70) -> str:
     """A text of data as plotly shows it unchanged: cleaned, escaped, right-to-left text isolated, wrapped with ``<br>``.
 

@@ -25,7 +25,7 @@ from kit.plots.style import (
     place,
     steps,
 )
-from kit.plots.text import clean, labels, plain
+from kit.plots.text import labels, plain, spoken
 
 if TYPE_CHECKING:
     from kit.samplers import PairBatch
@@ -111,7 +111,7 @@ def _batch_alt(batches: Mapping[str, Sequence[PairBatch]]) -> str:
         same = np.mean([np.mean(batch.query_languages == batch.passage_languages) for batch in drawn])
         single = sum(len(np.unique(batch.query_languages)) == 1 for batch in drawn)
         parts.append(
-            f"{clean(sampling)}: query and passage share their language in {same:.0%} of the rows, and {single} of "
+            f"{spoken(sampling)}: query and passage share their language in {same:.0%} of the rows, and {single} of "
             f"{len(drawn)} batches have queries in a single language"
         )
     return "Languages of the queries and passages of the first batches. " + "; ".join(parts) + "."
@@ -131,7 +131,7 @@ def pair_counts(batches: Mapping[str, Sequence[PairBatch]], languages: Sequence[
         shares[sampling] = np.where(counts > 0, 100 * counts / counts.sum(), np.nan)  # white: never
         same = np.trace(counts) / counts.sum()
         parts.append(
-            f"{clean(sampling)} draws {(counts > 0).sum()} of {counts.size} pairs, {same:.0%} of its rows in one language"
+            f"{spoken(sampling)} draws {(counts > 0).sum()} of {counts.size} pairs, {same:.0%} of its rows in one language"
         )
     title = "Language pairs, % of all rows (white: never)"
     alt = f"Share of each pair of query language and passage language in the rows drawn. {'; '.join(parts)}."
@@ -174,10 +174,10 @@ def _curves_alt(last: Mapping[str, Mapping[str, float]]) -> str:
         return f"{what} No update was scored in all seeds."
     multi, distance = last["multi"], last["distance"]
     best, fairest = max(multi, key=multi.get), min(distance, key=distance.get)
-    others = "" if len(multi) == 1 else f" (lowest: {clean(min(multi, key=multi.get))}, {min(multi.values()):.3f})"
+    others = "" if len(multi) == 1 else f" (lowest: {spoken(min(multi, key=multi.get))}, {min(multi.values()):.3f})"
     return (
-        f"{what} At its last one, {clean(best)} has the highest multilingual mAP, {multi[best]:.3f}{others}; "
-        f"{clean(fairest)} has the lowest rank distance, {distance[fairest]:,.0f}."
+        f"{what} At its last one, {spoken(best)} has the highest multilingual mAP, {multi[best]:.3f}{others}; "
+        f"{spoken(fairest)} has the lowest rank distance, {distance[fairest]:,.0f}."
     )
 
 
@@ -244,11 +244,11 @@ def _bars_alt(counts: Mapping[str, Mapping[str, int]], title: str, axis: str) ->
         for bar, count in bars.items():
             totals[bar] = totals.get(bar, 0) + count
     what = (
-        f"Stacked bars: {clean(title)} ({clean(axis)}), {len(counts)} part{'s' * (len(counts) > 1)} in {len(totals)} bars."
+        f"Stacked bars: {spoken(title)} ({spoken(axis)}), {len(counts)} part{'s' * (len(counts) > 1)} in {len(totals)} bars."
     )
     if not totals:
         return what
     most, least = max(totals, key=totals.get), min(totals, key=totals.get)
     return (
-        f"{what} The highest bar is {clean(most)} with {totals[most]:,}, the lowest {clean(least)} with {totals[least]:,}."
+        f"{what} The highest bar is {spoken(most)} with {totals[most]:,}, the lowest {spoken(least)} with {totals[least]:,}."
     )

@@ -231,22 +231,28 @@ def pair_grid(results: Results) -> Grid:
 
 
 def pool_grid(about: Mapping, results: Results) -> Grid:
-    """Language by candidates of the pool, their share, and queries."""
+    """Language by candidates of the pool, their share, queries, and for each model the share of the first 20 places.
+
+    The last is the mean over query languages; a fair list gives each language its share of the pool.
+    """
     total = sum(about["pool_counts"].values())
     queries = dict.fromkeys(results.languages, 0)
     for row in _first_table(results).to_pylist():
         if row["candidate_language"] == POOL:
             queries[row["query_language"]] = row["query_id_count"]
+    shares = {model: _means(results.language_flow(model).T) for model in results.models}
     rows = [
         [
             _language(tag),
             Cell(f"{n:,}", n),
             Cell(f"{100 * n / total:.1f} %", n / total),
             Cell(f"{queries[tag]:,}", queries[tag]),
+            *(Cell(f"{100 * share[place]:.1f} %", float(share[place])) for share in shares.values()),
         ]
-        for tag, n in about["pool_counts"].items()
+        for place, (tag, n) in enumerate(about["pool_counts"].items())
     ]
     heads = [Column("candidates"), Column("share of the pool"), Column("queries")]
+    heads += [Column(model, group="share of the first 20 places") for model in shares]
     return Grid([Column("language", is_number=False), *heads], rows)
 
 

@@ -29,7 +29,7 @@ _RULE = (
 
 # Controls, and what is invisible or turns the direction of text; joiners (U+200C, U+200D) are part of the spelling of words.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
-_ISOLATES = re.compile("[\u2068\u2069]")  # put around texts by kit.plots; the page isolates by its own means
+_ISOLATES = re.compile("[\u2068\u2069]")  # put around names by kit.plots; the page isolates by its own means
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#$])")
 
 
@@ -151,11 +151,12 @@ def _ordered(names: Iterable[str]) -> list[str]:
 
 
 def _described(name: str, figure: Mapping) -> dict[str, object]:
-    """Caption and height of a figure; the caption is the figure in words."""
+    """The figure in words, as plain text and as the caption under it, and its height."""
     layout = figure.get("layout", {})
     title = (layout.get("title") or {}).get("text") or name
-    alt = _ISOLATES.sub("", (layout.get("meta") or {}).get("alt") or title)
-    return {"alt": alt, "height": int(layout.get("height") or 450)}
+    alt = (layout.get("meta") or {}).get("alt") or title
+    caption = Markup().join(_name(part) for part in _ISOLATES.split(alt) if part)
+    return {"alt": _ISOLATES.sub("", alt), "caption": caption, "height": int(layout.get("height") or 450)}
 
 
 def _as_script_data(content: object) -> str:
