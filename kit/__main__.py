@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_audit, _add_report, _add_sweep, _add_bench, _add_refresh):
+    for add in (_add_run, _add_audit, _add_report, _add_claims, _add_sweep, _add_bench, _add_refresh):
         add(commands)
     return parser
 
@@ -39,7 +39,11 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
     )
     run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
     _add_settings(run, "change one parameter; lists are written a,b; may be repeated")
-    run.add_argument("--pictures", action="store_true", help="also draw the figures as PNG (needs Chrome or Chromium)")
+    run.add_argument(
+        "--pictures",
+        action="store_true",
+        help="also draw the figures as PNG, in the notebooks, too (needs Chrome or Chromium)",
+    )
     run.set_defaults(function=_run)
 
 
@@ -68,6 +72,17 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     report.add_argument("runs", nargs="+", metavar="RUN", help="name of a folder in reports/, or path of a run's folder")
     report.add_argument("--out", metavar="NAME", help="name of the folder in reports/ for several runs")
     report.set_defaults(function=_report)
+
+
+def _add_claims(commands: argparse._SubParsersAction) -> None:
+    claims = commands.add_parser(
+        "claims",
+        help="put the findings of several runs in one table",
+        description="Gather what the studies and the training runs found, claim by claim, into reports/claims.md, "
+        "reports/claims.json and the table in README.md.",
+    )
+    claims.add_argument("runs", nargs="+", metavar="RUN", help="names of folders in reports/, such as cpu ratio-real")
+    claims.set_defaults(function=_claims)
 
 
 def _add_sweep(commands: argparse._SubParsersAction) -> None:
@@ -124,12 +139,15 @@ def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from kit import report, runner
+    from kit import refresh, report, runner
+    from kit.config import Settings
     from kit.results import table_text
 
-    settings = runner.settings_of(parsed.profile, dict(_pairs(parsed)))
-    folder = runner.run(settings, tuple(parsed.notebooks) or runner.STORY)
-    metrics = report.read_metrics(folder, settings)
+    parameters = runner.parameters_of(parsed.profile, dict(_pairs(parsed)))
+    folder = runner.run(parameters, tuple(parsed.notebooks) or runner.STORY)
+    if parsed.pictures:
+        refresh.clean(folder)
+    metrics = report.read_metrics(folder, Settings(**parameters))
     if metrics:
         page = report.write_pages(folder)
         if parsed.pictures:
@@ -139,7 +157,8 @@ def _run(parsed: argparse.Namespace) -> None:
         print(table_text(metrics["headline"]))
         print(f"\n{page}")
     else:
-        print(f"\n{folder} (notebook 04 writes the table of results)")
+        left = [str(path) for path in sorted(folder.glob("[0-9]*-tables.md"))]
+        print("\n" + "\n".join(left or [f"{folder} (notebook 04 writes the table of results)"]))
 
 
 def _audit(parsed: argparse.Namespace) -> None:
@@ -167,6 +186,16 @@ def _report(parsed: argparse.Namespace) -> None:
     folders = [folder if folder.is_dir() else Path(run) for run, folder in zip(parsed.runs, named)]
     page = report.again(folders[0]) if len(folders) == 1 else report.side_by_side(folders, parsed.out) / "index.html"
     print(page)
+
+
+def _claims(parsed: argparse.Namespace) -> None:
+    from collections import Counter
+
+    from kit import study
+
+    found = study.gather(parsed.runs)
+    counts = Counter(finding.verdict for finding in found)
+    print(f"{len(found)} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
 
 
 def _sweep(parsed: argparse.Namespace) -> None:

@@ -135,10 +135,8 @@ def expected_own_language_first(lists: RankedLists, query_language: np.ndarray) 
 
 
 def language_shares(top_languages: np.ndarray, n_languages: int) -> np.ndarray:
-    """Share of each language among the top k of each list, shape (n_lists, n_languages), float64; rows sum to 1.
-
-    ``S_k(l) = (1 / k) sum_(r <= k) 1[language of the candidate at rank r is l]``, as in arXiv 2604.20199. There is no better
-    or worse by itself: the bias for or against a language is its share minus that of the pool, 0 where a list is fair.
+    """Share of each language among the top k of each list (arXiv 2604.20199), shape (n_lists, n_languages), rows sum to 1.
+    Where a list is fair, the share of a language is that of the pool.
 
     Args:
         top_languages: language of each of the top k candidates, best first, shape (n_lists, k), k >= 1, integer.

@@ -25,7 +25,18 @@ class Settings:
     max_tokens: longest input of a transformer.
     samplings: ways to build batches that are compared (``kit.samplers``).
     seeds: one training run for each sampling and seed.
-    updates, batch_size, learning_rate, temperature, evaluations, patience: see ``kit.trainer.TrainingConfig``.
+    updates, batch_size, learning_rate, temperature, margin, symmetric, evaluations, patience: see
+        ``kit.trainer.TrainingConfig``.
+    dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
+
+    What the studies vary (notebooks 06 to 09; a study reads those that it names):
+
+    alphas, batch_sizes, temperatures: shares of monolingual batches, and in which circumstances they are compared.
+    domains: sources of pairs of other domains.
+    shares: of synthetic groups.
+    parallel: source of parallel sentences, which translators and lexicons are made from.
+    tests: tasks that are judged on.
+    bitexts: mining tasks that are judged on.
 
     Raises:
         ValueError: a value of the wrong type, an empty list, or an entry twice in a list.
@@ -44,8 +55,19 @@ class Settings:
     batch_size: int = 100
     learning_rate: float = 0.4
     temperature: float = 0.1
+    margin: float = 0.0
+    symmetric: bool = False
+    dropout: float = 0.0
     evaluations: int = 4
     patience: int = 0
+    alphas: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
+    batch_sizes: tuple[int, ...] = (50,)
+    temperatures: tuple[float, ...] = (0.05,)
+    domains: tuple[str, ...] = ("atlas?domains=currency&languages=en",)
+    shares: tuple[float, ...] = (0.0, 0.5, 1.0)
+    parallel: str = "atlas"
+    tests: tuple[str, ...] = ("atlas",)
+    bitexts: tuple[str, ...] = ("atlas?pair=de-en",)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -85,6 +107,12 @@ _RANGES = (
     ("batch_size", 2, 2**31),
     ("patience", 0, 2**31),
     ("seeds", 0, 2**32 - 1),
+    ("alphas", 0.0, 1.0),
+    ("shares", 0.0, 1.0),
+    ("batch_sizes", 2, 2**31),
+    ("temperatures", 1e-4, 100.0),
+    ("margin", 0.0, 1.0),
+    ("dropout", 0.0, 0.9),
     ("learning_rate", 1e-9, 100.0),
     ("temperature", 1e-4, 100.0),
 )

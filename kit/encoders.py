@@ -23,7 +23,13 @@ MADE = ("static", "tiny")
 
 
 def make_encoder(
-    name: str, texts: Iterable[str], seed: int, dimension: int = 256, vocabulary_size: int = 8192, max_tokens: int = 256
+    name: str,
+    texts: Iterable[str],
+    seed: int,
+    dimension: int = 256,
+    vocabulary_size: int = 8192,
+    max_tokens: int = 256,
+    dropout: float = 0.0,
 ) -> SentenceTransformer:
     """Make or load an encoder.
 
@@ -35,17 +41,21 @@ def make_encoder(
         dimension: of the embeddings of ``static`` and ``tiny``.
         vocabulary_size: of the tokenizer of ``static`` and ``tiny``.
         max_tokens: longest input of every encoder but ``static`` (which has no limit); longer texts are cut.
+        dropout: share of an embedding's numbers that are zero in training, in [0, 1), for ``static``; transformers bring
+            their own dropout.
 
     Returns:
         The encoder, with its own prompts where a loaded model brings some, else with ``PROMPTS``.
 
     Raises:
-        ValueError: the name is neither made here nor found.
+        ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``.
     """
+    if dropout and name != "static":
+        raise ValueError(f"dropout is {dropout}, and encoder {name!r} has its own: leave it 0, or take encoder 'static'")
     seed_everything(seed)
     texts = chain(PROMPTS.values(), texts)  # a corpus without Latin letters would not know them
     if name == "static":
-        model = _static(train_tokenizer(texts, vocabulary_size), dimension)
+        model = _static(train_tokenizer(texts, vocabulary_size), dimension, dropout)
     elif name == "tiny":
         model = xlmr_shaped(train_tokenizer(texts, vocabulary_size), dimension, n_layers=2, max_tokens=max_tokens)
     else:
@@ -110,11 +120,13 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     )
 
 
-def _static(tokenizer: PreTrainedTokenizerFast, dimension: int) -> SentenceTransformer:
+def _static(tokenizer: PreTrainedTokenizerFast, dimension: int, dropout: float) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import Dropout, Normalize, StaticEmbedding
 
-    return SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=dimension), Normalize()], device=_device())
+    noise = [Dropout(dropout)] if dropout else []
+    modules = [StaticEmbedding(tokenizer, embedding_dim=dimension), *noise, Normalize()]
+    return SentenceTransformer(modules=modules, device=_device())
 
 
 def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, dimension: int, n_layers: int, max_tokens: int) -> SentenceTransformer:

@@ -37,15 +37,17 @@ def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], Retriev
 
 
 def train_jobs(order: dict, log: Log) -> None:
-    """What a training process does: the runs of ``order["jobs"]``, one after the other, with so many threads."""
+    """What a training process does: ``order["jobs"]``, one after the other, with so many threads.
+
+    A job is the settings as a dictionary, a sampling, a seed, and the folder of the run.
+    """
     import torch
 
     torch.set_num_threads(order["n_threads"])
-    settings = Settings(**order["settings"])
-    for sampling, seed, folder in order["jobs"]:
+    for settings, sampling, seed, folder in order["jobs"]:
         with _alone(Path(folder)):
             if not is_trained(Path(folder)):  # another run may have done it in the meantime
-                _train(settings, sampling, seed, Path(folder), log)
+                _train(Settings(**settings), sampling, seed, Path(folder), log)
 
 
 def is_trained(folder: Path) -> bool:
@@ -86,12 +88,15 @@ def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log)
         settings.dimension,
         settings.vocabulary_size,
         settings.max_tokens,
+        settings.dropout,
     )
     training = TrainingConfig(
         updates=settings.updates,
         batch_size=settings.batch_size,
         learning_rate=settings.learning_rate,
         temperature=settings.temperature,
+        margin=settings.margin,
+        symmetric=settings.symmetric,
         evaluations=settings.evaluations,
         patience=settings.patience,
         seed=seed,

@@ -58,3 +58,16 @@ def language_name(tag: str) -> str:
     from babel import Locale
 
     return Locale("en").languages.get(tag.replace("-", "_"), tag)
+
+
+WITHOUT_SPACES = {"bo", "dz", "ja", "km", "lo", "my", "th", "yue", "zh"}
+"""Languages that are written without spaces between words."""
+
+
+def has_spaces(language: str) -> bool:
+    """Whether a language is written with spaces between words.
+
+    >>> has_spaces("de"), has_spaces("zh-Hant")
+    (True, False)
+    """
+    return language.partition("-")[0] not in WITHOUT_SPACES

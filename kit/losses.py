@@ -19,6 +19,10 @@ class InfoNCE(nn.Module):
     Args:
         model: a ``SentenceTransformer``.
         temperature: t > 0. The paper names none; E5 uses 0.01, sentence-transformers 0.05 (as "scale 20").
+        margin: subtracted from the cosine of a query and its passage, in [0, 1]: additive margin softmax (Yang et al. 2019,
+            arXiv 1902.08564), as LaBSE is trained (0.3).
+        symmetric: whether the loss is the mean of this and of the same with the passages asking for their queries (without
+            hard negatives), as LaBSE and CLIP are trained.
 
     Inputs:
         One column of queries, one of passages, then any number of hard negatives, in this order. Labels: the cluster of
@@ -26,28 +30,32 @@ class InfoNCE(nn.Module):
         no known cluster, which is never masked.
 
     Relations:
-        Equal to ``MultipleNegativesRankingLoss(scale=1 / temperature)`` when all clusters differ.
+        Equal to ``MultipleNegativesRankingLoss(scale=1 / temperature)`` when all clusters differ and margin is 0; with
+        ``symmetric``, to its ``directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"``.
 
     Raises:
-        ValueError: the temperature is not positive.
+        ValueError: the temperature is not positive, or the margin is not in [0, 1].
     """
 
-    def __init__(self, model: nn.Module, temperature: float = 0.05):
+    def __init__(self, model: nn.Module, temperature: float = 0.05, margin: float = 0.0, symmetric: bool = False):
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"temperature {temperature} is not positive: use 0.01 to 0.1")
+        if not 0 <= margin <= 1:
+            raise ValueError(f"margin {margin} is not between 0 and 1: use 0 for none, or 0.3 as LaBSE")
         self.model = model
-        self.temperature = temperature
+        self.temperature, self.margin, self.symmetric = temperature, margin, symmetric
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Mean loss of a batch, a scalar."""
         queries, *candidates = [self.model(features)["sentence_embedding"] for features in sentence_features]
         clusters = labels.reshape(len(queries), -1)  # (batch, n_columns - 1)
-        return info_nce(queries, torch.cat(candidates), clusters.T.reshape(-1), self.temperature)
+        options = self.get_config_dict()
+        return info_nce(queries, torch.cat(candidates), clusters.T.reshape(-1), **options)
 
-    def get_config_dict(self) -> dict[str, float]:
+    def get_config_dict(self) -> dict[str, float | bool]:
         """Settings for the model card."""
-        return {"temperature": self.temperature}
+        return {"temperature": self.temperature, "margin": self.margin, "symmetric": self.symmetric}
 
     @property
     def citation(self) -> str:
@@ -59,7 +67,14 @@ class InfoNCE(nn.Module):
         )
 
 
-def info_nce(queries: Tensor, candidates: Tensor, clusters: Tensor, temperature: float) -> Tensor:
+def info_nce(
+    queries: Tensor,
+    candidates: Tensor,
+    clusters: Tensor,
+    temperature: float,
+    margin: float = 0.0,
+    symmetric: bool = False,
+) -> Tensor:
     """InfoNCE from embeddings of any norm.
 
     Args:
@@ -68,16 +83,23 @@ def info_nce(queries: Tensor, candidates: Tensor, clusters: Tensor, temperature:
         clusters: (n_candidates,) integers; candidate j is left out of query i's sum if ``clusters[j] == clusters[i]``,
             unless j is i or the cluster is -1 (unknown).
         temperature: > 0.
+        margin, symmetric: as in ``InfoNCE``.
 
     Returns:
-        The mean over the queries, a scalar in float32.
+        The mean over the queries (and, if symmetric, over their passages), a scalar in float32.
     """
+    n_queries = len(queries)
     with torch.autocast(queries.device.type, enabled=False):  # else the trainer's bf16 would round the scores as well
         queries = functional.normalize(queries.float(), dim=-1)
         candidates = functional.normalize(candidates.float(), dim=-1)
-        scores = queries @ candidates.T / temperature  # (batch, n_candidates)
-    own = clusters[: len(queries)]
+        scores = queries @ candidates.T  # (batch, n_candidates)
+    positives = torch.arange(n_queries, device=scores.device)
+    scores = (scores - margin * functional.one_hot(positives, len(candidates))) / temperature
+    own = clusters[:n_queries]
     false_negative = (own[:, None] == clusters[None, :]) & (own[:, None] >= 0)  # (batch, n_candidates)
-    positives = torch.arange(len(queries), device=scores.device)
     false_negative[positives, positives] = False
-    return functional.cross_entropy(scores.masked_fill(false_negative, float("-inf")), positives)
+    scores = scores.masked_fill(false_negative, float("-inf"))
+    loss = functional.cross_entropy(scores, positives)
+    if not symmetric:
+        return loss
+    return (loss + functional.cross_entropy(scores[:, :n_queries].T, positives)) / 2

@@ -20,7 +20,7 @@ class RankedLists:
     start: index of each list's first relevant candidate, shape (n_lists,), int64.
     rank: rank of each relevant candidate, 1 = top, ascending within its list, shape (n_relevant,), int64.
     grade: grade of each relevant candidate, >= 1, shape (n_relevant,), int64; only nDCG reads it.
-    language: language of each relevant candidate as an index, >= 0, shape (n_relevant,), int64; only measures of bias read it.
+    language: language of each relevant candidate as an index, >= 0, shape (n_relevant,), int64; read by bias only.
     """
 
     list_id: np.ndarray

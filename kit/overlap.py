@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kit.bitext import SIDES, BitextTask
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.seeding import stable_hash
 
@@ -124,6 +125,39 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
         for part in parts
     }
     return Overlap(corpus.name, task.name, **total, by_language={key: Found(*count) for key, count in counts.items()})
+
+
+def sentence_overlap(corpus: ParallelCorpus, tasks: Sequence[BitextTask]) -> list[Found]:
+    """Find the sentences of bitext mining tasks that stand in a training set, as ``overlap`` does for retrieval tasks.
+
+    A sentence of either side, distractor or not, is looked for among queries and passages in all languages of the corpus.
+
+    Returns:
+        One count a task, in their order.
+
+    >>> row = {"group_id": "1", "language": "en", "query": "Is it?", "passage": "It is so."}
+    >>> sentences = [{"sentence_id": "a", "text": "Es ist so."}], [{"sentence_id": "b", "text": "It is so!"}]
+    >>> task = BitextTask.from_rows("de-en", "de", "en", *sentences, [{"source_id": "a", "target_id": "b"}])
+    >>> found = sentence_overlap(ParallelCorpus.from_rows([row], name="mine"), [task])[0]
+    >>> found.n_texts, found.n_exact, found.n_normalised
+    (2, 0, 1)
+    """
+    normalise = _Normaliser()
+    known = [_Texts(corpus, column, normalise) for column in ("passage", "query")]
+    groups = corpus.table.column("group_id")
+    counts = []
+    for task in tasks:
+        n_texts, n_exact, n_normalised, examples = 0, 0, 0, []
+        for side in SIDES:
+            for identifier, text in _texts(getattr(task, side), "sentence_id", "text"):
+                found = [texts.find(text) for texts in known]
+                exact = any(is_exact for is_exact, _ in found)
+                rows = [row for _, row in found if row is not None]
+                n_texts, n_exact, n_normalised = n_texts + 1, n_exact + exact, n_normalised + bool(rows)
+                if rows and len(examples) < N_EXAMPLES:
+                    examples.append(Example(identifier, groups[rows[0]].as_py(), text, exact))
+        counts.append(Found(n_texts, n_exact, n_normalised, tuple(examples)))
+    return counts
 
 
 def normalised(text: str) -> str:

@@ -82,8 +82,8 @@ def peer_top(
         n_relevant: how many of these are relevant, shape (n_lists, n_languages), integer.
 
     Returns:
-        p-values in [0, 1]; 1 where the top k holds relevant candidates only, so that all others share one position; NaN where
-        fewer than two languages have a candidate that is not relevant. No list gives an empty array.
+        p-values in [0, 1]; 1 where the top k holds relevant candidates only, so that all others share one position; NaN
+        where fewer than two languages have a candidate that is not relevant. No list gives an empty array.
 
     Raises:
         ValueError: a wrong shape, dtype or range; more candidates of a language in a top list than there are.

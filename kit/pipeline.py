@@ -4,7 +4,7 @@ settings, data, code and library versions. A step that was interrupted goes on; 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 Log = Callable[[str], None]
 
-_NOT_TRAINING = ("run", "test", "samplings", "seeds")
+_STUDIED = ("alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "tests", "bitexts")
+_NOT_TRAINING = ("run", "test", "samplings", "seeds", *_STUDIED)
 """Settings that a training run does not depend on; its own sampling and seed are added to its key."""
 
 
@@ -62,8 +63,20 @@ def load_data(settings: Settings) -> Data:
 def _load_data(train: tuple[str, ...], test: str, sums: tuple[str, ...]) -> Data:
     """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
     corpora, held_out = training_data(train)
-    task = load_task(test)
+    task = load_test(test)
     return Data(corpora, held_out.sample(**VALIDATION_SIZE), task, [overlap(corpus, task) for corpus in corpora])
+
+
+def keep_corpus(corpus: ParallelCorpus) -> str:
+    """Keep a corpus that was made here, such as a translated one, and name it as a source, so that training can read it.
+
+    The file is called by its content: the same corpus is kept once, and another one never takes its place.
+    """
+    content = [corpus.name, corpus.table.to_pylist()]
+    path = paths.cache() / "corpora" / f"{config.fingerprint(content)}.parquet"
+    if not path.is_file():
+        corpus.write(path)
+    return f"jsonl:{path.relative_to(paths.root()).as_posix()}"
 
 
 def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
@@ -103,29 +116,34 @@ def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], His
     """
     from kit.trainer import History
 
-    jobs = [(sampling, seed) for seed in settings.seeds for sampling in settings.samplings]
-    for sampling, _ in jobs:
-        Sampling.parse(sampling)  # a wrong name is an error before anything is trained
-    missing = [job for job in jobs if not is_trained(model_folder(settings, *job))]
-    log(f"{len(jobs)} models: {len(jobs) - len(missing)} trained before, {len(missing)} to train")
-    if missing:
-        _train_in_processes(settings, missing, log)
+    train_missing([settings], log)
     return {
-        (sampling, seed): History.read(model_folder(settings, sampling, seed) / "history.json") for sampling, seed in jobs
+        (sampling, seed): History.read(model_folder(settings, sampling, seed) / "history.json")
+        for seed in settings.seeds
+        for sampling in settings.samplings
     }
 
 
-def _train_in_processes(settings: Settings, jobs: list[tuple[str, int]], log: Log) -> None:
+def train_missing(recipes: Sequence[Settings], log: Log = print) -> None:
+    """Train what is not in the cache of several recipes, each with its samplings and seeds, all of them together."""
+    jobs = [(recipe, sampling, seed) for recipe in recipes for seed in recipe.seeds for sampling in recipe.samplings]
+    for _, sampling, _ in jobs:
+        Sampling.parse(sampling)  # a wrong name is an error before anything is trained
+    folders = {model_folder(*job): job for job in jobs}  # recipes may share a model
+    missing = {folder: job for folder, job in folders.items() if not is_trained(folder)}
+    log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
+    if missing:
+        _train_in_processes(missing, len(folders), log)
+
+
+def _train_in_processes(jobs: Mapping[Path, tuple[Settings, str, int]], n_models: int, log: Log) -> None:
     """Deal training jobs out to processes of their own; a small model leaves most of a machine idle when trained alone."""
     n_cores = os.cpu_count() or 1
     n_processes = min(len(jobs), 1 if _has_gpu() else n_cores)
     # Sums differ in the last bits with the number of threads: it goes by all models, not by those that are still missing.
-    n_threads = n_cores if _has_gpu() else max(1, n_cores // (len(settings.samplings) * len(settings.seeds)))
-    named = [(sampling, seed, str(model_folder(settings, sampling, seed))) for sampling, seed in jobs]
-    orders = [
-        {"settings": asdict(settings), "jobs": named[number::n_processes], "n_threads": n_threads}
-        for number in range(n_processes)
-    ]
+    n_threads = n_cores if _has_gpu() else max(1, n_cores // n_models)
+    named = [(asdict(settings), sampling, seed, str(folder)) for folder, (settings, sampling, seed) in jobs.items()]
+    orders = [{"jobs": named[number::n_processes], "n_threads": n_threads} for number in range(n_processes)]
     workers.run_all("kit.jobs:train_jobs", orders, log)
 
 
@@ -165,8 +183,23 @@ def evaluate_all(settings: Settings, log: Log = print) -> Results:
     if missing:
         train_all(settings, log)
     for sampling in settings.samplings:
-        evaluations[sampling] = [_evaluated(settings, sampling, seed, log) for seed in settings.seeds]
+        evaluations[sampling] = evaluate_runs(replace(settings, samplings=(sampling,)), log)
     return Results(evaluations)
+
+
+def evaluate_runs(settings: Settings, log: Log = print) -> list[Evaluation]:
+    """Evaluations on the test task of the models of the first sampling, one a seed, from the cache where they are there."""
+    return [_evaluated(settings, settings.samplings[0], seed, log) for seed in settings.seeds]
+
+
+def load_test(spec: str) -> RetrievalTask:
+    """The task of a source; the last few are kept in memory as long as their data stay."""
+    return _load_test(spec, tuple(checksums([spec]).values()))
+
+
+@lru_cache(maxsize=4)
+def _load_test(spec: str, sums: tuple[str, ...]) -> RetrievalTask:
+    return load_task(spec)
 
 
 def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
@@ -180,7 +213,7 @@ def _evaluated(settings: Settings, sampling: str, seed: int, log: Log) -> Evalua
             return Evaluation.read(path)
         except ValueError as error:
             log(f"evaluated again: {error}")
-    task, model = load_data(settings).test, load_model(settings, sampling, seed)
+    task, model = load_test(settings.test), load_model(settings, sampling, seed)
     evaluation = evaluate(
         model,
         task,

@@ -43,22 +43,39 @@ def _refresh(path: Path) -> None:
         extra_arguments=QUIET_KERNEL,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
+    nbformat.write(_cleaned(notebook), path)
+
+
+def clean(folder: str | Path) -> None:
+    """Make the executed notebooks of a run's folder fit to be kept: no timings, no place on this machine, with pictures.
+
+    Raises:
+        ValueError: figures cannot be drawn because kaleido or a browser is missing.
+    """
+    for path in sorted((Path(folder) / "notebooks").glob("[0-9]*.ipynb")):
+        nbformat.write(_cleaned(nbformat.read(path, as_version=4)), path)
+
+
+def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number:02d}"
-        cell.metadata.pop("execution", None)
+        for name in ("execution", "papermill"):
+            cell.metadata.pop(name, None)
         if cell.cell_type == "code":
             cell.outputs = [_stored(output) for output in cell.outputs if output.get("name") != "stderr"]
+    kept = {"kit": notebook.metadata["kit"]} if "kit" in notebook.metadata else {}  # says what a run was made from
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
+        **kept,
     }
-    nbformat.write(notebook, path)
+    return notebook
 
 
 def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The output as it is committed: a figure gets a picture, the project's folder loses its place on this machine."""
     root = str(paths.root())
-    if "data" in output and _PLOTLY in output["data"]:
+    if _PLOTLY in output.get("data", {}) and "image/png" not in output["data"]:
         output["data"]["image/png"] = base64.b64encode(picture(go.Figure(output["data"][_PLOTLY]))).decode()
     if "text" in output:
         output["text"] = output["text"].replace(root + os.sep, "")

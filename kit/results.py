@@ -105,6 +105,11 @@ class Results:
         return tuple(self.evaluations)
 
     @property
+    def task_name(self) -> str:
+        """Of the task that all were evaluated on."""
+        return self._any.task_name
+
+    @property
     def n_seeds(self) -> dict[str, int]:
         """Training runs of each model."""
         return {model: len(runs) for model, runs in self.evaluations.items()}

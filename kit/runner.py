@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
+import logging
 import re
 import sys
 import time
@@ -16,6 +18,10 @@ from kit import config, paths
 from kit.config import Settings
 from kit.samplers import Sampling
 from kit.sources import checksums
+from kit.sources.bitext import checksums as bitext_checksums
+
+_SOURCES = ("train", "test", "domains", "parallel", "tests")
+"""Settings that name sources of ``kit.sources``; a notebook reads those that its parameters cell names."""
 
 STORY = ("00", "01", "02", "03", "04")
 """Numbers of the notebooks that ``run`` executes when none are named."""
@@ -26,7 +32,12 @@ QUIET_KERNEL = ["--IPKernelApp.log_level=50"]
 
 
 def settings_of(profile: str, changes: dict[str, str]) -> Settings:
-    """Settings of a profile with changes from the command line.
+    """Settings of a profile with changes from the command line; see ``parameters_of``."""
+    return Settings(**parameters_of(profile, changes))
+
+
+def parameters_of(profile: str, changes: dict[str, str]) -> dict[str, object]:
+    """What a profile and the command line say, by name; what they do not say is left to each notebook's own defaults.
 
     Args:
         profile: name of a file in ``notebooks/params``.
@@ -47,16 +58,21 @@ def settings_of(profile: str, changes: dict[str, str]) -> Settings:
         if unknown:
             raise ValueError(f"{source}: unknown parameter {unknown[0]!r}: choose from {', '.join(defaults)}")
     typed = {name: _typed(name, text, defaults[name]) for name, text in changes.items()}
-    settings = Settings(**{"run": profile, **values, **typed})
+    parameters = {"run": profile, **values, **typed}
+    settings = Settings(**parameters)
     if typed and "run" not in typed:
-        settings = Settings(**{**asdict(settings), "run": f"{settings.run}-{settings.fingerprint()[:6]}"})
-    return settings
+        parameters["run"] = f"{settings.run}-{settings.fingerprint()[:6]}"
+    return {name: value for name, value in asdict(Settings(**parameters)).items() if name in parameters}
 
 
 def _typed(name: str, text: str, default: object) -> object:
     """A value from the command line in the type of the default."""
     if isinstance(default, tuple):
         return [_typed(name, part, default[0]) for part in _entries(name, text)]
+    if isinstance(default, bool):
+        if text in ("true", "false"):
+            return text == "true"
+        raise ValueError(f"-p {name}={text}: write true or false")
     try:
         return type(default)(text)
     except ValueError:
@@ -73,8 +89,12 @@ def _entries(name: str, text: str) -> list[str]:
         raise ValueError(f'-p {name}={text}: not a list: write a,b or ["a", "b"]') from None
 
 
-def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
+def run(parameters: dict[str, object], numbers: tuple[str, ...] = STORY) -> Path:
     """Execute notebooks into ``reports/<run>/notebooks``; those that stand there, made from the same, are kept.
+
+    Args:
+        parameters: as ``parameters_of`` makes them; a notebook gets those that its parameters cell names.
+        numbers: of the notebooks.
 
     Returns:
         The run's folder.
@@ -83,14 +103,17 @@ def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
         ValueError: a number is of no notebook, a sampling or a source is not there.
         RuntimeError: a cell failed; the executed part is kept and the message says how to go on.
     """
-    sources = [_notebook(number) for number in numbers]
-    for sampling in settings.samplings:
-        Sampling.parse(sampling)
-    checksums([*settings.train, settings.test])  # a path that leads nowhere is an error before anything starts
-    folder = paths.reports() / settings.run
+    sources = [notebook(number) for number in numbers]
+    for source in sources:  # a name or path that leads nowhere is an error before anything starts
+        settings = notebook_settings(source, parameters)
+        for sampling in settings.samplings:
+            Sampling.parse(sampling)
+        _data(source, settings)
+    folder = paths.reports() / Settings(**parameters).run
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     for position, source in enumerate(sources, start=1):
         head = f"[{position}/{len(sources)}] {source.name}"
+        settings = notebook_settings(source, parameters)
         target, key = folder / "notebooks" / source.name, _key(source, settings)
         if _done(target, key) and _left_what_it_writes(source, folder):
             print(f"{head}: done before", flush=True)
@@ -102,7 +125,12 @@ def run(settings: Settings, numbers: tuple[str, ...] = STORY) -> Path:
     return folder
 
 
-def _notebook(number: str) -> Path:
+def notebook(number: str) -> Path:
+    """The notebook with a number.
+
+    Raises:
+        ValueError: there is none, or the number fits several.
+    """
     found = sorted(paths.notebooks().glob(f"{number}*.ipynb"))
     if len(found) != 1:
         known = ", ".join(path.stem[:2] for path in sorted(paths.notebooks().glob("[0-9]*.ipynb")))
@@ -116,9 +144,23 @@ def _key(source: Path, settings: Settings) -> str:
         (cell["cell_type"], "".join(cell["source"])) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
     ]
     modules = sorted(config.imported("\n".join(text for kind, text in cells if kind == "code")))
-    data = checksums([*settings.train, settings.test])
-    content = [cells, settings.fingerprint(), data, config.code_fingerprint(*modules), config.versions()]
+    content = [cells, settings.fingerprint(), _data(source, settings), config.code_fingerprint(*modules), config.versions()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _data(source: Path, settings: Settings) -> dict[str, str]:
+    """Checksums of the data that a notebook reads, by source."""
+    from kit.augment.choice import text_sources  # what it reads is no light import
+
+    named = set(parameter_names(source))
+    found = {}
+    for name, read in (*((name, checksums) for name in _SOURCES), ("bitexts", bitext_checksums)):
+        value = getattr(settings, name)
+        if name == "parallel":  # several sources and models, with spaces between them
+            value = text_sources(value).split()
+        if name in named:
+            found |= read([value] if isinstance(value, str) else value)
+    return found
 
 
 def _left_what_it_writes(source: Path, folder: Path) -> bool:
@@ -139,17 +181,26 @@ def _done(target: Path, key: str) -> bool:
 
 def parameter_names(source: Path) -> list[str]:
     """Names that a notebook's parameters cell assigns."""
-    import ast
+    return list(notebook_defaults(source))
 
+
+def notebook_defaults(source: Path) -> dict[str, object]:
+    """What a notebook's parameters cell assigns: literals, by name."""
     cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    return [
-        target.id
+    return {
+        target.id: ast.literal_eval(node.value)
         for text in code
         for node in ast.parse(text).body
         if isinstance(node, ast.Assign)
         for target in node.targets
-    ]
+    }
+
+
+def notebook_settings(source: Path, parameters: dict[str, object]) -> Settings:
+    """A notebook's own defaults, with those of the parameters that it names."""
+    own = notebook_defaults(source)
+    return Settings(**(own | {name: value for name, value in parameters.items() if name in own}))
 
 
 def _parameters(source: Path, settings: Settings) -> dict[str, object]:
@@ -166,6 +217,8 @@ def _execute(source: Path, target: Path, parameters: dict[str, object], key: str
     import nbformat
     import papermill
 
+    # It warns of values that hold "=" which its reader of defaults cannot parse; they arrive all the same.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
             source,

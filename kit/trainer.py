@@ -36,7 +36,7 @@ class TrainingConfig:
     batch_size: rows of a batch (the paper: 100).
     learning_rate, weight_decay: of AdamW; the rate rises over the first ``warmup`` share of the updates, then falls
         linearly to zero.
-    temperature: of InfoNCE (the paper names none).
+    temperature, margin, symmetric: of the loss, see ``kit.losses.InfoNCE`` (the paper names no temperature).
     hard_negatives: how many of a row's ``negatives`` enter its batch.
     tau: exponent of the corpora's sizes when several are mixed.
     evaluations: how often the validation task is scored, at equal distances, the last time after the last update.
@@ -51,6 +51,8 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     warmup: float = 0.1
     temperature: float = 0.05
+    margin: float = 0.0
+    symmetric: bool = False
     hard_negatives: int = 0
     tau: float = 1.0
     evaluations: int = 5
@@ -128,7 +130,7 @@ def fine_tune(
         sampler=sampler,
         train_dataset=pair_dataset(corpora, config.hard_negatives),
         args=_arguments(config, folder, every, validation is not None, model),
-        loss=InfoNCE(model, config.temperature),
+        loss=InfoNCE(model, config.temperature, config.margin, config.symmetric),
         evaluator=_Evaluator(validation) if validation else None,
         callbacks=[
             _Progress(log, sampling.name, validation is None),

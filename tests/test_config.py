@@ -20,9 +20,10 @@ NAMES = [field.name for field in fields(Settings)]
 def _changed(name: str) -> Settings:
     """The defaults with another value for one field."""
     default = getattr(Settings(), name)
-    value = (
-        (*default, default[0] * 2 if isinstance(default[0], str) else 7) if isinstance(default, tuple) else default * 2 or 5
-    )
+    if isinstance(default, tuple):
+        value = (*default, {str: "other", float: 0.123, int: 7}[type(default[0])])
+    else:
+        value = {str: "other", float: 0.123, int: default * 2 or 5}.get(type(default), True)
     return replace(Settings(), **{name: value})
 
 

@@ -184,3 +184,21 @@ def test_quiet_gives_back_what_it_found():
         assert logging.get_verbosity() == logging.ERROR and not logging.is_progress_bar_enabled()
         raise RuntimeError
     assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (verbosity, bars)
+
+
+class TestDropout:
+    def test_noise_in_training_none_afterwards_and_after_loading(self, tmp_path):
+        model = make("static", dropout=0.5)
+        features = model.preprocess(TEXTS[:1]) if hasattr(model, "preprocess") else model.tokenize(TEXTS[:1])
+        model.train()
+        one, other = (model(dict(features))["sentence_embedding"] for _ in range(2))
+        assert not torch.equal(one, other) and (one == 0).any()
+        model.eval()
+        before = model.encode(TEXTS)
+        model.save_pretrained(str(tmp_path / "model"))
+        np.testing.assert_array_equal(load_encoder(str(tmp_path / "model")).encode(TEXTS), before)
+        np.testing.assert_array_equal(make("static").encode(TEXTS), before)  # dropout draws no initial weights
+
+    def test_refused_where_the_encoder_has_its_own(self):
+        with pytest.raises(ValueError, match=r"dropout is 0\.1, and encoder 'tiny' has its own"):
+            make("tiny", dropout=0.1)

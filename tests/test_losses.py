@@ -78,6 +78,36 @@ class TestValue:
             torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+class TestVariants:
+    def test_symmetric_equals_sentence_transformers_when_all_clusters_differ(self):
+        inputs = [{"x": embeddings(6, seed=seed)} for seed in range(2)]
+        ours = InfoNCE(Given(), temperature=0.04, symmetric=True)(inputs, torch.arange(6))
+        both = {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
+        theirs = MultipleNegativesRankingLoss(Given(), scale=25.0, **both)(inputs, None)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+    def test_symmetric_is_the_mean_of_both_directions(self):
+        queries, passages, clusters = embeddings(5), embeddings(5, seed=1), torch.tensor([0, 1, 0, -1, -1])
+        directions = [info_nce(*sides, clusters, 0.1) for sides in ((queries, passages), (passages, queries))]
+        torch.testing.assert_close(info_nce(queries, passages, clusters, 0.1, symmetric=True), sum(directions) / 2)
+
+    def test_hard_negatives_ask_for_nothing(self):
+        queries, candidates, clusters = embeddings(3), embeddings(6, seed=1), torch.arange(6)
+        back = info_nce(candidates[:3], queries, torch.arange(3), 0.1)
+        both = info_nce(queries, candidates, clusters, 0.1, symmetric=True)
+        torch.testing.assert_close(both, (info_nce(queries, candidates, clusters, 0.1) + back) / 2)
+
+    def test_margin_by_hand(self):
+        # Cosines are 1 and 0 for both queries; the own passage counts 0.4 less: scores 6 and 0 at t = 0.1.
+        loss = info_nce(torch.eye(2), torch.eye(2), torch.arange(2), 0.1, margin=0.4)
+        assert loss.item() == pytest.approx(math.log(1 + math.exp(-6)), rel=1e-4)
+
+    @pytest.mark.parametrize("margin", [-0.1, 1.1, float("nan")])
+    def test_a_margin_out_of_range_is_refused(self, margin):
+        with pytest.raises(ValueError, match=r"margin .* is not between 0 and 1"):
+            InfoNCE(Given(), margin=margin)
+
+
 class TestMask:
     CLUSTERS = torch.tensor([7, 8, 7])  # passage 2 is a translation of passage 0
 
@@ -139,7 +169,11 @@ class TestModule:
         torch.testing.assert_close(InfoNCE(Given())(inputs, labels), InfoNCE(Given())(inputs, labels[:, None]))
 
     def test_settings_reach_the_model_card(self):
-        assert InfoNCE(Given(), 0.02).get_config_dict() == {"temperature": 0.02}
+        assert InfoNCE(Given(), 0.02, 0.3, True).get_config_dict() == {
+            "temperature": 0.02,
+            "margin": 0.3,
+            "symmetric": True,
+        }
 
     @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
     def test_a_temperature_that_is_not_positive_is_refused(self, temperature):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kit.bitext import BitextTask
 from kit.corpus import ParallelCorpus, RetrievalTask
-from kit.overlap import N_EXAMPLES, normalised, overlap
+from kit.overlap import N_EXAMPLES, normalised, overlap, sentence_overlap
 from kit.sources import load_corpus, load_task
 
 TRAINING = ParallelCorpus.from_rows(
@@ -112,3 +113,34 @@ def test_real_sets(shared_data):
     own = overlap(xquad, load_task(f"lareqa:{shared_data / 'xquad-r'}", languages=["en"]))
     assert own.questions.n_exact == 1190
     assert (own.answers.n_texts, own.answers.n_exact, own.distractors.n_exact) == (787, 787, 0)
+
+
+class TestSentences:
+    ROWS = (
+        {"group_id": "1", "language": "en", "query": "A half", "passage": "A half is no whole."},
+        {"group_id": "1", "language": "de", "query": "Ein halber", "passage": "Ein halber Satz."},
+    )
+
+    def test_both_sides_are_looked_for_in_all_columns_and_languages(self):
+        source = ["A half is no whole.", "Another one", "a HALF!"]  # exact; none; normalised, as a query
+        target = ["Ein  halber Satz", "A half"]  # normalised; exact, in another language
+        sides = [
+            [{"sentence_id": f"{tag}{n}", "text": text} for n, text in enumerate(texts)]
+            for tag, texts in (("s", source), ("t", target))
+        ]
+        task = BitextTask.from_rows("mine", "en", "de", *sides, [{"source_id": "s1", "target_id": "t0"}])
+        found = sentence_overlap(ParallelCorpus.from_rows(self.ROWS, "corpus"), [task])[0]
+        assert (found.n_texts, found.n_exact, found.n_normalised) == (5, 2, 4)
+        assert [(one.identifier, one.group_id, one.exact) for one in found.examples] == [
+            ("s0", "1", True),
+            ("s2", "1", False),
+            ("t0", "1", False),
+            ("t1", "1", True),
+        ]
+
+    def test_each_task_has_its_own_count(self):
+        sentences = [[{"sentence_id": "0", "text": text}] for text in ("Fern", "Far")]
+        gold = [{"source_id": "0", "target_id": "0"}]
+        tasks = [BitextTask.from_rows(name, "de", "en", *sentences, gold) for name in ("a", "b")]
+        found = sentence_overlap(ParallelCorpus.from_rows(self.ROWS, "corpus"), tasks)
+        assert [(one.n_texts, one.n_normalised, one.examples) for one in found] == [(2, 0, ())] * 2

@@ -134,7 +134,11 @@ def test_without_its_cache_a_run_gives_the_same_scores(home):
     assert _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None)) == before
 
 
-OTHER = {"encoder": "tiny", "samplings": ("X-Y",), "seeds": (5,), "run": "other"}
+def _more(number):
+    return number + 0.5 if isinstance(number, float) else not number if isinstance(number, bool) else number + 1
+
+
+OTHER = {"encoder": "tiny", "samplings": ("X-Y",), "seeds": (5,), "run": "other", "shares": (0.1,)}
 
 
 class TestKeys:
@@ -147,16 +151,20 @@ class TestKeys:
         "batch_size",
         "learning_rate",
         "temperature",
+        "margin",
+        "symmetric",
+        "dropout",
         "evaluations",
         "patience",
     )
     ELSEWHERE = ("run", "test", "samplings", "seeds")  # no matter of one training run
+    STUDIED = ("alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "tests", "bitexts")
 
     def _changed(self, name: str) -> Settings:
-        return replace(SETTINGS, **{name: OTHER[name] if name in OTHER else getattr(SETTINGS, name) + 1})
+        return replace(SETTINGS, **{name: OTHER[name] if name in OTHER else _more(getattr(SETTINGS, name))})
 
     def test_every_setting_is_thought_of(self):
-        assert {*self.TRAINING, *self.ELSEWHERE, "train"} == {field.name for field in fields(Settings)}
+        assert {*self.TRAINING, *self.ELSEWHERE, *self.STUDIED, "train"} == {field.name for field in fields(Settings)}
 
     @pytest.mark.parametrize("name", TRAINING)
     def test_a_setting_of_training_makes_another_model_and_evaluation(self, fresh, name):
@@ -164,7 +172,7 @@ class TestKeys:
         assert pipeline.training_fingerprint(changed, "X-Y", 0) != pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
         assert pipeline.evaluation_fingerprint(changed, "X-Y", 0) != pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
 
-    @pytest.mark.parametrize("name", ["run", "samplings", "seeds"])
+    @pytest.mark.parametrize("name", ["run", "samplings", "seeds", "shares"])
     def test_others_do_not(self, fresh, name):
         assert pipeline.evaluation_fingerprint(self._changed(name), "X-Y", 0) == pipeline.evaluation_fingerprint(
             SETTINGS, "X-Y", 0

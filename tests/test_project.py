@@ -44,11 +44,14 @@ FLOORS = (
         "rankers",
         "results",
         "claims",
+        "findings",
+        "gaps",
     },
-    {"plots", "show", "widgets", "report"},
-    {"jobs", "bench", "pipeline", "audit", "runner", "refresh", "__main__"},
+    {"plots", "show", "widgets", "report", "interop"},
+    {"jobs", "bench", "pipeline", "study", "domains", "contrast", "audit", "runner", "refresh", "__main__"},
 )
 FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
+EXTRA_OF = {"interop": "mteb"}  # module -> the optional extra that its functions import
 PROMISED = (
     "jupyterlab torch transformers datasets sentence-transformers faiss-cpu plotly ipywidgets papermill nbval accelerate "
     "babel scipy pyarrow"
@@ -121,6 +124,10 @@ class TestImports:
         there = [name for name in modules if list((HERE / "kit").glob(f"{name}.py")) or (HERE / "kit" / name).is_dir()]
         assert "torch" not in self._loaded_by(", ".join(f"kit.{name}" for name in there))
 
+    def test_no_optional_package_before_it_is_needed(self):
+        extras = {Requirement(text).name for extra in EXTRA_OF.values() for text in PROJECT["optional-dependencies"][extra]}
+        assert self._loaded_by(", ".join(f"kit.{name}" for name in EXTRA_OF)) & extras == set()
+
     def test_the_package_imports_nothing(self):
         assert not {name for name in self._loaded_by("kit", top=False) if name.startswith("kit.")}
         assert self._loaded_by("kit") <= self._loaded_by("this") | {"kit"}
@@ -144,11 +151,14 @@ class TestDependencies:
     PINS = _requirements([line for line in LINES if line and not line.startswith("#")])
 
     def test_every_package_that_is_imported_is_asked_for(self):
-        imported = {name.split(".")[0] for path in FILES for name in _imports(path)} - set(sys.stdlib_module_names) - {"kit"}
-        sold_as = packages_distributions()
-        missing = {
-            name for name in imported if not {canonicalize_name(seller) for seller in sold_as[name]} & set(self.ASKED)
-        }
+        sold_as, missing = packages_distributions(), set()
+        for path in FILES:
+            extra = EXTRA_OF.get(_module(path))
+            asked = {*self.ASKED, *_requirements(PROJECT["optional-dependencies"][extra] if extra else [])}
+            imported = {name.split(".")[0] for name in _imports(path)} - set(sys.stdlib_module_names) - {"kit"}
+            missing |= {
+                name for name in imported if not {canonicalize_name(seller) for seller in sold_as.get(name, [name])} & asked
+            }
         assert missing == set()
 
     def test_what_was_promised_is_asked_for(self):
@@ -225,12 +235,26 @@ class TestReadme:
 
     @pytest.mark.parametrize("report", ["atlas-cpu", "xquad-r-to-mlqa-r"])
     def test_its_tables_are_those_of_the_reports(self, report):
-        rows = re.findall(
-            r"^\| ((?:X-X-mono|X-Y|Hybrid) .*±.*) \|$", (HERE / f"reports/{report}.md").read_text("utf-8"), re.M
-        )
+        text = (HERE / f"reports/{report}.md").read_text("utf-8").partition("## Bias panel")[0]
+        rows = re.findall(r"^\| ((?:X-X-mono|X-Y|Hybrid) .*±.*) \|$", text, re.M)
         assert len(rows) == 3
         for row in rows:
-            assert re.search(r"\s+".join(map(re.escape, row.replace("|", " ").split())), self.TEXT), row
+            cells = re.sub(r"\[.*?\]|\|", " ", row).replace(",", "").split()  # no intervals, lines, marks of thousands
+            assert re.search(r"\s+".join(map(re.escape, cells)), self.TEXT), row
+
+    def test_its_table_of_claims_is_that_of_the_reports(self):
+        from kit import findings
+
+        stored = findings.read(HERE / "reports" / "claims.json")
+        assert findings.short(stored) in self.TEXT
+        assert findings.markdown(stored) in (HERE / "reports" / "claims.md").read_text("utf-8")
+
+    def test_the_findings_of_the_kept_runs_are_in_the_table(self):
+        from kit import findings
+
+        stored = findings.read(HERE / "reports" / "claims.json")
+        kept = [one for path in sorted(HERE.glob("reports/*-real/*-findings.json")) for one in findings.read(path)]
+        assert len(kept) > 60 and {str(one) for one in kept} <= {str(one) for one in stored}
 
 
 class TestCode:

@@ -410,7 +410,7 @@ class TestPage:
     def test_claims(self, trained):
         found = _read(trained)
         assert [row[0] for row in found.tables["claims"][1:]] == [*(claim.text for claim in CLAIMS), *NOT_TESTED]
-        assert "X-Y − X-X-mono: -1 | -1 to -1" in found.column("claims", "difference here")
+        assert "X-Y − X-X-mono: −1 | −1 to −1" in found.column("claims", "difference here")
 
     def test_an_audit_has_no_claims(self, audited):
         assert "claims" not in _read(audited).tables
@@ -573,7 +573,7 @@ class TestEscaping:
 
     def test_the_summary_holds_no_html(self, hostile):
         text = (hostile / "summary.md").read_text("utf-8")
-        outside_code = re.sub(r"(?<!\\)`[^`]*`", "", text)
+        outside_code = re.sub(r"(?<!\\)`[^`]*`|^    .*$", "", text, flags=re.MULTILINE)
         assert not re.search(r"(?<!\\)<\S", outside_code) and "\u202e" not in text
 
     @pytest.mark.parametrize(
@@ -581,6 +581,10 @@ class TestEscaping:
     )
     def test_code_in_the_summary(self, text, code):
         assert page._code_span(text) == code
+
+    def test_no_line_of_a_block_can_end_it(self):
+        block = page._code_block("a\n\n# b\n```\n<script>\u202e")
+        assert block.splitlines() == ["    a", "    ", "    # b", "    ```", "    <script>⟨U+202E⟩"]
 
 
 def _metrics(headline: dict[str, tuple[float | None, ...]], distance: dict[str, float | None] | None = None) -> dict:

@@ -18,7 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from kit import paths
 from kit.__main__ import main
 from kit.config import Settings
-from kit.runner import parameter_names, settings_of
+from kit.runner import notebook_settings, parameter_names, parameters_of, settings_of
 
 HERE = Path(__file__).resolve().parents[1]
 PROFILES = sorted((HERE / "notebooks" / "params").glob("*.yaml"))
@@ -169,13 +169,36 @@ class TestParametersCells:
         assert set(self._values(path)) <= NAMES and set(parameter_names(path)) == set(self._values(path))
 
     def test_the_defaults_are_those_of_the_settings(self, path):
-        # Otherwise the notebooks and the command line would not share their models.
+        # Otherwise the notebooks of the story would not share their models; a study has its own.
         values, defaults = self._values(path), asdict(Settings())
+        if path.name > "06":
+            assert Settings(**values).run == "smoke"
+            return
         assert values == {
             name: list(default) if isinstance(default, tuple) else default
             for name, default in defaults.items()
             if name in values
         }
+
+
+class TestParametersOf:
+    def test_only_what_was_said(self, home):
+        assert parameters_of("large", {}) == {"run": "large", "updates": 900, "seeds": (0, 1)}
+
+    def test_a_notebook_keeps_its_own_defaults(self, home):
+        _write(home, "02_own", "pass")
+        path = home / "notebooks" / "02_own.ipynb"
+        path.write_text(path.read_text(encoding="utf-8").replace("updates = 200", "updates = 77"), encoding="utf-8")
+        assert notebook_settings(path, parameters_of("smoke", {})) == Settings(updates=77)
+        assert notebook_settings(path, parameters_of("large", {})) == Settings(run="large", updates=900, seeds=(0, 1))
+
+    @pytest.mark.parametrize(("text", "value"), [("true", True), ("false", False)])
+    def test_yes_and_no(self, home, text, value):
+        assert parameters_of("smoke", {"symmetric": text, "run": "x"})["symmetric"] is value
+
+    def test_neither_yes_nor_no(self, home):
+        with pytest.raises(ValueError, match="-p symmetric=1: write true or false"):
+            parameters_of("smoke", {"symmetric": "1"})
 
 
 class TestRun:

@@ -9,9 +9,13 @@ from kit.plots.answers import answer_ladder, version_ladder
 from kit.plots.differences import pair_differences
 from kit.plots.distances import distance_distribution
 from kit.plots.flow import language_flow
+from kit.plots.mining import mining_chart
 from kit.plots.pairs import agreement_heatmap, pair_heatmap
 from kit.plots.panel import panel_chart
+from kit.plots.ratios import ratio_chart, trade_off
+from kit.plots.robust import pair_rows
 from kit.plots.settings import settings_chart
+from kit.plots.shift import shift_chart, steps_chart
 from kit.plots.style import (
     LANGUAGE_COLOURS,
     SAMPLING_COLOURS,
@@ -36,15 +40,21 @@ __all__ = [
     "distance_distribution",
     "language_colour",
     "language_flow",
+    "mining_chart",
     "model_colours",
     "model_symbols",
     "pair_counts",
     "pair_differences",
     "pair_heatmap",
+    "pair_rows",
     "panel_chart",
     "plain",
+    "ratio_chart",
     "sampling_colour",
     "settings_chart",
+    "shift_chart",
+    "steps_chart",
+    "trade_off",
     "training_curves",
     "version_ladder",
 ]

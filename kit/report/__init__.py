@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kit.report.drawing import figures
-from kit.report.folder import again, write_pages, write_pictures, write_run
+from kit.report.folder import again, run_metrics, run_verdicts, write_pages, write_pictures, write_run
 from kit.report.origin import about, command, machine, read_metrics
 from kit.report.together import side_by_side
 
@@ -14,6 +14,8 @@ __all__ = [
     "figures",
     "machine",
     "read_metrics",
+    "run_metrics",
+    "run_verdicts",
     "side_by_side",
     "write_pages",
     "write_pictures",

@@ -67,7 +67,7 @@ def write_pages(folder: str | Path) -> Path:
     metrics = run_metrics(folder)
     results = Results.read(folder)
     metrics["bias"] = without_nan(results.table(BIAS_COLUMNS))  # there with a row for chance, which a model may be called
-    verdicts = [_verdict(stored) for stored in _read_json(folder / "claims.json") or ()]
+    verdicts = run_verdicts(folder)
     notebooks = sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))
     drawn = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "figures").glob("*.json")}
     pages = {
@@ -132,6 +132,11 @@ def _read_json(path: Path) -> object:
 
 def _stored(histories: Histories) -> list[dict]:
     return [{"model": model, "seed": seed} | asdict(history) for (model, seed), history in histories.items()]
+
+
+def run_verdicts(folder: Path) -> list[Verdict]:
+    """Verdicts on the paper's claims in a run's folder; none for a run that did not train."""
+    return [_verdict(stored) for stored in _read_json(Path(folder) / "claims.json") or ()]
 
 
 def run_histories(folder: Path) -> dict[tuple[str, int], History]:

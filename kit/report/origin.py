@@ -93,13 +93,22 @@ def read_metrics(folder: str | Path, settings: Settings) -> dict | None:
     return metrics if metrics and metrics["about"]["settings"] == made_by else None
 
 
-def command(settings: Settings) -> str:
-    """The command that makes a run again, for a shell: every setting that differs from the default, and the run's name."""
-    default = type(settings)()
+def command(settings: Settings, *notebooks: str, default: Settings | None = None) -> str:
+    """The command that makes a run again, for a shell: every setting that differs from the default, and the run's name.
+
+    Args:
+        notebooks: their numbers; without any it is the story.
+        default: of the notebooks; those of ``Settings`` where none is given.
+    """
+    default = default or type(settings)()
     changed = {name: value for name, value in asdict(settings).items() if value != getattr(default, name)}
     named = {"run": settings.run, **changed} if changed else {}  # changed settings without a name would get another one
     return " ".join(
-        ["python -m kit run", *(f"-p {shlex.quote(f'{name}={_typed_text(value)}')}" for name, value in named.items())]
+        [
+            "python -m kit run",
+            *notebooks,
+            *(f"-p {shlex.quote(f'{name}={_typed_text(value)}')}" for name, value in named.items()),
+        ]
     )
 
 

@@ -90,7 +90,7 @@ def summary(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequ
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kit"), autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=_shown
     )
-    environment.filters |= {"md": _markdown, "code": _code_span}
+    environment.filters |= {"md": _markdown, "code": _code_span, "block": _code_block}
     return environment.get_template("summary.md").render(_content(folder_name, metrics, results, verdicts)) + "\n"
 
 
@@ -205,6 +205,11 @@ def _markdown(text: str) -> str:
     """A text that Markdown and HTML take as it is, on one line."""
     text = " ".join(_shown(unicodedata.normalize("NFC", text)).split())
     return _MARKDOWN.sub(r"\\\1", text.replace("&", "&amp;"))
+
+
+def _code_block(text: str) -> str:
+    """A text of several lines as code, indented: no line of it can end the block."""
+    return "\n".join(f"    {_shown(line)}" for line in text.splitlines())
 
 
 def _code_span(text: str) -> str:

@@ -1,7 +1,8 @@
 """Where data comes from: one small module a place, and one call for all of them.
 
 A source is named by a text, ``kind[:path][?option=value[&option=value]]``: ``atlas`` (built in), ``lareqa:<folder>``,
-``squad:<file>?language=en``, ``beir:<folder>`` and ``jsonl:<file or folder>`` (the kit's own tables). A relative path starts
+``squad:<file>?language=en``, ``tydiqa:<folder>``, ``beir:<folder>``, ``medquad:<file>``, ``tldr:<file>``,
+``sentences:<file>`` (parallel sentences) and ``jsonl:<file or folder>`` (the kit's own tables). A relative path starts
 at the project's folder, whatever folder a notebook or a command runs in.
 """
 
@@ -25,9 +26,16 @@ KINDS: dict[str, tuple[str, str]] = {
     "atlas": ("kit.sources.atlas:corpus", "kit.sources.atlas:task"),
     "lareqa": ("kit.sources.lareqa:corpus", "kit.sources.lareqa:task"),
     "squad": ("kit.sources.squad:corpus", "kit.sources.squad:task"),
+    "tydiqa": ("kit.sources.tydiqa:corpus", "kit.sources.tydiqa:task"),
     "beir": ("kit.sources.beir:corpus", "kit.sources.beir:task"),
+    "medquad": ("kit.sources.medquad:corpus", "kit.sources.medquad:task"),
+    "tldr": ("kit.sources.tldr:corpus", "kit.sources.tldr:task"),
+    "sentences": ("kit.sources.sentences:corpus", ""),
     "jsonl": ("kit.corpus:ParallelCorpus.read", "kit.corpus:RetrievalTask.read"),
 }
+
+_LISTS = ("languages", "domains")
+"""Options that are lists, written ``a,b``."""
 
 
 def load_corpus(spec: str, **options) -> ParallelCorpus:
@@ -56,6 +64,8 @@ def load_task(spec: str, **options) -> RetrievalTask:
 def _load(spec: str, which: int, options: dict):
     kind, path, written = _parts(spec)
     options = {**written, **options}
+    if not KINDS[kind][which]:
+        raise ValueError(f"source {spec!r}: {kind} is no {('corpus', 'task')[which]}: choose another kind")
     function = pkgutil.resolve_name(KINDS[kind][which])
     parameters = inspect.signature(function).parameters
     arguments = _path_argument(spec, path, parameters)
@@ -74,7 +84,7 @@ def _parts(spec: str) -> tuple[str, str, dict[str, str | list[str]]]:
     malformed = [name for name, equals, value in pairs if not (name and equals and value)]
     if malformed:
         raise ValueError(f"source {spec!r}: option {malformed[0]!r} has no value: write ?option=value")
-    return kind, path, {name: value.split(",") if name == "languages" else value for name, _, value in pairs}
+    return kind, path, {name: value.split(",") if name in _LISTS else value for name, _, value in pairs}
 
 
 def checksums(specs: Iterable[str]) -> dict[str, str]:

@@ -71,7 +71,13 @@ def rows(languages: Sequence[str] = LANGUAGES) -> list[dict]:
     return [dict(row) for row in all_rows() if row["language"] in wanted]
 
 
-def corpus(split: str = "train", by: str = "fact", languages: Sequence[str] = LANGUAGES, seed: int = 0) -> ParallelCorpus:
+def corpus(
+    split: str = "train",
+    by: str = "fact",
+    languages: Sequence[str] = LANGUAGES,
+    domains: Sequence[str] | None = None,
+    seed: int = 0,
+) -> ParallelCorpus:
     """Training data: the facts of one split.
 
     Args:
@@ -81,6 +87,7 @@ def corpus(split: str = "train", by: str = "fact", languages: Sequence[str] = LA
             ``domain``: the domain "currency" is the test; train and validation are the other domains.
             ``language``: facts as in ``fact``, and Greek and Vietnamese are in the test only.
         languages: which of ``LANGUAGES``.
+        domains: which of the five (calendar, currency, geography, language, writing); ``None``: all.
         seed: another seed gives another split; the same fact is on the same side whatever else is there.
 
     Raises:
@@ -95,10 +102,17 @@ def corpus(split: str = "train", by: str = "fact", languages: Sequence[str] = LA
     chosen = facts_of(all_rows(), split, by, seed)
     wanted = set(languages_of(split, by, languages))
     kept = (row for row in all_rows() if row["language"] in wanted and row["group_id"] in chosen)
-    return ParallelCorpus.from_rows(map(_bare, kept), name=_name(split, by))
+    found = ParallelCorpus.from_rows(map(_bare, kept), name=_name(split, by, domains))
+    return found if domains is None else found.select(domains=domains)
 
 
-def task(split: str = "test", by: str = "fact", languages: Sequence[str] = LANGUAGES, seed: int = 0) -> RetrievalTask:
+def task(
+    split: str = "test",
+    by: str = "fact",
+    languages: Sequence[str] = LANGUAGES,
+    domains: Sequence[str] | None = None,
+    seed: int = 0,
+) -> RetrievalTask:
     """Evaluation data: the questions of one split, asked of every sentence about the entities they are about.
 
     The candidates are the passages of the split and, as distractors, the other sentences about the same entities,
@@ -110,7 +124,7 @@ def task(split: str = "test", by: str = "fact", languages: Sequence[str] = LANGU
     """
     from kit.corpus import ParallelCorpus, RetrievalTask
 
-    asked = corpus(split, by, languages, seed)
+    asked = corpus(split, by, languages, domains, seed)
     groups, wanted = set(asked.group_ids), set(asked.languages)
     about = {row["entity"] for row in all_rows() if row["group_id"] in groups}
     others = [
@@ -119,7 +133,7 @@ def task(split: str = "test", by: str = "fact", languages: Sequence[str] = LANGU
         if row["entity"] in about and row["group_id"] not in groups and row["language"] in wanted
     ]
     distractors = ParallelCorpus.from_rows(others, name="atlas, distractors") if others else None
-    return RetrievalTask.from_corpus(asked, name=_name(split, by), distractors=distractors)
+    return RetrievalTask.from_corpus(asked, name=asked.name, distractors=distractors)
 
 
 def _bare(row: Mapping) -> dict:
@@ -127,8 +141,8 @@ def _bare(row: Mapping) -> dict:
     return {key: row[key] for key in _CORPUS_KEYS}
 
 
-def _name(split: str, by: str) -> str:
-    return f"atlas-{split}-by-{by}"
+def _name(split: str, by: str, domains: Sequence[str] | None) -> str:
+    return f"atlas-{split}-by-{by}" + (f"-{'-'.join(domains)}" if domains else "")
 
 
 @cache

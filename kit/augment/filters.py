@@ -1,0 +1,192 @@
+"""Dropping synthetic rows that went wrong; each filter gives the corpus that is kept and a table of what was dropped.
+
+A filter that compares looks at rows of one group: the row in ``language`` is the original, the rows in other languages are
+its translations. Originals are never dropped by those. The table has a row for each dropped one: ``group_id``, ``language``,
+``field``, ``text``, ``reason`` (the filter, in words), ``value`` (what it measured).
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from kit.augment.groups import FIELDS
+from kit.augment.identify import LanguageIdentifier
+from kit.augment.parallel import pairs
+from kit.augment.translator import Translator
+from kit.corpus import ParallelCorpus
+
+Filtered = tuple[ParallelCorpus, pa.Table]
+
+DROPPED = pa.schema(
+    [(name, pa.string()) for name in ("group_id", "language", "field", "text", "reason")] + [("value", pa.float64())]
+)
+
+_TO_SIGMA = 1.4826
+"""The standard deviation of a normal distribution over its median absolute deviation."""
+
+
+def filter_round_trip(
+    corpus: ParallelCorpus, translator: Translator, language: str, minimum: float = 30.0, field: str = "query"
+) -> Filtered:
+    """Drop translations that, translated back, are far from their originals in chrF.
+
+    ``value`` is the sentence chrF (sacrebleu: characters up to 6, beta 2; in [0, 100], higher is better) of the translation,
+    back in ``language``, against the original; rows below ``minimum`` are dropped. A high score says that the content came
+    through both ways, not that the translation reads well: a copy of the original scores 100.
+
+    Args:
+        translator: knows the pairs from the other languages into ``language``.
+        minimum: in [0, 100].
+        field: ``query`` or ``passage``.
+
+    Raises:
+        ValueError: a group without a row in ``language``, an unknown field, or ``minimum`` out of range.
+    """
+    import sacrebleu
+
+    if not 0 <= minimum <= 100:
+        raise ValueError(f"minimum is {minimum}: chrF lies between 0 and 100")
+    compared = list(_compared(corpus, language, field))
+    values: dict[int, float] = {}
+    for other in sorted({row["language"] for _, row, _ in compared}):
+        own = [(index, row[field], original) for index, row, original in compared if row["language"] == other]
+        returned = translator.translate([text for _, text, _ in own], other, language)
+        for (index, _, original), text in zip(own, returned):
+            values[index] = sacrebleu.sentence_chrf(text, [original]).score
+    bad = {index: value for index, value in values.items() if value < minimum}
+    return _split(corpus, bad, field, f"round trip below chrF {minimum:g}")
+
+
+@dataclass(frozen=True)
+class LengthRatios:
+    """Usual ratios of lengths in characters, translation over original.
+
+    language: of the originals.
+    bounds: language of the translation -> (lowest, highest) ratio.
+    """
+
+    language: str
+    bounds: Mapping[str, tuple[float, float]]
+
+
+def fit_length_ratios(rows: Iterable[Mapping], language: str, width: float = 3.5) -> LengthRatios:
+    """Bounds of the ratio of lengths, from real parallel text: ``exp(m ± width * 1.4826 * MAD)``.
+
+    ``m`` is the median of the logarithms of the ratios of a pair of languages and MAD their median absolute deviation from
+    it, so that misaligned rows hardly move the bounds; for normal logarithms the term is ``width`` standard deviations.
+
+    Args:
+        rows: each with ``texts``, a mapping of language to text; blank texts are left out.
+        width: above 0.
+
+    Raises:
+        ValueError: no row has ``language`` and another one, or ``width`` is not above 0.
+    """
+    rows = list(rows)
+    if not width > 0:
+        raise ValueError(f"width is {width}: choose a number above 0")
+    others = sorted({other for row in rows if language in row["texts"] for other in row["texts"]} - {language})
+    if not others:
+        raise ValueError(f"rows: none has texts in {language!r} and another language: choose a language that the rows have")
+    bounds = {}
+    for other in others:
+        logs = np.array([math.log(len(translation) / len(text)) for text, translation in pairs(rows, language, other)])
+        middle = np.median(logs)
+        spread = width * _TO_SIGMA * np.median(np.abs(logs - middle))
+        bounds[other] = float(np.exp(middle - spread)), float(np.exp(middle + spread))
+    return LengthRatios(language, bounds)
+
+
+def filter_length_ratio(corpus: ParallelCorpus, ratios: LengthRatios, field: str = "query") -> Filtered:
+    """Drop translations that are far shorter or longer than real ones are; ``value`` is the ratio of lengths.
+
+    Raises:
+        ValueError: a group without a row in the language of the ratios, a language that has no bounds, or an unknown field.
+    """
+    bad = {}
+    for index, row, original in _compared(corpus, ratios.language, field):
+        if row["language"] not in ratios.bounds:
+            known = ", ".join(ratios.bounds)
+            raise ValueError(
+                f"ratios: no bounds for {row['language']!r}: fit them on parallel text that has it; known: {known}"
+            )
+        low, high = ratios.bounds[row["language"]]
+        value = len(row[field]) / len(original)
+        if not low <= value <= high:
+            bad[index] = value
+    return _split(corpus, bad, field, "unusual ratio of lengths")
+
+
+def filter_language(corpus: ParallelCorpus, identifier: LanguageIdentifier, field: str = "query") -> Filtered:
+    """Drop rows whose text is in another language than the row says, originals too.
+
+    ``value`` is the probability that the identifier gives to the row's own language.
+
+    Raises:
+        ValueError: a language that the identifier does not know, an unknown field, or every row would be dropped.
+    """
+    _check_field(field)
+    if lacking := sorted(set(corpus.languages) - set(identifier.languages)):
+        raise ValueError(
+            f"identifier does not know {lacking[0]!r}: train it on texts in all of {', '.join(corpus.languages)}"
+        )
+    bad = {}
+    for index, row in enumerate(corpus.table.to_pylist()):
+        if identifier.identify(row[field]) != row["language"]:
+            bad[index] = math.exp(identifier.log_probabilities(row[field])[row["language"]])
+    return _split(corpus, bad, field, "another language")
+
+
+def filter_copies(corpus: ParallelCorpus, language: str, field: str = "query") -> Filtered:
+    """Drop translations that equal their originals but for case, punctuation and spaces; ``value`` is 1.
+
+    Raises:
+        ValueError: a group without a row in ``language``, or an unknown field.
+    """
+    compared = _compared(corpus, language, field)
+    bad = {index: 1.0 for index, row, original in compared if _plain(row[field]) == _plain(original)}
+    return _split(corpus, bad, field, "copy of the original")
+
+
+def _plain(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).casefold()
+    plain = "".join(mark for mark in text if unicodedata.category(mark)[0] in "LMN")
+    return plain or text.strip()  # two texts of marks alone are not the same for that
+
+
+def _check_field(field: str) -> None:
+    if field not in FIELDS:
+        raise ValueError(f"field is {field!r}: choose 'query' or 'passage'")
+
+
+def _compared(corpus: ParallelCorpus, language: str, field: str) -> Iterator[tuple[int, dict, str]]:
+    """Index and row of each translation, with the text of its original."""
+    _check_field(field)
+    rows = corpus.table.to_pylist()
+    originals = {row["group_id"]: row[field] for row in rows if row["language"] == language}
+    for index, row in enumerate(rows):
+        if row["language"] == language:
+            continue
+        if row["group_id"] not in originals:
+            raise ValueError(f"{corpus.name}: group {row['group_id']!r} has no row in {language!r} to compare with: add it")
+        yield index, row, originals[row["group_id"]]
+
+
+def _split(corpus: ParallelCorpus, bad: Mapping[int, float], field: str, reason: str) -> Filtered:
+    if len(bad) == len(corpus):
+        raise ValueError(f"{corpus.name}: every row would be dropped ({reason}): loosen the filter, or look at the data")
+    rows = corpus.table.to_pylist()
+    dropped = [
+        {"group_id": row["group_id"], "language": row["language"], "field": field, "text": row[field]}
+        | {"reason": reason, "value": float(bad[index])}
+        for index, row in enumerate(rows)
+        if index in bad
+    ]
+    keep = pa.array([index not in bad for index in range(len(rows))])
+    return ParallelCorpus(corpus.table.filter(keep), corpus.name), pa.Table.from_pylist(dropped, schema=DROPPED)

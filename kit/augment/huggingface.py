@@ -1,0 +1,149 @@
+"""Any translation model of transformers: NLLB, M2M100 and mBART (one model for all pairs), Opus-MT (one for some pairs)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.augment.codes import Codes, subtags
+from kit.augment.folders import folder_version, quiet
+from kit.augment.generation import Generator, default_device
+from kit.augment.translator import translate_distinct
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_LANGUAGE_TOKENS = re.compile(r"__([a-z]{2,3})__|([a-z]{3}_[A-Z][a-z]{3})|([a-z]{2}_[A-Z]{2})")
+"""Special tokens that name a language: ``__de__`` of M2M100, ``deu_Latn`` of NLLB, ``de_DE`` of mBART."""
+
+_TARGET_TOKEN = re.compile(r">>(.+)<<")
+_PAIR_IN_NAME = re.compile(r"-([A-Za-z_]+)-([A-Za-z_]+)$")
+
+
+class HuggingFaceTranslator:
+    """A translation model by name on the hub or by folder.
+
+    The languages are read from the tokenizer: its special tokens (NLLB, M2M100, mBART), or its ``>>xxx<<`` tokens and the
+    two codes of an Opus-MT model, which it stores or has in its name (``opus-mt-en-de``). An Opus-MT model whose source code
+    names a family (``mul``, ``ROMANCE``) is taken to know every source language, since it lists none.
+
+    Texts longer than ``max_tokens`` are cut at sentence ends and joined again; nothing is cut off. Models that were trained
+    on single sentences, as NLLB was, tend to leave out sentences of a long input: a small ``max_tokens`` suits them better.
+    A translation that comes to no end after ``2 * max_tokens`` tokens is kept and warned of.
+
+    Args:
+        name_or_folder: such as ``facebook/nllb-200-distilled-600M`` (its licence: CC BY-NC), or a folder with a model.
+        batch_size: pieces translated at a time.
+        max_tokens: longest input, special tokens included, from 8 to the number of positions of the model.
+        num_beams: 1 is greedy search.
+        device: of torch; ``None``: a GPU where there is one.
+
+    Raises:
+        ValueError: nothing can be loaded under that name, it names no languages, or a number is out of range.
+    """
+
+    def __init__(
+        self, name_or_folder: str, batch_size: int = 16, max_tokens: int = 256, num_beams: int = 1, device: str | None = None
+    ):
+        self._model, self._tokenizer = _load(str(name_or_folder), device or default_device())
+        short = Path(name_or_folder).name
+        # The number of pieces in a batch changes nothing but speed and is no part of the name.
+        self.name = f"{short}@{_version(str(name_or_folder), self._model)}, beams {num_beams}, tokens {max_tokens}"
+        self._generator = Generator(self._model, self._tokenizer, batch_size, max_tokens, num_beams)
+        special = {} if _is_opus(self._tokenizer) else _language_tokens(self._tokenizer)
+        if _is_opus(self._tokenizer):
+            self._pair = _opus_pair(short, self._tokenizer)
+            tokens = [found[1] for token in self._tokenizer.get_vocab() if (found := _TARGET_TOKEN.fullmatch(token))]
+            self._targets = Codes(tokens, short)
+        elif special:
+            self._tokens, self._codes = special, Codes(special, short)
+        else:
+            raise ValueError(f"{name_or_folder} names no languages in its tokenizer: use NLLB, M2M100, mBART or Opus-MT")
+
+    def translate(self, texts: Sequence[str], source: str, target: str) -> list[str]:
+        """Translations in the order of the texts; see ``Translator``."""
+        return translate_distinct(texts, source, target, lambda distinct: self._translate(distinct, source, target))
+
+    def _translate(self, texts: list[str], source: str, target: str) -> list[str]:
+        encode, forced_bos = (self._ask_opus if _is_opus(self._tokenizer) else self._ask)(source, target)
+        return self._generator.translate(texts, target, encode, forced_bos)
+
+    def _ask(self, source: str, target: str) -> tuple[Callable[[str], list[int]], int]:
+        """How NLLB, M2M100 and mBART are asked: the source in the input, the target as first token of the output."""
+        source_code, target_code = self._codes.find(source), self._codes.find(target)
+
+        def encode(text: str) -> list[int]:
+            self._tokenizer.src_lang = source_code
+            return self._tokenizer(text)["input_ids"]
+
+        return encode, self._tokenizer.convert_tokens_to_ids(self._tokens[target_code])
+
+    def _ask_opus(self, source: str, target: str) -> tuple[Callable[[str], list[int]], None]:
+        """How Opus-MT is asked: the target as first token of the input, if the model has more than one."""
+        source_code, target_code = self._pair
+        if _is_language(source_code):
+            Codes([source_code], f"{self._targets.model} (as source)").find(source)
+        if len(self._targets):
+            prefix = f">>{self._targets.find(target)}<< "
+        else:
+            Codes([target_code], f"{self._targets.model} (as target)").find(target)
+            prefix = ""
+        return lambda text: self._tokenizer(prefix + text)["input_ids"], None
+
+
+def _load(name: str, device: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(name)
+            model = AutoModelForSeq2SeqLM.from_pretrained(name).to(device).eval()
+    except (OSError, ValueError, ImportError) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise ValueError(
+            f"translator {name!r} cannot be loaded ({reason}): give the folder of an encoder-decoder, or a name on the hub "
+            "(which needs a network)"
+        ) from error
+    return model, tokenizer
+
+
+def _version(name: str, model: PreTrainedModel) -> str:
+    """Twelve digits of the hub's revision, or of a hash of the bytes of a folder."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return str(getattr(model.config, "_commit_hash", None) or "unknown")[:12]
+    return folder_version(folder)
+
+
+def _is_opus(tokenizer: PreTrainedTokenizerBase) -> bool:
+    return hasattr(tokenizer, "supported_language_codes")
+
+
+def _language_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
+    """Code of each language (as ``src_lang`` takes it) and its token."""
+    # M2M100 keeps a table of its own: its tokens are special ones in some versions of the model's files only.
+    found = ((_LANGUAGE_TOKENS.fullmatch(token), token) for token in tokenizer.all_special_tokens)
+    special = {next(filter(None, match.groups())): token for match, token in found if match}
+    return special | getattr(tokenizer, "lang_code_to_token", {})
+
+
+def _opus_pair(name: str, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
+    stored = (tokenizer.source_lang, tokenizer.target_lang)
+    if all(stored):
+        return stored
+    match = _PAIR_IN_NAME.search(name)
+    if not match:
+        raise ValueError(
+            f"{name}: neither its tokenizer nor its name says the languages: call the folder opus-mt-<source>-<target>"
+        )
+    return match[1], match[2]
+
+
+def _is_language(code: str) -> bool:
+    """Whether CLDR knows a script of it; it knows none of a family of languages."""
+    try:
+        return bool(subtags(code)[1])
+    except ValueError:
+        return False

@@ -1,0 +1,190 @@
+"""Contrastive methods side by side on bitext mining: their training text, the pairs they are judged on, what they mine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kit import config, paths, pipeline, study
+from kit.augment.groups import join
+from kit.augment.lexicon import Lexicon, induce_lexicon
+from kit.augment.parallel import rows_of_corpus
+from kit.augment.switching import code_switch
+from kit.bitext import SIDES, BitextTask
+from kit.config import Settings
+from kit.corpus import ParallelCorpus
+from kit.jobs import encode_batch
+from kit.mining import Mined, MiningResults, encode_bitext, mine_task
+from kit.sources import checksums, load_corpus
+from kit.sources.bitext import checksums as bitext_checksums
+from kit.sources.bitext import load_bitext
+from kit.tables import whole_file
+
+Log = Callable[[str], None]
+
+HIGH_RESOURCE = frozenset(
+    "ar de en es fr ja zh ca cs eu fa fi hi hr hu it ko nl pl pt ru sr sv tr vi".split()  # classes 5 and 4
+)
+"""Languages of classes 5 and 4 of Joshi et al. (2020, arXiv 2004.09095); the others count as low-resource."""
+
+GROUPS = ("high-resource", "low-resource", "unseen in training")
+
+
+def whole_texts(corpus: ParallelCorpus) -> ParallelCorpus:
+    """A corpus whose queries are its passages: whole texts and their translations, without anything to be asked.
+
+    >>> row = {"group_id": "1", "language": "en", "query": "What is X?", "passage": "X is Y."}
+    >>> whole_texts(ParallelCorpus.from_rows([row], name="mine")).table["query"].to_pylist()
+    ['X is Y.']
+    """
+    table = corpus.table
+    column = table.column_names.index("query")
+    return ParallelCorpus(table.set_column(column, "query", table.column("passage")), f"{corpus.name}, whole texts")
+
+
+def keep_switched(spec: str, languages: Sequence[str], rate: float = 0.5, pivot: str = "en", log: Log = print) -> str:
+    """A source with its rows and, beside them, the same with words switched between a language and others.
+
+    The lexicons come from the passages of the corpus itself, whose versions translate each other, as halves of sentences
+    need not (``induce_lexicon``, mutual, so that one serves both directions). They take seconds a language, so the result is
+    kept under the name of what it was made from.
+
+    Args:
+        spec: of the corpus (``kit.sources``).
+        languages: those that words are switched into and from; those that the corpus lacks are left out.
+        rate: share of the known words that are switched (``code_switch``).
+        pivot: the language that all lexicons share.
+
+    Returns:
+        The name of the joined corpus as a source.
+
+    Raises:
+        ValueError: none of the languages stands beside the pivot in the corpus; whatever ``code_switch`` refuses.
+    """
+    code = config.code_fingerprint("augment")
+    key = config.fingerprint([checksums([spec]), sorted(languages), rate, pivot, code, config.versions()])
+    note = paths.cache() / "corpora" / f"switched-{key}.json"
+    if note.is_file():
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        if (paths.root() / kept.partition(":")[2]).is_file():
+            return kept
+    corpus = load_corpus(spec)
+    others = sorted(set(languages) & set(corpus.languages) - {pivot})
+    if not others or pivot not in corpus.languages:
+        raise ValueError(f"{spec}: none of {', '.join(languages)} beside {pivot}: it has {', '.join(corpus.languages)}")
+    rows, lexicons = [row for row in rows_of_corpus(corpus) if row["id"].endswith(":passage")], []
+    for language in others:
+        there = induce_lexicon(rows, pivot, language)
+        lexicons += [there, _turned(there)]
+        log(f"lexicon {pivot}-{language}: {len(there.words):,} words")
+    switched = code_switch(corpus, [lexicon for lexicon in lexicons if lexicon.words], rate)
+    kept = pipeline.keep_corpus(join(f"{corpus.name}, code-switched", corpus, switched))
+    with whole_file(note) as partial:
+        partial.write_text(json.dumps(kept), encoding="utf-8")
+    return kept
+
+
+def _turned(lexicon: Lexicon) -> Lexicon:
+    """The lexicon of the other direction, which a mutual one is."""
+    words = {translation: (word, probability) for word, (translation, probability) in lexicon.words.items()}
+    return Lexicon(lexicon.target, lexicon.source, words)
+
+
+def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log: Log = print) -> MiningResults:
+    """Train every arm with every seed and let all of them mine every task; what was done before is in the cache.
+
+    Args:
+        arms: by name, settings with one sampling each.
+        tasks: by the source that they were loaded from (``kit.sources.bitext.load_bitext``).
+
+    Raises:
+        ValueError: no arm or no task; tasks that share no language; arms of different budgets (``study.check_arms``).
+    """
+    if not arms or not tasks:
+        raise ValueError(f"{len(arms)} arms and {len(tasks)} tasks: give at least one of each")
+    study.check_arms(arms)
+    side_of = {spec: shared_side(task, tasks.values()) for spec, task in tasks.items()}
+    pipeline.train_missing(list(arms.values()), log)
+    found: dict[str, dict[str, list[Mined]]] = {spec: {} for spec in tasks}
+    for name, settings in arms.items():
+        for seed in settings.seeds:
+            for spec, mined in _mined(settings, seed, tasks, side_of, log).items():
+                found[spec].setdefault(name, []).append(mined)
+    return MiningResults(found)
+
+
+def shared_side(task: BitextTask, tasks: Iterable[BitextTask]) -> str:
+    """The side of a task whose language all tasks have, English where that is one of two; its sentences are the units.
+
+    Raises:
+        ValueError: no language stands in all of the tasks.
+    """
+    shared = set.intersection(*({one.source_language, one.target_language} for one in tasks))
+    if not shared:
+        raise ValueError(f"{task.name}: no language stands in all tasks: give tasks that share one, such as English")
+    language = "en" if "en" in shared else min(shared)
+    return SIDES[task.target_language == language]
+
+
+def resource_groups(tasks: Mapping[str, BitextTask], known: Iterable[str]) -> dict[str, list[str]]:
+    """Tasks by what is known of their languages beside English: the groups of ``GROUPS`` that occur, in this order.
+
+    Args:
+        tasks: by source.
+        known: languages of the training text.
+    """
+    known, groups = set(known), {group: [] for group in GROUPS}
+    for spec, task in tasks.items():
+        languages = {task.source_language, task.target_language} - {"en"}
+        is_high = all(language.partition("-")[0] in HIGH_RESOURCE for language in languages)
+        groups[GROUPS[2] if languages - known else GROUPS[0] if is_high else GROUPS[1]].append(spec)
+    return {group: specs for group, specs in groups.items() if specs}
+
+
+def load_tasks(specs: Sequence[str]) -> dict[str, BitextTask]:
+    """Mining tasks by their source."""
+    return {spec: load_bitext(spec) for spec in specs}
+
+
+def _mined(
+    settings: Settings, seed: int, tasks: Mapping[str, BitextTask], side_of: Mapping[str, str], log: Log
+) -> dict[str, Mined]:
+    """What the model of one seed finds in each task, from the cache where it is there."""
+    paths_of = {spec: _path(settings, seed, spec, side_of[spec]) for spec in tasks}
+    model, found = None, {}
+    for spec, task in tasks.items():
+        if paths_of[spec].is_file():
+            try:
+                found[spec] = Mined.read(paths_of[spec])
+                continue
+            except ValueError as error:
+                log(f"mined again: {error}")
+        model = model or _Remembering(pipeline.load_model(settings, settings.samplings[0], seed))
+        embeddings = encode_bitext(model, task, encode_batch(settings))
+        found[spec] = mine_task(task, *embeddings, side_of[spec])
+        found[spec].write(paths_of[spec])
+    return found
+
+
+class _Remembering:
+    """A model that keeps what it encoded last: pairs of one set, one after the other, have a side in common."""
+
+    def __init__(self, model):
+        self._model, self._last = model, {}
+        self.prompts = model.prompts
+
+    def encode(self, texts: Sequence[str], **options) -> np.ndarray:
+        """Embeddings of distinct texts, shape (n_texts, dim); those of the call before are not made again."""
+        new = [text for text in texts if text not in self._last]
+        made = dict(zip(new, self._model.encode(new, **options))) if new else {}
+        self._last = {text: made[text] if text in made else self._last[text] for text in texts}
+        return np.stack([self._last[text] for text in texts])
+
+
+def _path(settings: Settings, seed: int, spec: str, side: str) -> Path:
+    model = pipeline.training_fingerprint(settings, settings.samplings[0], seed)
+    key = config.fingerprint([model, spec, bitext_checksums([spec]), side, config.code_fingerprint("mining", "bitext")])
+    return paths.cache() / "mining" / f"{key}.npz"

@@ -1,0 +1,54 @@
+"""MedQuAD (Ben Abacha and Demner-Fushman 2019): medical questions and answers, English, split by what they are about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kit.corpus import ParallelCorpus, RetrievalTask
+from kit.seeding import stable_fraction
+from kit.tables import json_lines
+
+TEST_SHARE = 0.1
+"""Share of the topics that are the test."""
+
+_FIELDS = ("group_id", "query", "passage", "language", "domain", "topic")
+
+
+def corpus(path: str | Path, part: str = "train") -> ParallelCorpus:
+    """Read one part as training data.
+
+    Questions follow templates ("What are the symptoms of X?"), so that a split by question would ask in the test what the
+    training answers: a topic X is on one side, by a hash of its name.
+
+    Args:
+        path: a ``.jsonl`` or ``.jsonl.gz`` file with ``group_id``, ``query``, ``passage``, ``language``, ``domain``,
+            ``topic``.
+        part: ``train``, ``test`` (a tenth of the topics), or ``all``.
+
+    Raises:
+        ValueError: no such file or part, a line without one of the fields, whatever ``ParallelCorpus`` refuses.
+
+    >>> corpus("medquad.jsonl.gz").languages  # doctest: +SKIP
+    ('en',)
+    """
+    if part not in ("train", "test", "all"):
+        raise ValueError(f"part is {part!r}: choose train, test or all")
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
+    rows = []
+    for line, row in enumerate(json_lines(path), start=1):
+        if missing := [field for field in _FIELDS if not isinstance(row.get(field), str)]:
+            raise ValueError(f"{path}, line {line}: field {missing[0]!r} is {row.get(missing[0])!r:.60}: write a text")
+        tested = stable_fraction(row["topic"]) < TEST_SHARE
+        if part == "all" or tested == (part == "test"):
+            kept = {field: row[field] for field in _FIELDS if field != "topic"}
+            # An id names a question of a page, and a page may ask it about several diseases.
+            rows.append(kept | {"group_id": f"{row['group_id']}:{line}", "source": "medquad"})
+    return ParallelCorpus.from_rows(rows, name=f"medquad-{part}")
+
+
+def task(path: str | Path, part: str = "test") -> RetrievalTask:
+    """Read one part as a task: its questions against its answers; arguments and errors as in ``corpus``."""
+    chosen = corpus(path, part)
+    return RetrievalTask.from_corpus(chosen, name=chosen.name)

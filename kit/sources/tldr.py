@@ -1,0 +1,72 @@
+"""tldr-pages: what a command does (the query) and examples of its use (the passage), in up to 17 languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kit.corpus import ParallelCorpus, RetrievalTask
+from kit.languages import language_tag
+from kit.seeding import stable_fraction
+from kit.tables import json_lines
+
+TEST_SHARE = 0.3
+"""Share of the pages that are the test: there are 801."""
+
+
+def corpus(path: str | Path, part: str = "train", languages: Sequence[str] | None = None) -> ParallelCorpus:
+    """Read one part as training data; a page is on one side in all languages, by a hash of its id.
+
+    Args:
+        path: a ``.jsonl`` or ``.jsonl.gz`` file with ``group_id``, ``domain``, and ``queries`` and ``passages`` by language.
+        part: ``train``, ``test`` (three tenths of the pages), or ``all``.
+        languages: tags; ``None``: all that occur.
+
+    Raises:
+        ValueError: no such file or part, a line that is not of that form, a language that does not occur, whatever
+            ``ParallelCorpus`` refuses.
+
+    >>> corpus("tldr.jsonl.gz", languages=["de", "en"]).languages  # doctest: +SKIP
+    ('de', 'en')
+    """
+    if part not in ("train", "test", "all"):
+        raise ValueError(f"part is {part!r}: choose train, test or all")
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
+    rows = []
+    for line, page in enumerate(json_lines(path), start=1):
+        _check(page, f"{path}, line {line}")
+        tested = stable_fraction(page["group_id"]) < TEST_SHARE
+        if part == "all" or tested == (part == "test"):
+            rows += _rows(page)
+    name = f"tldr-{part}"
+    found = ParallelCorpus.from_rows(rows, name)
+    return found if languages is None else found.select(languages=languages)
+
+
+def task(path: str | Path, part: str = "test", languages: Sequence[str] | None = None) -> RetrievalTask:
+    """Read one part as a task: its descriptions against its examples; arguments and errors as in ``corpus``."""
+    chosen = corpus(path, part, languages)
+    return RetrievalTask.from_corpus(chosen, name=chosen.name)
+
+
+def _check(page: dict, place: str) -> None:
+    texts = [page.get("queries"), page.get("passages")]
+    right = isinstance(page.get("group_id"), str) and all(isinstance(part, dict) and part for part in texts)
+    if not right or set(texts[0]) != set(texts[1]):
+        raise ValueError(f"{place}: not of the form {{group_id, queries: {{language: text}}, passages: {{language: text}}}}")
+
+
+def _rows(page: dict) -> list[dict]:
+    return [
+        {
+            "group_id": page["group_id"],
+            "language": language_tag(language),
+            "query": query,
+            "passage": page["passages"][language],
+            "domain": page.get("domain", ""),
+            "source": "tldr",
+        }
+        for language, query in page["queries"].items()
+    ]
