@@ -335,6 +335,7 @@ def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str
 def _cell(digits: int, mean: float | None, deviation: float | None) -> str:
     if mean is None or np.isnan(mean):
         return "–"
+    mean = round(mean, digits) + 0.0  # adding 0 turns -0 into 0
     if deviation is None or np.isnan(deviation):
         return f"{mean:.{digits}f}"
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

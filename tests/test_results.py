@@ -524,6 +524,9 @@ class TestRead:
 
 
 class TestText:
+    def test_a_tiny_negative_number_is_printed_as_zero(self):
+        assert cells_of({"one": {"mono mAP": (-0.0001, float("nan"))}}) == [["one", "0.000"]]
+
     def test_cells(self, results):
         assert cells_of(results.headline())[0] == [
             "X-Y",
