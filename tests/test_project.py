@@ -334,3 +334,17 @@ class TestStoredNotebooks:
             notebook["metadata"]["language_info"]
         ) == {"name"}
         assert {key for cell in notebook["cells"] for key in cell["metadata"]} <= {"tags"}
+
+
+@pytest.mark.parametrize("path", sorted(HERE.glob("reports/*-real/notebooks/*.ipynb")), ids=lambda path: path.stem)
+def test_the_profile_of_a_kept_run_still_asks_for_the_same(path):
+    # A notebook's default that changes would make the stored command make another run.
+    from kit import runner
+    from kit.config import Settings
+
+    told: dict[str, object] = {}
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if {"parameters", "injected-parameters"} & set(cell["metadata"].get("tags", [])):
+            exec("".join(cell["source"]), told)
+    profile = runner.parameters_of(path.parents[1].name, {})
+    assert runner.notebook_settings(runner.notebook(path.name[:2]), profile) == Settings.collect(told)
