@@ -34,7 +34,7 @@ class Settings:
     alphas, batch_sizes, temperatures: shares of monolingual batches, and in which circumstances they are compared.
     domains: sources of pairs of other domains.
     shares: of synthetic groups.
-    parallel: source of parallel sentences, which translators and lexicons are made from.
+    parallel: sources of parallel text, which translators and lexicons are made from; translators (``kit.augment.choice``).
     tests: tasks that are judged on.
     bitexts: mining tasks that are judged on.
 
@@ -65,7 +65,7 @@ class Settings:
     temperatures: tuple[float, ...] = (0.05,)
     domains: tuple[str, ...] = ("atlas?domains=currency&languages=en",)
     shares: tuple[float, ...] = (0.0, 0.5, 1.0)
-    parallel: str = "atlas"
+    parallel: tuple[str, ...] = ("atlas",)
     tests: tuple[str, ...] = ("atlas",)
     bitexts: tuple[str, ...] = ("atlas?pair=de-en",)
 

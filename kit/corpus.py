@@ -69,14 +69,14 @@ class ParallelCorpus:
         object.__setattr__(self, "table", with_clusters(self.table, where))
 
     @classmethod
-    def from_rows(cls, rows: Iterable[dict], name: str) -> ParallelCorpus:
-        """Make a corpus from dictionaries with the fields of ``CORPUS_COLUMNS``; see the class for what it refuses.
+    def from_rows(cls, rows: Iterable[dict], name: str, where: tables.Where | None = None) -> ParallelCorpus:
+        """Make a corpus from dictionaries with ``CORPUS_COLUMNS``; in errors (see the class), ``where(0)`` names the first.
 
         >>> row = {"group_id": "1", "language": "en", "query": "What is X?", "passage": "X is Y."}
         >>> ParallelCorpus.from_rows([row], name="mine").languages
         ('en',)
         """
-        return cls(tables.from_rows(rows, CORPUS_COLUMNS, lambda index: f"{name}, row {index + 1}"), name)
+        return cls(tables.from_rows(rows, CORPUS_COLUMNS, where or (lambda index: f"{name}, row {index + 1}")), name, where)
 
     @classmethod
     def read(cls, path: str | Path) -> ParallelCorpus:

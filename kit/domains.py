@@ -132,7 +132,9 @@ def judge_without(
 ) -> dict[str, Results]:
     """Train all arms of ``arms_without``; by domain, judge its arms on its own test. Errors as there."""
     arms = arms_without(settings, domains, samplings)
-    pipeline.train_missing([arm for mine in arms.values() for arm in mine.values()], log)
+    pipeline.evaluate_missing(
+        [replace(arm, test=domain.test) for domain in domains for arm in arms[domain.name].values()], log
+    )
     return {
         domain.name: Results(
             {name: pipeline.evaluate_runs(replace(arm, test=domain.test), log) for name, arm in arms[domain.name].items()}

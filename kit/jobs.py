@@ -1,4 +1,4 @@
-"""One training run of an experiment, as a process of its own does it."""
+"""One training run or evaluation of an experiment, as a process of its own does it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.encoders import MADE
 from kit.evaluate import evaluate
 from kit.evaluation import Evaluation
+from kit.history import History
 from kit.paths import root
 from kit.samplers import Sampling
 from kit.sources import load_corpus, load_task
 from kit.tables import whole_file
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 Log = Callable[[str], None]
+
+AGREEMENT_GROUPS = 200
+"""Questions on which the agreement of whole lists is measured: it costs more than all other measures together."""
 
 VALIDATION_SHARE = 0.1
 """Share of the passage clusters of a training corpus without a validation split of its own that is held out."""
@@ -36,24 +44,57 @@ def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], Retriev
     return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{corpora[0].name}, held out")
 
 
-def train_jobs(order: dict, log: Log) -> None:
-    """What a training process does: ``order["jobs"]``, one after the other, with so many threads.
+def train_job(order: dict, log: Log) -> None:
+    """What a training process does: one training run.
 
-    A job is the settings as a dictionary, a sampling, a seed, and the folder of the run.
+    ``order`` holds ``settings`` as a dictionary, ``sampling``, ``seed``, the run's ``folder``, and ``n_threads``.
     """
+    with _threads(order["n_threads"]), _alone(Path(order["folder"])):
+        if not is_trained(Path(order["folder"])):  # another run may have done it in the meantime
+            _train(Settings(**order["settings"]), order["sampling"], order["seed"], Path(order["folder"]), log)
+
+
+def evaluate_job(order: dict, log: Log) -> None:
+    """What an evaluating process does: one model on one task.
+
+    ``order`` is that of ``train_job``, with the ``path`` that the evaluation is written to.
+    """
+    settings, name = Settings(**order["settings"]), f"{order['sampling']}, seed {order['seed']}"
+    with _threads(order["n_threads"]):
+        task = load_task(settings.test)
+        model = load_trained(Path(order["folder"]))
+        evaluation = evaluate(model, task, name, batch_size=encode_batch(settings), n_agreement_groups=AGREEMENT_GROUPS)
+        evaluation.write(Path(order["path"]))
+    log(f"evaluated {name}, on {task.name}")
+
+
+@contextmanager
+def _threads(n_threads: int) -> Iterator[None]:
+    """Compute with so many threads, and give a GPU's memory back: the process may rest for a while."""
     import torch
 
-    torch.set_num_threads(order["n_threads"])
-    for settings, sampling, seed, folder in order["jobs"]:
-        with _alone(Path(folder)):
-            if not is_trained(Path(folder)):  # another run may have done it in the meantime
-                _train(Settings(**settings), sampling, seed, Path(folder), log)
+    torch.set_num_threads(n_threads)
+    yield
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def load_trained(folder: Path) -> SentenceTransformer:
+    """The model of a training run's folder.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    from kit.encoders import load_encoder
+
+    try:
+        return load_encoder(str(folder / "model"))
+    except ValueError as error:
+        raise ValueError(f"{folder} is damaged: delete it and type the same command again ({error})") from error
 
 
 def is_trained(folder: Path) -> bool:
     """Whether a training run's folder holds a whole model and its history."""
-    from kit.trainer import History
-
     try:
         History.read(folder / "history.json")
     except (OSError, ValueError, KeyError, TypeError):

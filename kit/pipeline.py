@@ -16,9 +16,10 @@ from kit import config, paths, workers
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.debias import REMEDIES
-from kit.evaluate import encode_task, evaluate, evaluate_embeddings
+from kit.evaluate import encode_task, evaluate_embeddings
 from kit.evaluation import Evaluation
-from kit.jobs import VALIDATION_SIZE, encode_batch, encoder_folder, is_trained, training_data
+from kit.history import History
+from kit.jobs import AGREEMENT_GROUPS, VALIDATION_SIZE, encode_batch, encoder_folder, is_trained, load_trained, training_data
 from kit.overlap import Overlap, overlap
 from kit.remedy import RescoreByLanguage
 from kit.results import Results
@@ -27,17 +28,15 @@ from kit.search import Rescore
 from kit.sources import checksums, load_task
 
 if TYPE_CHECKING:
-    from kit.trainer import History
+    from sentence_transformers import SentenceTransformer
 
 Log = Callable[[str], None]
+Job = tuple[Settings, str, int]
+"""Settings, a sampling and a seed."""
 
 _STUDIED = ("alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "tests", "bitexts")
 _NOT_TRAINING = ("run", "test", "samplings", "seeds", *_STUDIED)
 """Settings that a training run does not depend on; its own sampling and seed are added to its key."""
-
-
-AGREEMENT_GROUPS = 200
-"""Questions on which the agreement of whole lists is measured: it costs more than all other measures together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +113,6 @@ def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], His
 
     On a GPU one at a time. The histories come in the order of the settings, whatever finished first.
     """
-    from kit.trainer import History
-
     train_missing([settings], log)
     return {
         (sampling, seed): History.read(model_folder(settings, sampling, seed) / "history.json")
@@ -133,18 +130,31 @@ def train_missing(recipes: Sequence[Settings], log: Log = print) -> None:
     missing = {folder: job for folder, job in folders.items() if not is_trained(folder)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
     if missing:
-        _train_in_processes(missing, len(folders), log)
+        _in_processes("train_job", missing, len(folders), log)
 
 
-def _train_in_processes(jobs: Mapping[Path, tuple[Settings, str, int]], n_models: int, log: Log) -> None:
-    """Deal training jobs out to processes of their own; a small model leaves most of a machine idle when trained alone."""
+def _in_processes(function: str, jobs: Mapping[Path, Job], n_all: int, log: Log) -> None:
+    """Deal jobs out to processes of their own; a small model leaves most of a machine idle when it works alone.
+
+    Args:
+        jobs: settings, sampling and seed, by the path of what is made.
+        n_all: number of jobs with those that need not be done. Sums differ in the last bits with the number of threads,
+            which therefore goes by all of them and not by those that are missing.
+    """
     n_cores = os.cpu_count() or 1
-    n_processes = min(len(jobs), 1 if _has_gpu() else n_cores)
-    # Sums differ in the last bits with the number of threads: it goes by all models, not by those that are still missing.
-    n_threads = n_cores if _has_gpu() else max(1, n_cores // n_models)
-    named = [(asdict(settings), sampling, seed, str(folder)) for folder, (settings, sampling, seed) in jobs.items()]
-    orders = [{"jobs": named[number::n_processes], "n_threads": n_threads} for number in range(n_processes)]
-    workers.run_all("kit.jobs:train_jobs", orders, log)
+    n_threads = n_cores if _has_gpu() else max(1, n_cores // n_all)
+    orders = [
+        {
+            "settings": asdict(settings),
+            "sampling": sampling,
+            "seed": seed,
+            "folder": str(model_folder(settings, sampling, seed)),
+            "path": str(path),
+            "n_threads": n_threads,
+        }
+        for path, (settings, sampling, seed) in jobs.items()
+    ]
+    workers.run_all(f"kit.jobs:{function}", orders, log, n_processes=1 if _has_gpu() else n_cores)
 
 
 def _has_gpu() -> bool:
@@ -159,37 +169,41 @@ def recipe_score(settings: Settings) -> float:
     return sum(history.scores[-1][1]["score"] for history in histories.values()) / len(histories)
 
 
-def load_model(settings: Settings, sampling: str, seed: int):
-    """A trained model as a ``SentenceTransformer``; trained first if it is not in the cache."""
-    from kit.encoders import load_encoder
+def load_model(settings: Settings, sampling: str, seed: int) -> SentenceTransformer:
+    """A trained model; trained first if it is not in the cache.
 
-    folder = model_folder(settings, sampling, seed) / "model"
-    if not is_trained(folder.parent):
+    Raises:
+        ValueError: it is damaged.
+    """
+    folder = model_folder(settings, sampling, seed)
+    if not is_trained(folder):
         train_all(replace(settings, samplings=(sampling,), seeds=(seed,)))
-    try:
-        return load_encoder(str(folder))
-    except ValueError as error:
-        raise ValueError(f"{folder.parent} is damaged: delete it and type the same command again ({error})") from error
+    return load_trained(folder)
 
 
 def evaluate_all(settings: Settings, log: Log = print) -> Results:
     """Evaluate a model for each sampling and seed on the test task; what is missing is trained and evaluated first."""
-    evaluations: dict[str, list[Evaluation]] = {}
-    missing = [
-        job
-        for job in ((sampling, seed) for sampling in settings.samplings for seed in settings.seeds)
-        if not _evaluation_path(settings, *job).is_file()
-    ]
-    if missing:
-        train_all(settings, log)
-    for sampling in settings.samplings:
-        evaluations[sampling] = evaluate_runs(replace(settings, samplings=(sampling,)), log)
-    return Results(evaluations)
+    evaluate_missing([settings], log)
+    return Results({one: evaluate_runs(replace(settings, samplings=(one,)), log) for one in settings.samplings})
 
 
 def evaluate_runs(settings: Settings, log: Log = print) -> list[Evaluation]:
     """Evaluations on the test task of the models of the first sampling, one a seed, from the cache where they are there."""
-    return [_evaluated(settings, settings.samplings[0], seed, log) for seed in settings.seeds]
+    evaluate_missing([replace(settings, samplings=settings.samplings[:1])], log)
+    return [Evaluation.read(_evaluation_path(settings, settings.samplings[0], seed)) for seed in settings.seeds]
+
+
+def evaluate_missing(recipes: Sequence[Settings], log: Log = print) -> None:
+    """Evaluate what is not in the cache of several recipes, each with its samplings, seeds and test, all of them together.
+
+    Models that this needs are trained first.
+    """
+    jobs = [(recipe, sampling, seed) for recipe in recipes for sampling in recipe.samplings for seed in recipe.seeds]
+    wanted = {_evaluation_path(*job): job for job in jobs}
+    missing = {path: job for path, job in wanted.items() if not _is_evaluation(path, log)}
+    if missing:
+        train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
+        _in_processes("evaluate_job", missing, len(wanted), log)
 
 
 def load_test(spec: str) -> RetrievalTask:
@@ -206,24 +220,16 @@ def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
     return paths.cache() / "evaluation" / f"{evaluation_fingerprint(settings, sampling, seed)}.parquet"
 
 
-def _evaluated(settings: Settings, sampling: str, seed: int, log: Log) -> Evaluation:
-    path = _evaluation_path(settings, sampling, seed)
-    if path.is_file():
-        try:
-            return Evaluation.read(path)
-        except ValueError as error:
-            log(f"evaluated again: {error}")
-    task, model = load_test(settings.test), load_model(settings, sampling, seed)
-    evaluation = evaluate(
-        model,
-        task,
-        f"{sampling}, seed {seed}",
-        batch_size=encode_batch(settings),
-        n_agreement_groups=AGREEMENT_GROUPS,
-    )
-    evaluation.write(path)
-    log(f"evaluated {sampling}, seed {seed}, on {task.name}")
-    return evaluation
+def _is_evaluation(path: Path, log: Log) -> bool:
+    """Whether an evaluation can be read; one that cannot is made again."""
+    if not path.is_file():
+        return False
+    try:
+        Evaluation.read(path)
+    except ValueError as error:
+        log(f"evaluated again: {error}")
+        return False
+    return True
 
 
 def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n_candidates: int) -> Results:

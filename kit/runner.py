@@ -156,8 +156,8 @@ def _data(source: Path, settings: Settings) -> dict[str, str]:
     found = {}
     for name, read in (*((name, checksums) for name in _SOURCES), ("bitexts", bitext_checksums)):
         value = getattr(settings, name)
-        if name == "parallel":  # several sources and models, with spaces between them
-            value = text_sources(value).split()
+        if name == "parallel":  # names translators, too
+            value = text_sources(value)
         if name in named:
             found |= read([value] if isinstance(value, str) else value)
     return found

@@ -42,7 +42,7 @@ def run_arms(arms: Mapping[str, Settings], tests: Sequence[str], log: Log = prin
     if not arms or not tests:
         raise ValueError(f"{len(arms)} arms and {len(tests)} tests: give at least one of each")
     check_arms(arms)
-    pipeline.train_missing(list(arms.values()), log)
+    pipeline.evaluate_missing([replace(settings, test=test) for test in tests for settings in arms.values()], log)
     return {
         test: Results({name: pipeline.evaluate_runs(replace(settings, test=test), log) for name, settings in arms.items()})
         for test in tests

@@ -107,9 +107,11 @@ def json_lines(path: str | Path) -> Iterable[dict]:
     """The objects of a JSONL file (plain or gzip), one a line.
 
     Raises:
-        ValueError: a line is not a JSON object in UTF-8, or the file is not whole gzip.
+        ValueError: no such file; a line is not a JSON object in UTF-8, or the file is not whole gzip.
     """
     path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
     for number, line in enumerate(_lines(path), start=1):
         try:
             row = json.loads(line)

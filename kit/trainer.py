@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +15,10 @@ from transformers import PrinterCallback, TrainerCallback
 
 from kit.corpus import ParallelCorpus
 from kit.encoders import quiet
+from kit.history import History
 from kit.losses import InfoNCE
 from kit.pairs import pair_dataset
 from kit.samplers import PairBatchSampler, Sampling
-from kit.tables import whole_file
 
 if TYPE_CHECKING:
     from transformers import TrainerState
@@ -65,29 +64,6 @@ class TrainingConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: it is at least {low}")
         if self.evaluations > self.updates:
             raise ValueError(f"evaluations {self.evaluations} exceeds updates {self.updates}")
-
-
-@dataclass(frozen=True)
-class History:
-    """What a training run went through.
-
-    loss: (update, training loss averaged since the entry before).
-    scores: (update, validation scores).
-    """
-
-    loss: list[tuple[int, float]]
-    scores: list[tuple[int, dict[str, float]]]
-
-    def write(self, path: Path) -> None:
-        """Write as JSON."""
-        with whole_file(path) as partial:
-            partial.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
-
-    @classmethod
-    def read(cls, path: Path) -> History:
-        """Read what ``write`` wrote."""
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return cls([tuple(entry) for entry in content["loss"]], [tuple(entry) for entry in content["scores"]])
 
 
 def fine_tune(

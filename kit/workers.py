@@ -1,12 +1,14 @@
 """Run a function in several processes at once, with their progress line by line; works from scripts and notebooks alike.
 
 ``multiprocessing`` would not do: its ``spawn`` imports the caller's script again, and its ``fork`` breaks CUDA and threads.
+Importing what trains a model takes longer than training a small one, so a process that has finished waits a minute for the
+next call.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-import io
 import json
 import os
 import pkgutil
@@ -15,92 +17,169 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 
 _MARK = "kit> "
 """Begins the lines of progress, so that whatever else a library prints is not taken for one."""
 
+_DONE = "kit. done"
+"""The line after the last one of an order."""
 
-def run_all(function: str, orders: Sequence[dict], log: Callable[[str], None]) -> None:
-    """Call ``function(order, log)`` for each order in a process of its own, all at once, and wait for them.
+REST = 60.0
+"""Seconds that a process without an order lives on."""
+
+
+def run_all(function: str, orders: Sequence[dict], log: Callable[[str], None], n_processes: int | None = None) -> None:
+    """Call ``function(order, log)`` for each order in processes of their own, and wait for them.
 
     Args:
         function: as ``package.module:name``.
-        orders: one JSON-able dictionary a process.
+        orders: one JSON-able dictionary a call; a process that is free takes the next one.
         log: takes the lines that the functions log, in the order of their arrival.
+        n_processes: how many orders are carried out at a time; ``None``: all.
 
     Raises:
         RuntimeError: a process failed; the others are stopped, and the message holds the end of its error output.
     """
-    lines: queue.Queue[str | None] = queue.Queue()
-    with contextlib.ExitStack() as stack:
-        started = [_start(function, order, lines, stack) for order in orders]
-        n_running = len(started)
-        while n_running:
-            line = lines.get()
-            if line is not None:
-                log(line)
-                continue
-            n_running -= 1
-            for process, errors in started:
-                if process.poll():  # ended, and not with 0; leaving the stack stops the others
-                    raise RuntimeError(_complaint(process, errors))
-        for process, errors in started:
-            if process.wait():
-                raise RuntimeError(_complaint(process, errors))
-
-
-def _start(
-    function: str, order: dict, lines: queue.Queue, stack: contextlib.ExitStack
-) -> tuple[subprocess.Popen, io.BufferedIOBase]:
-    errors = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
-    environment = {**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "kit.workers", function],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=environment,
-    )
-    reader = threading.Thread(target=_read, args=(process, lines), daemon=True)
-    stack.callback(_stop, process, reader)
-    reader.start()
-    with contextlib.suppress(BrokenPipeError), process.stdin:  # a process that has ended already is dealt with by run_all
-        process.stdin.write(json.dumps(order))
-    return process, errors
-
-
-def _read(process: subprocess.Popen, lines: queue.Queue) -> None:
-    with process.stdout:
-        for line in process.stdout:
+    waiting = deque(json.dumps({"function": function, "order": order}) for order in orders)
+    events: queue.Queue[tuple[_Worker, str | None]] = queue.Queue()
+    busy: set[_Worker] = set()
+    try:
+        for _ in range(min(len(waiting), n_processes or len(waiting))):
+            worker = _take(events)
+            busy.add(worker)
+            worker.send(waiting.popleft())
+        while busy:
+            worker, line = events.get()
+            if line is None:
+                raise RuntimeError(worker.complaint())
             if line.startswith(_MARK):
-                lines.put(line.removeprefix(_MARK).rstrip("\n"))
-    process.wait()
-    lines.put(None)
+                log(line.removeprefix(_MARK))
+            elif line == _DONE and waiting:
+                worker.send(waiting.popleft())
+            elif line == _DONE:
+                busy.remove(worker)
+                _rest(worker)
+    finally:
+        for worker in busy:
+            worker.stop()
 
 
-def _stop(process: subprocess.Popen, reader: threading.Thread) -> None:
-    if process.poll() is None:
-        process.terminate()
+class _Worker:
+    """A process that carries out one order after the other, and a thread that reads what it prints."""
+
+    def __init__(self) -> None:
+        self.place = _place()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 (stop closes it)
+        self.events: queue.Queue | None = None
+        self.timer: threading.Timer | None = None
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "kit.workers"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"},
+        )
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        with self.process.stdout:
+            for line in self.process.stdout:
+                if self.events is not None:
+                    self.events.put((self, line.rstrip("\n")))
+        self.process.wait()
+        if self.events is not None:
+            self.events.put((self, None))
+
+    def send(self, order: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the reader tells that the process has ended
+            self.process.stdin.write(f"{order}\n")
+            self.process.stdin.flush()
+
+    def stop(self) -> None:
+        """End the process, at once if it is busy."""
+        if self.events is not None:
+            self.process.terminate()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
-            process.wait(timeout=10)
+            self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:  # it does not listen
-            process.kill()
-    reader.join(timeout=10)
+            self.process.kill()
+        self.reader.join(timeout=10)
+        self.errors.close()
+
+    def complaint(self) -> str:
+        self.errors.seek(0)
+        last = self.errors.read().decode(errors="replace").strip().splitlines()[-12:]
+        return "\n".join([f"a process ended with status {self.process.returncode}:", *last])
 
 
-def _complaint(process: subprocess.Popen, errors: io.BufferedIOBase) -> str:
-    errors.seek(0)
-    last = errors.read().decode(errors="replace").strip().splitlines()[-12:]
-    return "\n".join([f"a process ended with status {process.returncode}:", *last])
+_resting: list[_Worker] = []
+_lock = threading.Lock()
+
+
+def _place() -> tuple[str, dict[str, str]]:
+    """What a process inherits: one that was started elsewhere is not used again."""
+    return os.getcwd(), dict(os.environ)
+
+
+def _take(events: queue.Queue) -> _Worker:
+    """A process that rests, or a new one; what it prints goes to ``events``."""
+    with _lock:
+        fit = [worker for worker in _resting if worker.process.poll() is None and worker.place == _place()]
+        worker = fit[0] if fit else None
+        if worker:
+            _resting.remove(worker)
+            worker.timer.cancel()
+    worker = worker or _Worker()
+    worker.events = events
+    return worker
+
+
+def _rest(worker: _Worker) -> None:
+    worker.events = None
+    worker.errors.seek(0)  # the process writes on from here: the next complaint is about the next order
+    worker.errors.truncate()
+    worker.timer = threading.Timer(REST, _dismiss, [worker])
+    worker.timer.daemon = True
+    with _lock:
+        _resting.append(worker)
+    worker.timer.start()
+
+
+def _dismiss(worker: _Worker) -> None:
+    with _lock:
+        if worker not in _resting:  # it was taken in the meantime
+            return
+        _resting.remove(worker)
+    worker.stop()
+
+
+@atexit.register
+def dismiss_all() -> None:
+    """End the processes that rest; Python does it by itself when it ends."""
+    for worker in list(_resting):
+        worker.timer.cancel()
+        _dismiss(worker)
 
 
 def _main() -> None:
-    function = pkgutil.resolve_name(sys.argv[1])
-    function(json.load(sys.stdin), lambda line: print(f"{_MARK}{line}", flush=True))
+    for line in sys.stdin:
+        message = json.loads(line)
+        function = pkgutil.resolve_name(message["function"])
+        function(message["order"], lambda text: _tell(f"{_MARK}{text}"))
+        _tell(_DONE)
+
+
+def _tell(line: str) -> None:
+    """Print a line of its own, whatever other output was left without an end."""
+    print(f"\n{line}", flush=True)
 
 
 if __name__ == "__main__":

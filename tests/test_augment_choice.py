@@ -115,22 +115,22 @@ class TestWordTranslator:
 
 class TestChoice:
     def test_what_is_named_is_made(self, home, monkeypatch):
-        monkeypatch.setattr(choice, "load_parallel", lambda specs: ROWS if specs == "mine" else pytest.fail(specs))
+        monkeypatch.setattr(choice, "load_parallel", lambda specs: ROWS if specs == ("mine",) else pytest.fail(specs))
         monkeypatch.setattr(small, "SmallModel", lambda: TINY)
         monkeypatch.setattr("kit.augment.huggingface.HuggingFaceTranslator", Marking)
         lines = []
-        found = choice.load_translators("mine small:2 huggingface:org/model", ["de", "en"], "en", lines.append)
+        found = choice.load_translators(["mine", "small:2", "huggingface:org/model"], ["de", "en"], "en", lines.append)
         assert list(found) == ["word for word", "small, 2 updates", "org/model"] and len(lines) == 2
         assert found["word for word"].translate(["red"], "en", "de") == ["rot"]
         assert found["org/model"].translate(["red"], "en", "de") == ["en>de:red"]
-        choice.load_translators("mine small:2", ["de", "en"], "en", lines.append)
+        choice.load_translators(["mine", "small:2"], ["de", "en"], "en", lines.append)
         assert len(lines) == 2, "trained again"
 
     @pytest.mark.parametrize("entry", ["small:", "small:many", "small:-1"])
     def test_refuses_steps(self, home, monkeypatch, entry):
         monkeypatch.setattr(choice, "load_parallel", lambda specs: ROWS)
         with pytest.raises(ValueError, match=f"parallel: '{entry}' has no number of steps: write small:400"):
-            choice.load_translators(f"mine {entry}", ["de", "en"], "en")
+            choice.load_translators(["mine", entry], ["de", "en"], "en")
 
     def test_the_best_has_the_highest_chrf(self):
         good = Fixed({row["texts"]["en"]: row["texts"]["de"] for row in ROWS})
@@ -163,14 +163,14 @@ class TestParallelText:
             row = {"id": "1", "texts": {"en": text, "de": text.upper()}}
             (tmp_path / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
         specs = [f"sentences:{tmp_path}/{name}.jsonl" for name in "ab"]
-        rows = load_parallel(" ".join(specs))
+        rows = load_parallel(specs)
         assert [row["id"] for row in rows] == [f"{spec}:1" for spec in specs]
         assert [row["texts"]["en"] for row in rows] == ["one", "two"]
-        assert load_parallel(specs[0])[0]["id"] == "1"
+        assert load_parallel(specs[:1])[0]["id"] == "1"
 
     def test_refuses_none(self):
         with pytest.raises(ValueError, match="specs is empty"):
-            load_parallel(" ")
+            load_parallel([])
 
     def test_sentences_as_pairs(self):
         rows = [

@@ -8,7 +8,7 @@ import pytest
 
 from kit import jobs, pipeline
 from kit.config import Settings
-from kit.trainer import History
+from kit.history import History
 
 SETTINGS = Settings(train=("atlas",))
 

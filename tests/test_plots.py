@@ -14,10 +14,10 @@ import pytest
 
 from kit import plots, show
 from kit.corpus import ParallelCorpus
+from kit.history import History
 from kit.plots import LANGUAGE_COLOURS, SAMPLING_COLOURS, language_colour, model_colours, model_symbols, sampling_colour
 from kit.samplers import PairBatch, PairBatchSampler, Sampling
 from kit.stats import Interval
-from kit.trainer import History
 
 HEX = re.compile(r"#[0-9A-Fa-f]{6}")
 NAN = float("nan")

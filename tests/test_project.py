@@ -27,7 +27,7 @@ PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["
 FLOORS = (
     {"", "paths", "seeding", "config", "languages", "tables", "workers"},
     {"bitext", "clusters", "corpus", "overlap", "sources", "augment"},
-    {"samplers", "pairs", "losses", "encoders", "trainer"},
+    {"samplers", "pairs", "losses", "encoders", "history", "trainer"},
     {
         "search",
         "metrics",

@@ -28,11 +28,11 @@ from kit.claims import CLAIMS, NOT_TESTED, check_claims
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate import evaluate_embeddings
+from kit.history import History
 from kit.overlap import overlap
 from kit.report import grids, page, words
 from kit.results import Results
 from kit.runner import settings_of
-from kit.trainer import History
 
 HOSTILE = "<script>alert(\"x\")</script> & 'friends' | {{ 7 * 7 }} \u202e"
 SHOWN = HOSTILE.replace("\u202e", "⟨U+202E⟩")  # what a reader sees of it

@@ -25,8 +25,8 @@ class TestArms:
     @pytest.fixture
     def asked(self, monkeypatch):
         """What the steps of the experiment are asked for, instead of training."""
-        asked = {"trained": [], "judged": []}
-        monkeypatch.setattr(pipeline, "train_missing", lambda recipes, log: asked["trained"].extend(recipes))
+        asked = {"missing": [], "judged": []}
+        monkeypatch.setattr(pipeline, "evaluate_missing", lambda recipes, log: asked["missing"].append(recipes))
 
         def judge(settings, log):
             asked["judged"].append((settings.samplings[0], settings.test))
@@ -35,10 +35,11 @@ class TestArms:
         monkeypatch.setattr(pipeline, "evaluate_runs", judge)
         return asked
 
-    def test_every_arm_is_trained_once_and_judged_on_every_test(self, asked):
+    def test_all_arms_are_made_together_and_judged_on_every_test(self, asked):
         arms = {"none": ARM, "half": replace(ARM, samplings=("Hybrid(0.5)",))}
         results = run_arms(arms, ["atlas", "jsonl:mine"])
-        assert asked["trained"] == list(arms.values())
+        tests = ("atlas", "jsonl:mine")
+        assert asked["missing"] == [[replace(arm, test=test) for test in tests for arm in arms.values()]]
         assert asked["judged"] == [(s, test) for test in ("atlas", "jsonl:mine") for s in ("X-Y", "Hybrid(0.5)")]
         assert {test: found.models for test, found in results.items()} == dict.fromkeys(
             ("atlas", "jsonl:mine"), ("none", "half")
@@ -58,7 +59,7 @@ class TestArms:
     def test_what_cannot_be_compared_is_refused_before_training(self, asked, arms, error):
         with pytest.raises(ValueError, match=error):
             run_arms(arms, ["atlas"])
-        assert asked["trained"] == []
+        assert asked["missing"] == []
 
 
 class TestParetoFront:

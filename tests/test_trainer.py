@@ -13,10 +13,11 @@ from sentence_transformers.sentence_transformer.modules import Dense
 
 from kit.corpus import ParallelCorpus
 from kit.encoders import make_encoder
+from kit.history import History
 from kit.losses import InfoNCE
 from kit.pairs import pair_dataset
 from kit.samplers import PairBatchSampler, Sampling
-from kit.trainer import History, TrainingConfig, fine_tune
+from kit.trainer import TrainingConfig, fine_tune
 
 LANGUAGES = ("de", "en", "fr")
 N_GROUPS = 10

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 
 import pytest
 
+from kit import workers
 from kit.workers import run_all
 
 MODULE = '''
@@ -44,6 +46,12 @@ def fail_or_wait(order, log):
 def die(order, log):
     os._exit(3)
 
+def who(order, log):
+    time.sleep(order.get("seconds", 0))
+    print("unfinished", end="")
+    log(f"{os.getpid()} {os.environ.get('KIT_HOME')}")
+    print("unfinished", end="")
+
 def chatty(order, log):
     sys.stderr.write("x" * 2_000_000)
     log("done")
@@ -55,7 +63,8 @@ def lines(tmp_path, monkeypatch):
     """Puts the worker functions where a fresh process finds them; what is logged is collected in the list."""
     (tmp_path / "made_workers.py").write_text(MODULE, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    return []
+    yield []
+    workers.dismiss_all()
 
 
 def gone(pid):
@@ -77,6 +86,48 @@ def test_processes_run_at_the_same_time(lines, tmp_path):
     one, other = str(tmp_path / "one"), str(tmp_path / "other")
     run_all("made_workers:meet", [{"mine": one, "other": other}, {"mine": other, "other": one}], lines.append)
     assert lines == ["met", "met"]
+
+
+def test_a_free_process_takes_the_next_order(lines):
+    orders = [{"seconds": 1.0}, *[{}] * 9]
+    run_all("made_workers:who", orders, lines.append, n_processes=2)
+    counts = sorted(Counter(line for line in lines).values())
+    assert len(lines) == 10 and len(counts) == 2 and counts[0] == 1  # the slow one did no other
+
+
+def test_a_process_waits_for_the_next_call(lines):
+    for _ in range(3):
+        run_all("made_workers:who", [{}], lines.append)
+    assert len(set(lines)) == 1 and len(lines) == 3
+
+
+def test_it_does_not_wait_where_the_environment_or_the_folder_is_another(lines, monkeypatch, tmp_path):
+    run_all("made_workers:who", [{}], lines.append)
+    monkeypatch.setenv("KIT_HOME", str(tmp_path))
+    run_all("made_workers:who", [{}], lines.append)
+    monkeypatch.chdir(tmp_path)
+    run_all("made_workers:who", [{}], lines.append)
+    assert len({line.split()[0] for line in lines}) == 3 and lines[1].endswith(str(tmp_path))
+
+
+def test_it_waits_for_a_while_only(lines, monkeypatch):
+    monkeypatch.setattr(workers, "REST", 0.1)
+    run_all("made_workers:who", [{}], lines.append)
+    pid = int(lines[0].split()[0])
+    until = time.monotonic() + 20
+    while not gone(pid) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert gone(pid)
+
+
+def test_one_that_died_while_it_waited_is_not_asked(lines):
+    run_all("made_workers:who", [{}], lines.append)
+    pid = int(lines[0].split()[0])
+    os.kill(pid, 9)
+    while not gone(pid):
+        time.sleep(0.01)
+    run_all("made_workers:who", [{}], lines.append)
+    assert len(set(lines)) == 2
 
 
 def test_no_orders_no_processes(lines):

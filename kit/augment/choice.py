@@ -18,23 +18,23 @@ WORDS = "word for word"
 _SMALL, _HUB = "small:", "huggingface:"
 
 
-def text_sources(parallel: str) -> str:
+def text_sources(parallel: Sequence[str]) -> tuple[str, ...]:
     """The sources of text among the entries of ``parallel``, without the models.
 
-    >>> text_sources("atlas small:400 huggingface:facebook/m2m100_418M")
-    'atlas'
+    >>> text_sources(["atlas", "small:400", "huggingface:facebook/m2m100_418M"])
+    ('atlas',)
     """
-    return " ".join(entry for entry in parallel.split() if not entry.startswith((_SMALL, _HUB)))
+    return tuple(entry for entry in parallel if not entry.startswith((_SMALL, _HUB)))
 
 
 def load_translators(
-    parallel: str, languages: Sequence[str], language: str, log: Callable[[str], None] = print
+    parallel: Sequence[str], languages: Sequence[str], language: str, log: Callable[[str], None] = print
 ) -> dict[str, CachedTranslator]:
     """The translators that an experiment names; all remember what they translated.
 
     Args:
-        parallel: sources of parallel text (``kit.augment.parallel.load_parallel``) and, with spaces between them, any number
-            of entries ``small:<steps>`` (a small translator trained on that text) and ``huggingface:<model>``.
+        parallel: sources of parallel text (``kit.augment.parallel.load_parallel``) and any number of entries
+            ``small:<steps>`` (a small translator trained on that text) and ``huggingface:<model>``.
         languages: tags.
         language: the one that is translated from; word for word goes between it and the others.
         log: takes lines of the training.
@@ -47,7 +47,7 @@ def load_translators(
     """
     rows, folder = load_parallel(text_sources(parallel)), cache() / "translators"
     found: dict[str, Translator] = {WORDS: word_translator(rows, languages, language)}
-    for entry in parallel.split():
+    for entry in parallel:
         if entry.startswith(_SMALL):
             steps = entry.removeprefix(_SMALL)
             if not steps.isdecimal():

@@ -28,27 +28,30 @@ def rows_of_corpus(corpus: ParallelCorpus) -> list[dict]:
     return [{"id": key, "texts": texts} for key, texts in found.items()]
 
 
-def load_parallel(specs: str) -> list[dict]:
+def load_parallel(specs: Sequence[str]) -> list[dict]:
     """Parallel text of sources: the sentences of ``sentences:<file>``, the questions and passages of any other corpus.
 
     Args:
-        specs: one source, or several with spaces between them; ids begin with the source where there are several.
+        specs: the sources; ids begin with the source where there are several.
 
     Raises:
         ValueError: no source, or whatever ``kit.sources.load_corpus`` refuses.
 
-    >>> sorted(load_parallel("atlas?languages=de,en")[0]["texts"])
+    >>> sorted(load_parallel(["atlas?languages=de,en"])[0]["texts"])
     ['de', 'en']
     """
-    each = specs.split()
-    if not each:
+    if not specs:
         raise ValueError("specs is empty: name a source of parallel text, such as sentences:data/ntrex/ntrex.jsonl.gz")
-    if len(each) > 1:
-        return [row | {"id": f"{spec}:{row['id']}"} for spec in each for row in load_parallel(spec)]
-    kind, _, path = specs.strip().partition("?")[0].partition(":")
+    if len(specs) == 1:
+        return _load_parallel(specs[0])
+    return [row | {"id": f"{spec}:{row['id']}"} for spec in specs for row in _load_parallel(spec)]
+
+
+def _load_parallel(spec: str) -> list[dict]:
+    kind, _, path = spec.strip().partition("?")[0].partition(":")
     if kind == "sentences":
         return read_parallel(root() / Path(path).expanduser())
-    return rows_of_corpus(load_corpus(specs.strip()))
+    return rows_of_corpus(load_corpus(spec.strip()))
 
 
 def sentence_pairs(

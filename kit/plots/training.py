@@ -28,8 +28,8 @@ from kit.plots.style import (
 from kit.plots.text import labels, plain, spoken
 
 if TYPE_CHECKING:
+    from kit.history import History
     from kit.samplers import PairBatch
-    from kit.trainer import History
 
 _CURVES = {
     "mono": "monolingual mAP",

@@ -15,7 +15,7 @@ from kit.results import Results
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-    from kit.trainer import History
+    from kit.history import History
 
 ORDER = (
     "settings",

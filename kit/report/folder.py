@@ -17,7 +17,7 @@ from kit.show import picture, write_figures
 from kit.tables import whole_file
 
 if TYPE_CHECKING:
-    from kit.trainer import History
+    from kit.history import History
 
 Histories = Mapping[tuple[str, int], "History"]
 
@@ -144,8 +144,6 @@ def run_histories(folder: Path) -> dict[tuple[str, int], History]:
     stored = _read_json(folder / "training.json")
     if not stored:
         return {}
-    from kit.trainer import History  # takes seconds to import, and most runs were not trained
-
     entries = lambda pairs: [tuple(pair) for pair in pairs]
     return {(run["model"], run["seed"]): History(entries(run["loss"]), entries(run["scores"])) for run in stored}
 

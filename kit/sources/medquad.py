@@ -26,26 +26,26 @@ def corpus(path: str | Path, part: str = "train") -> ParallelCorpus:
         part: ``train``, ``test`` (a tenth of the topics), or ``all``.
 
     Raises:
-        ValueError: no such file or part, a line without one of the fields, whatever ``ParallelCorpus`` refuses.
+        ValueError: no such file or part, a line without one of the fields, whatever ``ParallelCorpus`` refuses (an empty
+            text, what is no language).
 
     >>> corpus("medquad.jsonl.gz").languages  # doctest: +SKIP
     ('en',)
     """
     if part not in ("train", "test", "all"):
         raise ValueError(f"part is {part!r}: choose train, test or all")
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
-    rows = []
+    rows, places = [], []
     for line, row in enumerate(json_lines(path), start=1):
+        place = f"{path}, line {line}"
         if missing := [field for field in _FIELDS if not isinstance(row.get(field), str)]:
-            raise ValueError(f"{path}, line {line}: field {missing[0]!r} is {row.get(missing[0])!r:.60}: write a text")
+            raise ValueError(f"{place}: field {missing[0]!r} is {row.get(missing[0])!r:.60}: write a text")
         tested = stable_fraction(row["topic"]) < TEST_SHARE
         if part == "all" or tested == (part == "test"):
             kept = {field: row[field] for field in _FIELDS if field != "topic"}
             # An id names a question of a page, and a page may ask it about several diseases.
             rows.append(kept | {"group_id": f"{row['group_id']}:{line}", "source": "medquad"})
-    return ParallelCorpus.from_rows(rows, name=f"medquad-{part}")
+            places.append(place)
+    return ParallelCorpus.from_rows(rows, f"medquad-{part}", places.__getitem__)
 
 
 def task(path: str | Path, part: str = "test") -> RetrievalTask:

@@ -59,9 +59,6 @@ def parallel_rows(path: str | Path) -> list[tuple[int, str, dict[str, str]]]:
     Raises:
         ValueError: no such file, a row that is not of that form, an id twice, or a language that is none.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
     rows, seen = [], {}
     for line, row in enumerate(json_lines(path), 1):
         sentence_id, texts = row.get("id"), row.get("texts")

@@ -31,17 +31,16 @@ def corpus(path: str | Path, part: str = "train", languages: Sequence[str] | Non
     """
     if part not in ("train", "test", "all"):
         raise ValueError(f"part is {part!r}: choose train, test or all")
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
-    rows = []
+    rows, places = [], []
     for line, page in enumerate(json_lines(path), start=1):
-        _check(page, f"{path}, line {line}")
-        tested = stable_fraction(page["group_id"]) < TEST_SHARE
+        place = f"{path}, line {line}"
+        _check(page, place)
+        # The hash is not the one of ParallelCorpus.split, which would find nothing to hold out of what this one left.
+        tested = stable_fraction(f"tldr {page['group_id']}") < TEST_SHARE
         if part == "all" or tested == (part == "test"):
-            rows += _rows(page)
-    name = f"tldr-{part}"
-    found = ParallelCorpus.from_rows(rows, name)
+            rows += _rows(page, place)
+            places += [place] * len(page["queries"])
+    found = ParallelCorpus.from_rows(rows, f"tldr-{part}", places.__getitem__)
     return found if languages is None else found.select(languages=languages)
 
 
@@ -58,15 +57,19 @@ def _check(page: dict, place: str) -> None:
         raise ValueError(f"{place}: not of the form {{group_id, queries: {{language: text}}, passages: {{language: text}}}}")
 
 
-def _rows(page: dict) -> list[dict]:
+def _rows(page: dict, place: str) -> list[dict]:
+    try:
+        tags = {language: language_tag(language) for language in page["queries"]}
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
     return [
         {
             "group_id": page["group_id"],
-            "language": language_tag(language),
-            "query": query,
+            "language": tag,
+            "query": page["queries"][language],
             "passage": page["passages"][language],
             "domain": page.get("domain", ""),
             "source": "tldr",
         }
-        for language, query in page["queries"].items()
+        for language, tag in tags.items()
     ]
