@@ -6,20 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kit import paths
 from kit.claims import Claim, Verdict
+from kit.history import History
 from kit.report.drawing import baseline_first, figures
 from kit.report.page import summary, web_page
 from kit.results import BIAS_COLUMNS, Results, without_nan
 from kit.show import picture, write_figures
 from kit.tables import whole_file
 
-if TYPE_CHECKING:
-    from kit.history import History
-
-Histories = Mapping[tuple[str, int], "History"]
+Histories = Mapping[tuple[str, int], History]
 
 
 def write_run(
