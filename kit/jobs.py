@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from kit.evaluation import Evaluation
 from kit.history import History
 from kit.paths import root
 from kit.samplers import Sampling
-from kit.sources import load_corpus, load_task
+from kit.sources import checksums, load_corpus, load_task
 from kit.tables import whole_file
 
 if TYPE_CHECKING:
@@ -36,12 +38,31 @@ VALIDATION_SIZE = {"n_groups": 100, "n_candidates": 5000}
 
 
 def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
-    """Training corpora, and the validation task of the first: Atlas brings its own, others hold clusters out."""
+    """Training corpora, and the validation task of the first: Atlas brings its own, others hold clusters out.
+
+    The last ones are kept in memory as long as their files stay: models of one experiment learn from the same data.
+    """
+    return _training_data(train, tuple(checksums(train).values()))
+
+
+@lru_cache(maxsize=2)
+def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
+    """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
     corpora = [load_corpus(spec) for spec in train]
     if train[0].partition("?")[0] == "atlas":
         return corpora, load_task(train[0], split="validation")
     rest, held_out = corpora[0].split(VALIDATION_SHARE)
     return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{corpora[0].name}, held out")
+
+
+def load_test(spec: str) -> RetrievalTask:
+    """The task of a source; the last few are kept in memory as long as their files stay."""
+    return _load_test(spec, tuple(checksums([spec]).values()))
+
+
+@lru_cache(maxsize=4)
+def _load_test(spec: str, sums: tuple[str, ...]) -> RetrievalTask:
+    return load_task(spec)
 
 
 def train_job(order: dict, log: Log) -> None:
@@ -61,7 +82,7 @@ def evaluate_job(order: dict, log: Log) -> None:
     """
     settings, name = Settings(**order["settings"]), f"{order['sampling']}, seed {order['seed']}"
     with _threads(order["n_threads"]):
-        task = load_task(settings.test)
+        task = load_test(settings.test)
         model = load_trained(Path(order["folder"]))
         evaluation = evaluate(model, task, name, batch_size=encode_batch(settings), n_agreement_groups=AGREEMENT_GROUPS)
         evaluation.write(Path(order["path"]))
@@ -117,6 +138,8 @@ def _train(settings: Settings, sampling: str, seed: int, folder: Path, log: Log)
     from kit.encoders import make_encoder
     from kit.trainer import TrainingConfig, fine_tune
 
+    if not gc.get_freeze_count():  # a trainer that ends looks for garbage among all that the libraries have imported
+        gc.freeze()
     corpora, held_out = training_data(settings.train)
     validation = held_out.sample(**VALIDATION_SIZE)
     texts = (

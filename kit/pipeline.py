@@ -19,13 +19,22 @@ from kit.debias import REMEDIES
 from kit.evaluate import encode_task, evaluate_embeddings
 from kit.evaluation import Evaluation
 from kit.history import History
-from kit.jobs import AGREEMENT_GROUPS, VALIDATION_SIZE, encode_batch, encoder_folder, is_trained, load_trained, training_data
+from kit.jobs import (
+    AGREEMENT_GROUPS,
+    VALIDATION_SIZE,
+    encode_batch,
+    encoder_folder,
+    is_trained,
+    load_test,
+    load_trained,
+    training_data,
+)
 from kit.overlap import Overlap, overlap
 from kit.remedy import RescoreByLanguage
 from kit.results import Results
 from kit.samplers import Sampling
 from kit.search import Rescore
-from kit.sources import checksums, load_task
+from kit.sources import checksums
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -204,16 +213,6 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = print) -> None:
     if missing:
         train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
         _in_processes("evaluate_job", missing, len(wanted), log)
-
-
-def load_test(spec: str) -> RetrievalTask:
-    """The task of a source; the last few are kept in memory as long as their data stay."""
-    return _load_test(spec, tuple(checksums([spec]).values()))
-
-
-@lru_cache(maxsize=4)
-def _load_test(spec: str, sums: tuple[str, ...]) -> RetrievalTask:
-    return load_task(spec)
 
 
 def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
