@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kit.tables import whole_file
+
+MEDIAN, ANSWER = "median rank ", "answer rank "
+"""Begin the names of two scores a language: the median rank, over the validation questions, of the version of the answer in
+that language, and the rank of that version for one question (``kit.jobs.watched_query``)."""
+
+
+def headline(scores: Mapping[str, float]) -> dict[str, float]:
+    """The scores without those of single languages."""
+    return {name: value for name, value in scores.items() if not name.startswith((MEDIAN, ANSWER))}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from kit.corpus import ParallelCorpus
 from kit.encoders import quiet
-from kit.history import History
+from kit.history import History, headline
 from kit.losses import InfoNCE
 from kit.pairs import pair_dataset
 from kit.samplers import PairBatchSampler, Sampling
@@ -181,7 +181,7 @@ class _Evaluator(BaseEvaluator):
         self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
         scores = {name: float(value) for name, value in self.validation(model).items()}
-        self.store_metrics_in_model_card_data(model, dict(scores), epoch, steps)
+        self.store_metrics_in_model_card_data(model, headline(scores), epoch, steps)
         return scores
 
 
@@ -204,7 +204,7 @@ class _Progress(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics=None, **kwargs) -> None:
         """Print the line."""
-        scores = "  ".join(f"{name} {value:.3f}" for name, value in _scores(metrics or {}).items())
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in headline(_scores(metrics or {})).items())
         self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
 
 

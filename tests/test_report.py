@@ -28,7 +28,7 @@ from kit.claims import CLAIMS, NOT_TESTED, check_claims
 from kit.config import Settings
 from kit.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate import evaluate_embeddings
-from kit.history import History
+from kit.history import History, headline
 from kit.overlap import overlap
 from kit.report import grids, page, words
 from kit.results import Results
@@ -59,7 +59,16 @@ def _about(kind: str, run: str, results: Results, languages: str = LANGUAGES, na
 
 
 HISTORIES = {
-    (model, 0): History([(1, 0.5)], [(10, {"mono": 0.5, "cross": 0.4, "multi": 0.3, "distance": 9.0})])
+    (model, 0): History(
+        [(1, 0.5)],
+        [
+            (
+                10,
+                {"mono": 0.5, "cross": 0.4, "multi": 0.3, "distance": 9.0}
+                | {f"median rank {tag}": 2.0 for tag in ("de", "en")},
+            )
+        ],
+    )
     for model in ("X-X-mono", "X-Y", "Hybrid")
 }
 
@@ -273,7 +282,14 @@ class TestFigures:
             "version_ladder",
             "list_agreement",
             "training",
+            "film",
         ]
+
+    def test_histories_without_ranks_by_language_give_no_film(self, trained):
+        results, about = Results.read(trained), _json(trained / "metrics.json")["about"]
+        histories = {key: History(run.loss, [(10, headline(run.scores[0][1]))]) for key, run in HISTORIES.items()}
+        drawn = report.figures(results, about, histories)
+        assert "training" in drawn and "film" not in drawn
 
     def test_one_model_has_no_differences_and_an_audit_no_training(self):
         results = _results({"good": "right"})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from kit.plots.answers import answer_ladder, version_ladder
 from kit.plots.differences import pair_differences
 from kit.plots.distances import distance_distribution
+from kit.plots.film import bias_film
 from kit.plots.flow import language_flow
 from kit.plots.mining import mining_chart
 from kit.plots.pairs import agreement_heatmap, pair_heatmap
@@ -35,6 +36,7 @@ __all__ = [
     "agreement_heatmap",
     "answer_ladder",
     "batch_picture",
+    "bias_film",
     "clean",
     "count_bars",
     "distance_distribution",

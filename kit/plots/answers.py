@@ -52,7 +52,7 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
                 marker={"size": 12, "color": language_colour(language), "line": {"color": OUTLINE, "width": 1}},
                 hovertemplate=f"{language_label(language)}: rank %{{x}}<extra>{names[model]}</extra>",
             )
-    _rank_axis(figure, n_candidates)
+    rank_axis(figure, n_candidates)
     figure.update_xaxes(title=_RANK_AXIS)
     figure.update_yaxes(type="category", range=[len(ranks) - 0.4, -0.6])
     title = "Where the versions of one answer land"
@@ -91,11 +91,11 @@ def version_ladder(ranks: Mapping[str, np.ndarray], languages: Sequence[str], n_
     medians = next(iter(quartiles.values()))[:, 1]
     order = np.argsort(np.where(np.isnan(medians), np.inf, medians), kind="stable")
     figure, height = panel_grid(list(ranks), 1, 19 * len(languages) + 14, gap=22, shared_xaxes=True)
-    tags = {languages[index]: _rung(languages[index]) for index in order}
+    tags = {languages[index]: rung(languages[index]) for index in order}
     names = labels(list(ranks), 40)
     for row, (model, values) in enumerate(quartiles.items(), start=1):
         _add_rungs(figure, tags, values[order], names[model], row)
-    _rank_axis(figure, n_candidates)
+    rank_axis(figure, n_candidates)
     figure.update_xaxes(title=_RANK_AXIS, row=len(ranks))
     rungs = {"type": "category", "categoryorder": "array", "categoryarray": list(tags.values())}
     figure.update_yaxes(**rungs, range=[len(languages) - 0.4, -0.6], tickfont_size=11, dtick=1)
@@ -103,7 +103,7 @@ def version_ladder(ranks: Mapping[str, np.ndarray], languages: Sequence[str], n_
     return finish(figure, title, height, _versions_alt(quartiles, languages))
 
 
-def _rung(language: str) -> str:
+def rung(language: str) -> str:
     """Name and tag of a language, or the tag alone where it has no name."""
     name, tag = language_label(language), plain(language)
     return tag if name == tag else f"{name} ({tag})"
@@ -164,5 +164,6 @@ def _versions_alt(quartiles: Mapping[str, np.ndarray], languages: Sequence[str])
     return f"Median rank of each language's version of the answer, over all queries: {'; '.join(parts)}."
 
 
-def _rank_axis(figure: go.Figure, n_candidates: int) -> None:
+def rank_axis(figure: go.Figure, n_candidates: int) -> None:
+    """Ranks on a logarithmic axis, from 1 to the size of the pool."""
     figure.update_xaxes(type="log", dtick=1, tickformat=",", range=[-0.1, float(np.log10(n_candidates)) + 0.1])

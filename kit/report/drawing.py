@@ -10,6 +10,7 @@ import numpy as np
 
 from kit import plots
 from kit.bias import TOP
+from kit.history import MEDIAN
 from kit.results import Results
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ ORDER = (
     "version_ladder",
     "list_agreement",
     "training",
+    "film",
 )
 """Figures as they follow each other on the page."""
 
@@ -47,7 +49,8 @@ def figures(
     """The figures of a run by name, in the order of the page; ``pair_differences`` is one for each model but the first.
 
     What a task does not have is left out: with one language all but the overview, without two parallel answers the
-    distances, without agreement its heatmap, without ``histories`` the training curves.
+    distances, without agreement its heatmap, without ``histories`` the training curves, without ranks by language in them
+    the film.
 
     Args:
         results: of all models.
@@ -62,6 +65,8 @@ def figures(
         drawn |= _of_pairs(results) | dict(_of_bias(results, about, chance))
     if histories:
         drawn["training"] = plots.training_curves(histories)
+        if all(any(name.startswith(MEDIAN) for name in history.scores[-1][1]) for history in histories.values()):
+            drawn["film"] = plots.bias_film(histories)
     return drawn
 
 

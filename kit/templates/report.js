@@ -73,7 +73,12 @@
     plot.dataset.drawn = "yes";
     const figure = data[plot.dataset.figure];
     const { width, ...layout } = figure.layout; // as wide as the page allows
-    Plotly.newPlot(plot, figure.data, { ...layout, autosize: true }, { responsive: true, displaylogo: false });
+    Plotly.newPlot(plot, {
+      data: figure.data,
+      layout: { ...layout, autosize: true },
+      frames: figure.frames,
+      config: { responsive: true, displaylogo: false },
+    });
   };
 
   if (plots.length <= 2 || !("IntersectionObserver" in window)) {
