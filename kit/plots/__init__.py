@@ -6,8 +6,10 @@ Every figure is 900 pixels wide and carries a text alternative in ``layout.meta[
 from __future__ import annotations
 
 from kit.plots.answers import answer_ladder, version_ladder
+from kit.plots.askers import askers_chart
 from kit.plots.differences import pair_differences
 from kit.plots.distances import distance_distribution
+from kit.plots.embedding import PROJECTIONS, embedding_map, project
 from kit.plots.film import bias_film
 from kit.plots.flow import language_flow
 from kit.plots.mining import mining_chart
@@ -31,15 +33,18 @@ from kit.plots.training import batch_picture, count_bars, pair_counts, training_
 
 __all__ = [
     "LANGUAGE_COLOURS",
+    "PROJECTIONS",
     "SAMPLING_COLOURS",
     "WIDTH",
     "agreement_heatmap",
     "answer_ladder",
+    "askers_chart",
     "batch_picture",
     "bias_film",
     "clean",
     "count_bars",
     "distance_distribution",
+    "embedding_map",
     "language_colour",
     "language_flow",
     "mining_chart",
@@ -51,6 +56,7 @@ __all__ = [
     "pair_rows",
     "panel_chart",
     "plain",
+    "project",
     "ratio_chart",
     "sampling_colour",
     "settings_chart",
