@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 1 for a problem that was reported in a line or two."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parsed = _parser().parse_args(arguments)
+    parsed.command = shlex.join(["python", "-m", "kit", *arguments])
     try:
         parsed.function(parsed)
     except (ValueError, RuntimeError, OSError) as error:
@@ -25,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_audit, _add_report, _add_claims, _add_sweep, _add_bench, _add_refresh):
+    for add in (_add_run, _add_audit, _add_report, _add_open, _add_claims, _add_sweep, _add_bench, _add_refresh):
         add(commands)
     return parser
 
@@ -35,10 +42,15 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "run",
         help="execute the notebooks headless and print the table of results",
         description="Execute the numbered notebooks with papermill into reports/<run>/, print the table of "
-        "results. A run that was interrupted goes on after its last finished step.",
+        "results. A run that was interrupted goes on after its last finished step. What was asked for is kept in "
+        "reports/<run>/params.yaml. To look at a run: open. To compare several: report RUN RUN.",
     )
     run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
     _add_settings(run, "change one parameter; lists are written a,b; may be repeated")
+    run.add_argument(
+        "--again", metavar="RUN", help="what that run's params.yaml says: a name in reports/, or a folder's path"
+    )
+    run.add_argument("--verbose", action="store_true", help="print all that the notebooks print, not just its last line")
     run.add_argument(
         "--pictures",
         action="store_true",
@@ -72,6 +84,16 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     report.add_argument("runs", nargs="+", metavar="RUN", help="name of a folder in reports/, or path of a run's folder")
     report.add_argument("--out", metavar="NAME", help="name of the folder in reports/ for several runs")
     report.set_defaults(function=_report)
+
+
+def _add_open(commands: argparse._SubParsersAction) -> None:
+    opened = commands.add_parser(
+        "open",
+        help="show the report of a run in the browser",
+        description="Print the path of a run's report and open it in the browser, if there is one.",
+    )
+    opened.add_argument("run", metavar="RUN", help="name of a folder in reports/, or path of a run's folder")
+    opened.set_defaults(function=_open)
 
 
 def _add_claims(commands: argparse._SubParsersAction) -> None:
@@ -138,13 +160,36 @@ def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
     return [(name, value) for name, _, value in pairs]
 
 
+def _folder(run: str) -> Path:
+    """The folder of a run that is named, or given by its path."""
+    from pathlib import Path
+
+    from kit import paths
+
+    named = paths.reports() / run
+    return named if named.is_dir() else Path(run)
+
+
+def _asked(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Parameters, and numbers of notebooks, that ``run`` is asked for."""
+    from kit import params, runner
+
+    if parsed.again:
+        if parsed.notebooks or parsed.parameters or parsed.profile != "smoke":
+            raise ValueError(f"--again {parsed.again}: repeats all of that run: leave notebooks, --profile and -p away")
+        return params.read(_folder(parsed.again))
+    numbers = tuple(parsed.notebooks) or runner.STORY
+    sources = [runner.notebook(number) for number in numbers]
+    return runner.parameters_of(parsed.profile, dict(_pairs(parsed)), sources), numbers
+
+
 def _run(parsed: argparse.Namespace) -> None:
     from kit import refresh, report, runner
     from kit.config import Settings
     from kit.results import table_text
 
-    parameters = runner.parameters_of(parsed.profile, dict(_pairs(parsed)))
-    folder = runner.run(parameters, tuple(parsed.notebooks) or runner.STORY)
+    parameters, numbers = _asked(parsed)
+    folder = runner.run(parameters, numbers, parsed.command, parsed.verbose)
     if parsed.pictures:
         refresh.clean(folder)
     metrics = report.read_metrics(folder, Settings(**parameters))
@@ -159,6 +204,20 @@ def _run(parsed: argparse.Namespace) -> None:
     else:
         left = [str(path) for path in sorted(folder.glob("[0-9]*-tables.md"))]
         print("\n" + "\n".join(left or [f"{folder} (notebook 04 writes the table of results)"]))
+    name = shlex.quote(folder.name)
+    if metrics:
+        print(f"look at it: python -m kit open {name}; beside another run: python -m kit report {name} RUN")
+    print(f"the same again: python -m kit run --again {name}")
+
+
+def _open(parsed: argparse.Namespace) -> None:
+    import webbrowser
+
+    page = _folder(parsed.run).resolve() / "index.html"
+    if not page.is_file():
+        raise ValueError(f"{page} is not there: give a run that evaluated: notebook 04 writes the page, and an audit does")
+    print(page, flush=True)
+    webbrowser.open(page.as_uri())
 
 
 def _audit(parsed: argparse.Namespace) -> None:
@@ -176,14 +235,11 @@ def _audit(parsed: argparse.Namespace) -> None:
 
 
 def _report(parsed: argparse.Namespace) -> None:
-    from pathlib import Path
-
-    from kit import paths, report
+    from kit import report
 
     if parsed.out and len(parsed.runs) == 1:
         raise ValueError(f"--out {parsed.out}: one run is written in its own folder: give several runs, or leave --out away")
-    named = [paths.reports() / run for run in parsed.runs]
-    folders = [folder if folder.is_dir() else Path(run) for run, folder in zip(parsed.runs, named)]
+    folders = [_folder(run) for run in parsed.runs]
     page = report.again(folders[0]) if len(folders) == 1 else report.side_by_side(folders, parsed.out) / "index.html"
     print(page)
 

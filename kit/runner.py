@@ -8,17 +8,21 @@ import json
 import logging
 import re
 import sys
-import time
-from dataclasses import asdict, fields
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
-
-from kit import config, paths
+from kit import config, params, paths
 from kit.config import Settings
+from kit.progress import Progress
 from kit.samplers import Sampling
 from kit.sources import checksums
 from kit.sources.bitext import checksums as bitext_checksums
+from kit.tables import whole_file
+
+if TYPE_CHECKING:
+    import papermill
 
 _SOURCES = ("train", "test", "domains", "parallel", "tests")
 """Settings that name sources of ``kit.sources``; a notebook reads those that its parameters cell names."""
@@ -36,28 +40,28 @@ def settings_of(profile: str, changes: dict[str, str]) -> Settings:
     return Settings(**parameters_of(profile, changes))
 
 
-def parameters_of(profile: str, changes: dict[str, str]) -> dict[str, object]:
+def parameters_of(profile: str, changes: dict[str, str], sources: Sequence[Path] = ()) -> dict[str, object]:
     """What a profile and the command line say, by name; what they do not say is left to each notebook's own defaults.
 
     Args:
         profile: name of a file in ``notebooks/params``.
         changes: values as typed; a list is written ``a,b`` or ``["a", "b"]``. Without ``run``, changed settings get a
             folder of their own.
+        sources: notebooks that are to run. Each change is a parameter of one of them; what a profile says need not be.
 
     Raises:
-        ValueError: an unknown profile or name, or a value of the wrong type.
+        ValueError: an unknown profile or name, a name that none of the notebooks has, or a value of the wrong type.
     """
     path = paths.notebooks() / "params" / f"{profile}.yaml"
     if not re.fullmatch(r"[\w-]+", profile) or not path.is_file():
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
         raise ValueError(f"profile {profile!r} is not known: choose from {', '.join(known)}")
-    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    defaults = {field.name: field.default for field in fields(Settings)}
-    for source, names in ((str(path), values), ("-p", changes)):
-        unknown = sorted(set(names) - set(defaults))
-        if unknown:
-            raise ValueError(f"{source}: unknown parameter {unknown[0]!r}: choose from {', '.join(defaults)}")
-    typed = {name: _typed(name, text, defaults[name]) for name, text in changes.items()}
+    values = params.values(path)
+    params.refuse_unknown("-p", changes)
+    defaults = _defaults(sources)
+    typed = {name: _typed(name, text, *defaults[name]) for name, text in changes.items()}
+    if sources:
+        _refuse_unused(set(changes) - {"run"}, sources)  # a run has a name, whether its notebooks read it or not
     parameters = {"run": profile, **values, **typed}
     settings = Settings(**parameters)
     if typed and "run" not in typed:
@@ -65,10 +69,33 @@ def parameters_of(profile: str, changes: dict[str, str]) -> dict[str, object]:
     return {name: value for name, value in asdict(Settings(**parameters)).items() if name in parameters}
 
 
-def _typed(name: str, text: str, default: object) -> object:
-    """A value from the command line in the type of the default."""
+def _defaults(sources: Sequence[Path]) -> dict[str, tuple[object, str]]:
+    """Each setting's default, and where it stands if a notebook has another than the settings; the first notebook counts."""
+    general = asdict(Settings())
+    found = {}
+    for source in sources:
+        own = asdict(notebook_settings(source, {}))
+        for name in parameter_names(source):
+            found.setdefault(name, (own[name], f" in {source.name}" if own[name] != general[name] else ""))
+    return {name: (default, "") for name, default in general.items()} | found
+
+
+def _refuse_unused(names: set[str], sources: Sequence[Path]) -> None:
+    """Raise ``ValueError`` for the first name that none of the notebooks has in its parameters cell."""
+    known = list(dict.fromkeys(name for source in sources for name in parameter_names(source)))
+    for name in sorted(names - set(known)):
+        having = [path.name for path in sorted(paths.notebooks().glob("[0-9]*.ipynb")) if name in parameter_names(path)]
+        raise ValueError(
+            f"-p {name}: not a parameter of {', '.join(source.name for source in sources)}: choose from {', '.join(known)}"
+            + (f", or run a notebook that has it: {', '.join(having)}" if having else "")
+            + params.near(name, known)
+        )
+
+
+def _typed(name: str, text: str, default: object, where: str) -> object:
+    """A value from the command line in the type of the default, which stands ``where``."""
     if isinstance(default, tuple):
-        return [_typed(name, part, default[0]) for part in _entries(name, text)]
+        return [_typed(name, part, default[0], where) for part in _entries(name, text)]
     if isinstance(default, bool):
         if text in ("true", "false"):
             return text == "true"
@@ -76,7 +103,8 @@ def _typed(name: str, text: str, default: object) -> object:
     try:
         return type(default)(text)
     except ValueError:
-        raise ValueError(f"-p {name}={text}: not a value of type {type(default).__name__}, such as {default!r}") from None
+        kind = type(default).__name__
+        raise ValueError(f"-p {name}={text}: not a value of type {kind}, such as {default!r}{where}") from None
 
 
 def _entries(name: str, text: str) -> list[str]:
@@ -89,12 +117,15 @@ def _entries(name: str, text: str) -> list[str]:
         raise ValueError(f'-p {name}={text}: not a list: write a,b or ["a", "b"]') from None
 
 
-def run(parameters: dict[str, object], numbers: tuple[str, ...] = STORY) -> Path:
+def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, verbose: bool = False) -> Path:
     """Execute notebooks into ``reports/<run>/notebooks``; those that stand there, made from the same, are kept.
 
     Args:
-        parameters: as ``parameters_of`` makes them; a notebook gets those that its parameters cell names.
+        parameters: as ``parameters_of`` makes them; a notebook gets those that its parameters cell names. They are kept as
+            ``params.yaml`` (``kit.params``).
         numbers: of the notebooks.
+        command: for a shell, goes on after a failure.
+        verbose: whether all that the notebooks print is printed, too, instead of the last line of it.
 
     Returns:
         The run's folder.
@@ -104,13 +135,11 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...] = STORY) -> Path
         RuntimeError: a cell failed; the executed part is kept and the message says how to go on.
     """
     sources = [notebook(number) for number in numbers]
-    for source in sources:  # a name or path that leads nowhere is an error before anything starts
-        settings = notebook_settings(source, parameters)
-        for sampling in settings.samplings:
-            Sampling.parse(sampling)
-        _data(source, settings)
+    for source in sources:
+        _refuse_what_is_not_there(source, notebook_settings(source, parameters))
     folder = paths.reports() / Settings(**parameters).run
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    params.write(folder, parameters, [source.name.partition("_")[0] for source in sources])
     for position, source in enumerate(sources, start=1):
         head = f"[{position}/{len(sources)}] {source.name}"
         settings = notebook_settings(source, parameters)
@@ -118,11 +147,20 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...] = STORY) -> Path
         if _done(target, key) and _left_what_it_writes(source, folder):
             print(f"{head}: done before", flush=True)
             continue
-        print(f"{head}: running", flush=True)
-        started = time.monotonic()
-        _execute(source, target, _parameters(source, settings), key)
-        print(f"{head}: {time.monotonic() - started:.0f} s", flush=True)
+        with Progress(head, _n_cells(source), sys.stdout, sys.stdout.isatty() and not verbose) as progress:
+            failure = _execute(source, target, _parameters(source, settings), progress, verbose)
+            if failure:
+                kept = f"the executed notebook is kept: {target}"
+                raise RuntimeError(f"{failure}\n{kept}\nmend the cause and go on with: {command}")
+        _stamp(target, key)
     return folder
+
+
+def _refuse_what_is_not_there(source: Path, settings: Settings) -> None:
+    """Raise ``ValueError`` for a sampling or a source that leads nowhere, before anything starts."""
+    for sampling in settings.samplings:
+        Sampling.parse(sampling)
+    _data(source, settings)
 
 
 def notebook(number: str) -> Path:
@@ -198,9 +236,17 @@ def notebook_defaults(source: Path) -> dict[str, object]:
 
 
 def notebook_settings(source: Path, parameters: dict[str, object]) -> Settings:
-    """A notebook's own defaults, with those of the parameters that it names."""
+    """A notebook's own defaults, with those of the parameters that it names.
+
+    Raises:
+        ValueError: the notebook names what is no setting, or gives one a value of the wrong type; values that do not fit.
+    """
     own = notebook_defaults(source)
-    return Settings(**(own | {name: value for name, value in parameters.items() if name in own}))
+    params.refuse_unknown(source.name, own)
+    try:
+        return Settings(**(own | {name: value for name, value in parameters.items() if name in own}))
+    except ValueError as error:
+        raise ValueError(f"{source.name}: {error}") from None
 
 
 def _parameters(source: Path, settings: Settings) -> dict[str, object]:
@@ -213,9 +259,17 @@ def _parameters(source: Path, settings: Settings) -> dict[str, object]:
     }
 
 
-def _execute(source: Path, target: Path, parameters: dict[str, object], key: str) -> None:
-    import nbformat
+def _n_cells(source: Path) -> int:
+    """Code cells of a notebook and the one that papermill adds; without empty ones, which Jupyter does not count."""
+    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    return len(code) + bool(parameter_names(source))
+
+
+def _execute(source: Path, target: Path, parameters: dict[str, object], progress: Progress, verbose: bool) -> str | None:
+    """Execute a notebook; returns what failed, if something did."""
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     # It warns of values that hold "=" which its reader of defaults cannot parse; they arrive all the same.
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -227,16 +281,38 @@ def _execute(source: Path, target: Path, parameters: dict[str, object], key: str
             cwd=str(source.parent),
             progress_bar=False,
             kernel_name="python3",
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
+            stdout_file=sys.stdout if verbose else progress,
+            stderr_file=sys.stderr if verbose else progress,
             extra_arguments=QUIET_KERNEL,
+            on_cell_execute=progress.next_cell,  # what papermill does not know it gives to nbclient
         )
     except papermill.PapermillExecutionError as error:
-        raise RuntimeError(
-            f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
-            f"the executed notebook is kept: {target}\n"
-            "mend the cause and type the same command again: finished steps are not repeated"
-        ) from None
-    notebook = nbformat.read(target, as_version=4)
-    notebook.metadata["kit"] = {"key": key}
-    nbformat.write(notebook, target)
+        return _failure(error, source, target)
+    except DeadKernelError:
+        return f"cell {progress.cell} of {source.name} ended the kernel: it may have used more memory than there is"
+    return None
+
+
+def _failure(error: papermill.PapermillExecutionError, source: Path, target: Path) -> str:
+    """Which cell failed, as the executed notebook counts (In [n]) and as the notebook's cells stand, and why."""
+    from papermill.execute import ERROR_MARKER_TAG
+
+    added = {ERROR_MARKER_TAG, "injected-parameters"}
+    cells = json.loads(target.read_text(encoding="utf-8"))["cells"][: error.cell_index + 3]  # two markers stand before it
+    position = sum(not added & set(cell["metadata"].get("tags", [])) for cell in cells)
+    lines = [line for line in error.source.splitlines() if line.strip() and not line.startswith("#")]
+    return (
+        f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
+        f"it is In [{error.exec_count}] in the executed notebook, number {position} of all cells in {source.name}, "
+        f"and begins: {lines[0].strip()}"
+    )
+
+
+def _stamp(target: Path, key: str) -> None:
+    """Note in an executed notebook what it was made from."""
+    import nbformat
+
+    executed = nbformat.read(target, as_version=4)
+    executed.metadata["kit"] = {"key": key}
+    with whole_file(target) as partial:
+        nbformat.write(executed, partial)

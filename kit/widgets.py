@@ -22,6 +22,7 @@ from kit.corpus import ParallelCorpus
 from kit.evaluation import MEASURES
 from kit.languages import language_name
 from kit.lists import RankedLists
+from kit.projection import PROJECTIONS, project
 from kit.results import Results
 from kit.samplers import PairBatchSampler, Sampling
 from kit.show import show
@@ -29,8 +30,13 @@ from kit.show import show
 ALL = "all languages"
 _STYLE = {"description_width": "8em"}
 _WIDE = ipywidgets.Layout(width="26em")
-_DIRECTION = "<style>.kit-text input {unicode-bidi: plaintext; text-align: start}</style>"
-"""A text field takes its direction from what is typed."""
+_HEAD = (
+    "<style onload=\"this.closest('.kit-explorer').addEventListener("
+    "'focusin', (event) => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'))\">"
+    ".kit-text input {unicode-bidi: plaintext; text-align: start}</style>"
+)
+"""What only HTML can say: the shortcuts of JupyterLab leave the keys to the control that has the focus (else arrow down in a
+drop-down moves to the next cell), and a text field takes its direction from what is typed."""
 
 
 class Explorer(ipywidgets.VBox):
@@ -47,9 +53,10 @@ class Explorer(ipywidgets.VBox):
 
     def __init__(self, draw: Callable, controls: Mapping[str, ipywidgets.Widget], head: Sequence[ipywidgets.Widget] = ()):
         self.controls = dict(controls)
-        self.output = ipywidgets.interactive_output(_with_plain_errors(draw), self.controls)
+        self.output = ipywidgets.interactive_output(_with_plain_errors(draw), dict(controls))
         box = ipywidgets.Box(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
-        super().__init__([*head, box, self.output])
+        super().__init__([ipywidgets.HTML(_HEAD), *head, box, self.output])
+        self.add_class("kit-explorer")
 
 
 def _with_plain_errors(draw: Callable) -> Callable:
@@ -127,7 +134,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
         display(ranked_lists(index, question, (first, second), length, pool))
 
     controls = {"question": question, "first": first, "second": second, "pool": pool, "length": length}
-    explorer = Explorer(draw, controls, [ipywidgets.HTML(_DIRECTION), asked])
+    explorer = Explorer(draw, controls, [asked])
     explorer.controls["asked"] = asked
     return explorer
 
@@ -194,7 +201,7 @@ def askers_figure(
 def embedding_explorer(index: Index, n_answers: int = 12) -> Explorer:
     """Where the versions of some answers lie, by model and projection (UMAP where umap-learn is installed)."""
     model = _dropdown("model", list(index.models), list(index.models)[-1])
-    there = [name for name in plots.PROJECTIONS if name != "UMAP" or find_spec("umap")]
+    there = [name for name in PROJECTIONS if name != "UMAP" or find_spec("umap")]
     projection = _dropdown("projection", there, "PCA")
     number = ipywidgets.IntSlider(n_answers, min=2, max=40, description="answers", style=_STYLE, layout=_WIDE)
     seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="other answers", style=_STYLE)
@@ -208,7 +215,7 @@ def embedding_explorer(index: Index, n_answers: int = 12) -> Explorer:
 def embedding_figure(index: Index, model: str, projection: str = "PCA", n_answers: int = 12, seed: int = 0) -> go.Figure:
     """What the embedding explorer shows: the versions of some answers (``Index.versions``) in two dimensions."""
     found = index.versions(model, n_answers, seed)
-    plane = plots.project(found.points, projection, seed)
+    plane = project(found.points, projection, seed)
     title = f"{model}: the versions of {n_answers} answers, {projection}"
     return plots.embedding_map(plane, found.languages, found.answers, found.texts, title)
 

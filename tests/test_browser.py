@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,20 +23,6 @@ HOSTILE = (
     "\u202eright to left | {{7*7}} </script><script>alert(1)</script>",
     "<a href='javascript:alert(1)'>link</a><br>`code`",
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    """Chromium, if it is there; none is downloaded."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -e '.[dev]'")
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
-        pytest.skip("no Chromium or Chrome on the PATH: install one")
-    with playwright.sync_playwright() as driver:
-        # Without a sandbox, since tests may run as root, where Chromium refuses to start in one.
-        started = driver.chromium.launch(executable_path=found[0], args=["--no-sandbox", "--disable-gpu"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from kit.plots.answers import answer_ladder, version_ladder
 from kit.plots.askers import askers_chart
 from kit.plots.differences import pair_differences
 from kit.plots.distances import distance_distribution
-from kit.plots.embedding import PROJECTIONS, embedding_map, project
+from kit.plots.embedding import embedding_map
 from kit.plots.film import bias_film
 from kit.plots.flow import language_flow
 from kit.plots.mining import mining_chart
@@ -33,7 +33,6 @@ from kit.plots.training import batch_picture, count_bars, pair_counts, training_
 
 __all__ = [
     "LANGUAGE_COLOURS",
-    "PROJECTIONS",
     "SAMPLING_COLOURS",
     "WIDTH",
     "agreement_heatmap",
@@ -56,7 +55,6 @@ __all__ = [
     "pair_rows",
     "panel_chart",
     "plain",
-    "project",
     "ratio_chart",
     "sampling_colour",
     "settings_chart",
