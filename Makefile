@@ -4,13 +4,14 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: help setup run test lab refresh lint clean
+.PHONY: help setup run test lab refresh screenshots lint clean
 
 help:
 	@echo "make run      set up, run notebooks 00 to 04 (profile cpu), print the table of results"
 	@echo "make test     set up, run all tests, the notebooks among them"
 	@echo "make lab      set up, open JupyterLab on the notebooks"
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
+	@echo "make screenshots  run the explorers in JupyterLab and store their pictures in reports/screens (needs Chrome or Chromium)"
 	@echo "make lint     check style"
 	@echo "make clean    remove cached models and evaluations (not reports)"
 
@@ -35,6 +36,9 @@ lab: setup
 
 refresh: setup
 	$(BIN)/python -m kit refresh
+
+screenshots: setup
+	KIT_SCREENSHOTS=1 $(BIN)/python -m pytest tests/test_jupyterlab.py
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

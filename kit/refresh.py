@@ -14,6 +14,7 @@ from kit.runner import QUIET_KERNEL
 from kit.show import picture
 
 _PLOTLY = "application/vnd.plotly.v1+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def refresh(numbers: tuple[str, ...]) -> None:
@@ -62,7 +63,7 @@ def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         for name in ("execution", "papermill"):
             cell.metadata.pop(name, None)
         if cell.cell_type == "code":
-            cell.outputs = [_stored(output) for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [_stored(output) for output in cell.outputs if not _is_of_the_moment(output)]
     kept = {"kit": notebook.metadata["kit"]} if "kit" in notebook.metadata else {}  # says what a run was made from
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -70,6 +71,11 @@ def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         **kept,
     }
     return notebook
+
+
+def _is_of_the_moment(output: nbformat.NotebookNode) -> bool:
+    """Whether an output means nothing later: what went to the error output, and controls, which live in a kernel."""
+    return output.get("name") == "stderr" or _WIDGET in output.get("data", {})
 
 
 def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
