@@ -130,12 +130,7 @@ class Index:
             ValueError: an unknown model; ``n_answers`` below 1.
         """
         self._check(model, None, n_answers)
-        query, candidate = self.task.relevant_pairs[:, :2].T
-        ids = self.task.queries.column("group_id").to_pylist()
-        members: dict[str, list[int]] = {}
-        for one, version in zip(query.tolist(), candidate.tolist()):
-            members.setdefault(ids[one], []).append(version)
-        members = {group: sorted(set(found)) for group, found in members.items()}
+        members = self._members
         order = sorted(members, key=lambda group: (-len(members[group]), stable_fraction(group, seed)))[:n_answers]
         rows = [(number, one) for number, group in enumerate(order) for one in members[group]]
         chosen = np.array([one for _, one in rows])
@@ -145,6 +140,14 @@ class Index:
             [number for number, _ in rows],
             [self._texts[one] for one in chosen],
         )
+
+    @cached_property
+    def _members(self) -> dict[str, list[int]]:
+        """Candidates that answer the questions of each group, in the task's order."""
+        ids, found = self.task.queries.column("group_id").to_pylist(), {}
+        for query, candidate in self.task.relevant_pairs[:, :2].tolist():
+            found.setdefault(ids[query], set()).add(candidate)
+        return {group: sorted(candidates) for group, candidates in found.items()}
 
     def _embedded(self, model: str, question: str) -> np.ndarray:
         vector = np.asarray(self.models[model].encode_query([question], show_progress_bar=False)[0], np.float32)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from kit.bias import PANEL
 from kit.evaluation import SCHEMA, CellValues, Evaluation, mean_values
+from kit.once import once
 from kit.stats import (
     Comparison,
     Interval,
@@ -126,11 +127,11 @@ class Results:
         """
         summaries = [run.summary()[setting] for run in self.evaluations[model]]
         if measure not in summaries[0]:
-            raise ValueError(
-                f"measure {measure!r} is not one of the {setting} setting: choose from {', '.join(summaries[0])}"
-            )
+            known = ", ".join(summaries[0])
+            raise ValueError(f"measure {measure!r} is not one of the {setting} setting: choose from {known}")
         return [summary[measure] for summary in summaries]
 
+    @once
     def interval(self, model: str, setting: str, measure: str) -> Interval:
         """Score averaged over the seeds with its 95 % bootstrap interval over question groups.
 
@@ -139,6 +140,7 @@ class Results:
         values = self.values(model, setting, measure).values
         return bootstrap_interval(values) if values.size else Interval(*[float("nan")] * 3)
 
+    @once
     def compare(self, first: str, second: str, setting: str, measure: str) -> SeedComparison:
         """First model minus second: paired randomisation test over question groups on scores averaged over seeds."""
         one, two = (self.values(model, setting, measure) for model in (first, second))
@@ -155,9 +157,8 @@ class Results:
         Columns that the task does not have are left out. The p-values are adjusted over all that is returned.
         """
         reference = reference or self.models[0]
-        columns = {
-            name: place for name, place in (HEADLINE | BIAS_COLUMNS).items() if self.values(reference, *place).values.size
-        }
+        every = HEADLINE | BIAS_COLUMNS
+        columns = {name: place for name, place in every.items() if self.values(reference, *place).values.size}
         found = [
             (model, column, self.compare(model, reference, *place))
             for model in self.models
@@ -165,9 +166,7 @@ class Results:
             for column, place in columns.items()
         ]
         adjusted = holm(np.array([compared.overall.p_value for _, _, compared in found]))
-        return [
-            Difference(model, reference, column, compared, float(p)) for (model, column, compared), p in zip(found, adjusted)
-        ]
+        return [Difference(name, reference, *one, float(p)) for (name, *one), p in zip(found, adjusted)]
 
     def cell_tests(self, first: str, second: str, measure: str = "average_precision") -> CellTests:
         """First model minus second in every language pair, tested per question group, adjusted over all pairs (Holm)."""

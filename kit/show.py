@@ -65,8 +65,15 @@ def show(figure: go.Figure) -> None:
     """Display a figure in a notebook as plotly data alone, so that what is stored stays small; its title is the fallback."""
     from IPython.display import display
 
-    title = figure.layout.title.text or "figure"
-    display({"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/plain": f"[figure: {title}]"}, raw=True)
+    display(mime_bundle(figure), raw=True)
+
+
+def mime_bundle(content: go.Figure | object) -> dict[str, object]:
+    """What a front end needs to show a figure, or anything with ``_repr_html_``: data by MIME type."""
+    if hasattr(content, "to_plotly_json"):
+        title = content.layout.title.text or "figure"
+        return {"application/vnd.plotly.v1+json": content.to_plotly_json(), "text/plain": f"[figure: {title}]"}
+    return {"text/html": content._repr_html_(), "text/plain": repr(content)}
 
 
 def write_figures(figures: Mapping[str, go.Figure], folder: str | Path) -> list[Path]:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from kit.seeding import generator
 
 _MAX_ELEMENTS = 2**22  # of a (resamples, groups) block: 32 MB of float64
+_MAX_KEPT = 2**23  # of all draws of a bootstrap that are kept: 32 MB of uint32
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,23 @@ def _resampled_means(values: np.ndarray, n_resamples: int, seed: int) -> Iterato
     n_groups = len(values)
     present = ~np.isnan(values)  # (n_groups, n_cells)
     filled = np.where(present, values, 0.0)
-    for block, random in _blocks(n_resamples, n_groups, seed, "bootstrap"):
-        weights = random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=block).astype(np.float64)
+    keep = n_resamples * n_groups <= _MAX_KEPT
+    for drawn in (_kept_draws if keep else _draws)(n_resamples, n_groups, seed):
+        weights = drawn.astype(np.float64)
         n_drawn = weights @ present  # (block, n_cells)
         yield (weights @ filled) / np.where(n_drawn > 0, n_drawn, np.nan)
+
+
+def _draws(n_resamples: int, n_groups: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each group is drawn in each resample, in blocks (block, n_groups), uint32."""
+    for block, random in _blocks(n_resamples, n_groups, seed, "bootstrap"):
+        yield random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=block).astype(np.uint32)
+
+
+@lru_cache(maxsize=4)
+def _kept_draws(n_resamples: int, n_groups: int, seed: int) -> list[np.ndarray]:
+    """The draws depend on no score, and cost most of an interval: dozens of intervals on one task share them."""
+    return list(_draws(n_resamples, n_groups, seed))
 
 
 def _blocks(n_resamples: int, n_groups: int, seed: int, place: str) -> Iterator[tuple[int, np.random.Generator]]:

@@ -13,7 +13,6 @@ from importlib.util import find_spec
 import ipywidgets
 import numpy as np
 import plotly.graph_objects as go
-from IPython.display import display
 
 from kit import plots
 from kit.bias import PANEL
@@ -25,7 +24,7 @@ from kit.lists import RankedLists
 from kit.projection import PROJECTIONS, project
 from kit.results import Results
 from kit.samplers import PairBatchSampler, Sampling
-from kit.show import show
+from kit.show import mime_bundle
 
 ALL = "all languages"
 _STYLE = {"description_width": "8em"}
@@ -43,32 +42,40 @@ class Explorer(ipywidgets.VBox):
     """Controls above, what they ask for below.
 
     controls: the widgets by name; setting the ``value`` of one draws again.
-    output: what was drawn last.
+    output: what was drawn last. It is filled from here and not by a context that catches what is displayed: such a context
+        needs a front end that answers, and a run without one may wait for ever.
 
     Args:
-        draw: called with the values of the controls, by name, now and whenever one changes; it displays something.
+        draw: called with the values of the controls, by name, now and whenever one changes; returns figures, or anything
+            with ``_repr_html_``. A ``ValueError`` is said in a line.
         controls: in the order in which Tab reaches them.
         head: what stands above the controls.
     """
 
-    def __init__(self, draw: Callable, controls: Mapping[str, ipywidgets.Widget], head: Sequence[ipywidgets.Widget] = ()):
-        self.controls = dict(controls)
-        self.output = ipywidgets.interactive_output(_with_plain_errors(draw), dict(controls))
+    def __init__(
+        self,
+        draw: Callable[..., Sequence[object]],
+        controls: Mapping[str, ipywidgets.Widget],
+        head: Sequence[ipywidgets.Widget] = (),
+    ):
+        self.controls, self.output = dict(controls), ipywidgets.Output()
+        self._draw, self._asked = draw, dict(controls)
+        for control in controls.values():
+            control.observe(lambda change: self._update(), "value")
+        self._update()
         box = ipywidgets.Box(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
         super().__init__([ipywidgets.HTML(_HEAD), *head, box, self.output])
         self.add_class("kit-explorer")
 
-
-def _with_plain_errors(draw: Callable) -> Callable:
-    """What cannot be drawn is said in a line instead of a traceback."""
-
-    def drawn(**values: object) -> None:
+    def _update(self) -> None:
         try:
-            draw(**values)
+            drawn = self._draw(**{name: control.value for name, control in self._asked.items()})
         except ValueError as error:
-            print(error)
-
-    return drawn
+            self.output.outputs = ({"output_type": "stream", "name": "stdout", "text": f"{error}\n"},)
+            return
+        self.output.outputs = tuple(
+            {"output_type": "display_data", "data": mime_bundle(one), "metadata": {}} for one in drawn
+        )
 
 
 def batch_explorer(corpora: Sequence[ParallelCorpus], batch_size: int = 100) -> Explorer:
@@ -83,9 +90,8 @@ def batch_explorer(corpora: Sequence[ParallelCorpus], batch_size: int = 100) -> 
     seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed", style=_STYLE)
     sampling.observe(lambda change: setattr(alpha, "disabled", change["new"] != "Hybrid"), "value")
 
-    def draw(sampling: str, alpha: float, seed: int) -> None:
-        for figure in batch_figures(corpora, f"Hybrid({alpha:g})" if sampling == "Hybrid" else sampling, batch_size, seed):
-            show(figure)
+    def draw(sampling: str, alpha: float, seed: int) -> Sequence[go.Figure]:
+        return batch_figures(corpora, f"Hybrid({alpha:g})" if sampling == "Hybrid" else sampling, batch_size, seed)
 
     PairBatchSampler(corpora, Sampling.parse("Hybrid"), batch_size, 0)  # a corpus that is too small is an error here
     return Explorer(draw, {"sampling": sampling, "alpha": alpha, "seed": seed})
@@ -130,8 +136,8 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
 
     asked.observe(pick, "value")
 
-    def draw(question: str, first: str, second: str, pool: str | None, length: int) -> None:
-        display(ranked_lists(index, question, (first, second), length, pool))
+    def draw(question: str, first: str, second: str, pool: str | None, length: int) -> Sequence[RankedLists]:
+        return [ranked_lists(index, question, (first, second), length, pool)]
 
     controls = {"question": question, "first": first, "second": second, "pool": pool, "length": length}
     explorer = Explorer(draw, controls, [asked])
@@ -168,8 +174,8 @@ def bias_explorer(index: Index, results: Results) -> Explorer:
     first, second = _model_pair(index)
     values = lru_cache(maxsize=None)(lambda column: by_query_language(results, column))
 
-    def draw(asked: str, measure: str, depth: int, first: str, second: str) -> None:
-        show(askers_figure(index, values(measure), asked, measure, depth, (first, second)))
+    def draw(asked: str, measure: str, depth: int, first: str, second: str) -> Sequence[go.Figure]:
+        return [askers_figure(index, values(measure), asked, measure, depth, (first, second))]
 
     for name in index.models:
         index.shares(name, 1)  # ranks all queries: the first move of a control should not have to wait for it
@@ -206,8 +212,8 @@ def embedding_explorer(index: Index, n_answers: int = 12) -> Explorer:
     number = ipywidgets.IntSlider(n_answers, min=2, max=40, description="answers", style=_STYLE, layout=_WIDE)
     seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="other answers", style=_STYLE)
 
-    def draw(model: str, projection: str, number: int, seed: int) -> None:
-        show(embedding_figure(index, model, projection, number, seed))
+    def draw(model: str, projection: str, number: int, seed: int) -> Sequence[go.Figure]:
+        return [embedding_figure(index, model, projection, number, seed)]
 
     return Explorer(draw, {"model": model, "projection": projection, "number": number, "seed": seed})
 

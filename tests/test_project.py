@@ -25,7 +25,7 @@ PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["
 
 # A module imports from its own floor or from a lower one; a module that is new is given a floor here.
 FLOORS = (
-    {"", "paths", "seeding", "config", "languages", "tables", "workers"},
+    {"", "once", "paths", "seeding", "config", "languages", "tables", "workers"},
     {"bitext", "clusters", "corpus", "overlap", "sources", "augment"},
     {"samplers", "pairs", "losses", "encoders", "history", "trainer"},
     {

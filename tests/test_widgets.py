@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import ipywidgets
@@ -14,17 +15,31 @@ from kit.browse import Index
 from kit.corpus import ParallelCorpus
 from kit.evaluate import evaluate
 from kit.results import Results
+from kit.show import mime_bundle
 from kit.sources import load_corpus, load_task
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
 
+def test_a_front_end_is_sent_json(index, results):
+    """Nothing is caught from what is displayed: a run without a front end would have to answer, and might wait for ever."""
+    for explorer in (widgets.retrieval_explorer(index), widgets.bias_explorer(index, results)):
+        assert explorer.output.msg_id == ""
+        assert [set(one) for one in explorer.output.outputs] == [{"output_type", "data", "metadata"}]
+        json.dumps(explorer.output.outputs)
+    assert PLOTLY in explorer.output.outputs[0]["data"]
+
+
 @pytest.fixture
 def shown(monkeypatch) -> list:
-    """What an explorer shows, instead of showing it."""
+    """What an explorer shows, as objects; what a front end is sent comes of each by ``mime_bundle``."""
     seen: list = []
-    monkeypatch.setattr(widgets, "show", seen.append)
-    monkeypatch.setattr(widgets, "display", seen.append)
+
+    def seen_too(content):
+        seen.append(content)
+        return mime_bundle(content)
+
+    monkeypatch.setattr(widgets, "mime_bundle", seen_too)
     return seen
 
 
@@ -125,10 +140,11 @@ class TestRetrievalExplorer:
         explorer.controls["second"].value = "first"
         assert list(shown[-1].lists) == ["first"]
 
-    def test_an_empty_question_is_answered_with_a_line(self, index, shown, capsys):
+    def test_an_empty_question_is_answered_with_a_line(self, index, shown):
         explorer = widgets.retrieval_explorer(index)
         explorer.controls["question"].value = " "
-        assert len(shown) == 1 and "the question is empty: write some words, or pick one" in capsys.readouterr().out
+        (said,) = explorer.output.outputs
+        assert len(shown) == 1 and said["text"] == "the question is empty: write some words, or pick one\n"
 
 
 class TestBiasExplorer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 _DIRECTION_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
@@ -90,6 +91,7 @@ def n_lines(markup: str) -> int:
     return markup.count("<br>") + 1
 
 
+@lru_cache(maxsize=2**14)  # wrapping asks about the same few characters and words again and again
 def n_columns(text: str) -> int:
     """Columns that a text takes: 2 a wide character, 0 a combining or invisible one, 1 any other.
 
