@@ -53,7 +53,8 @@ def _list_html(name: str, hits: Sequence[Hit]) -> str:
     found = f", {n_answers} of the first {len(hits)} are versions of the answer" if n_answers else ""
     rows = "".join(_row(hit) for hit in hits)
     return (
-        f'<table style="width: 100%"><caption style="text-align: start"><b>{html.escape(clean(name))}</b>{found}</caption>'
+        '<table style="width: 100%; table-layout: auto">'
+        f'<caption style="text-align: start"><b>{html.escape(clean(name))}</b>{found}</caption>'
         f"<thead><tr><th>rank</th><th>language</th><th>score</th><th>text</th></tr></thead><tbody>{rows}</tbody></table>"
     )
 

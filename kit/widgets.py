@@ -125,7 +125,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
         layout=ipywidgets.Layout(width="54em", max_width="100%"),
     )
     question.add_class("kit-text")
-    pool = _dropdown("search in", [(ALL, None), *_named(tags)], None)
+    pool = _dropdown("search in", [(ALL, ALL), *_named(tags)], ALL)
     length = ipywidgets.IntSlider(k, min=1, max=DEPTH, description="length", style=_STYLE, layout=_WIDE)
 
     def pick(change: dict) -> None:
@@ -136,8 +136,8 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
 
     asked.observe(pick, "value")
 
-    def draw(question: str, first: str, second: str, pool: str | None, length: int) -> Sequence[RankedLists]:
-        return [ranked_lists(index, question, (first, second), length, pool)]
+    def draw(question: str, first: str, second: str, pool: str, length: int) -> Sequence[RankedLists]:
+        return [ranked_lists(index, question, (first, second), length, None if pool == ALL else pool)]
 
     controls = {"question": question, "first": first, "second": second, "pool": pool, "length": length}
     explorer = Explorer(draw, controls, [asked])

@@ -51,6 +51,9 @@ def lab(tmp_path_factory) -> Iterator[str]:
     for number in ("02", "05"):
         (source,) = paths.notebooks().glob(f"{number}_*.ipynb")
         shutil.copy(source, folder / "notebooks" / f"{number}.ipynb")
+    news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # else it asks, in front of the notebook
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -69,7 +72,6 @@ def lab(tmp_path_factory) -> Iterator[str]:
         "ServerApp.root_dir": folder / "notebooks",
         "IdentityProvider.token": TOKEN,
         "LabApp.expose_app_in_browser": True,
-        "LabApp.news_url": "",
     }
     words = [f"--{name}={value}" for name, value in options.items()]
     with (folder / "log").open("w") as log:
