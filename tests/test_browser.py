@@ -12,6 +12,7 @@ from test_results import made_task
 
 from kit import report
 from kit.evaluate import evaluate_embeddings
+from kit.history import History
 from kit.results import Results
 
 pytestmark = pytest.mark.browser
@@ -230,6 +231,35 @@ class TestSafety:
         opened = open_page(java_script_enabled=False)
         assert len(opened.page.locator("#headline tbody tr").all_inner_texts()) == len(HOSTILE)
         assert opened.page.locator("figcaption").first.is_visible() and opened.page.locator("noscript").is_visible()
+
+
+class TestFilm:
+    """The one figure that moves."""
+
+    @pytest.fixture(scope="module")
+    @staticmethod
+    def page(browser, tmp_path_factory):
+        task = made_task("de en")
+        vectors = np.eye(len(task.candidates), dtype=np.float32)
+        results = Results({"X-Y": [evaluate_embeddings(vectors, vectors, task, "X-Y")]})
+        scores = {"mono": 0.5, "cross": 0.5, "multi": 0.5, "distance": 2.0}
+        steps = [
+            (update, scores | {"median rank de": rank, "median rank en": 1.0}) for update, rank in ((10, 9.0), (20, 2.0))
+        ]
+        told = report.about("training", "run", results, task, command="x", settings={}, checksums={})
+        folder = tmp_path_factory.mktemp("film") / "run"
+        report.write_run(told, results, histories={("X-Y", 0): History([], steps)}, folder=folder)
+        page = browser.new_page()
+        page.goto((folder / "index.html").as_uri())
+        page.locator('[data-figure="film"]').scroll_into_view_if_needed()
+        page.locator('[data-figure="film"] .slider-container').wait_for()
+        return page
+
+    def test_it_opens_on_the_last_update_and_the_slider_goes_back(self, page):
+        ranks = "document.querySelector('[data-figure=film]').data[1].x"
+        assert sorted(page.evaluate(ranks)) == [1, 2]
+        page.locator('[data-figure="film"] .slider-label', has_text="10").click(force=True)
+        page.wait_for_function(f"{ranks}.includes(9)", timeout=10_000)
 
 
 class TestLook:

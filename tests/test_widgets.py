@@ -202,7 +202,7 @@ def test_every_control_has_a_name_and_can_be_reached(index, results, shown):
 
 
 def _fastest(action, n: int = 5) -> float:
-    """Seconds that the thread which answers is at work: what else the machine does meanwhile is no matter of the explorers."""
+    """Seconds that the thread which answers is at work: what else the machine does meanwhile does not count."""
     times = []
     for _ in range(n):
         start = time.thread_time()
