@@ -27,6 +27,8 @@ from kit.samplers import PairBatchSampler, Sampling
 from kit.show import mime_bundle
 
 ALL = "all languages"
+SUGGESTED = 1000
+"""Questions of a language that the text field of the retrieval explorer suggests; any other can be typed."""
 _STYLE = {"description_width": "8em"}
 _WIDE = ipywidgets.Layout(width="26em")
 _HEAD = (
@@ -117,7 +119,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
     first, second = _model_pair(index)
     question = ipywidgets.Combobox(
         value=index.questions(asked.value)[0] if index.questions(asked.value) else index.questions()[0],
-        options=index.questions(asked.value),
+        options=index.questions(asked.value)[:SUGGESTED],
         placeholder="pick, or type any question and press Enter",
         description="question",
         continuous_update=False,
@@ -129,7 +131,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
     length = ipywidgets.IntSlider(k, min=1, max=DEPTH, description="length", style=_STYLE, layout=_WIDE)
 
     def pick(change: dict) -> None:
-        found = index.questions(change["new"])
+        found = index.questions(change["new"])[:SUGGESTED]
         question.options = found
         if found:
             question.value = found[0]

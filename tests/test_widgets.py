@@ -130,6 +130,13 @@ class TestRetrievalExplorer:
         explorer.controls["asked"].value = "de"
         assert explorer.controls["question"].options == ("0-de?", "1-de?") and shown[-1].question == "0-de?"
 
+    def test_suggestions_are_bounded(self, index, shown, monkeypatch):
+        monkeypatch.setattr(widgets, "SUGGESTED", 1)
+        explorer = widgets.retrieval_explorer(index)
+        assert explorer.controls["question"].options == ("0-en?",)
+        explorer.controls["asked"].value = "de"
+        assert explorer.controls["question"].options == ("0-de?",)
+
     def test_a_pool_of_one_language(self, index, shown):
         explorer = widgets.retrieval_explorer(index)
         explorer.controls["pool"].value = "de"
