@@ -21,6 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, RuntimeError, OSError) as error:
         print(f"kit: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"kit: {error.name} is not installed here: type 'source .venv/bin/activate', or 'make setup' first",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("kit: interrupted; the same command goes on after the last finished step", file=sys.stderr)
         return 130
@@ -161,13 +167,24 @@ def _pairs(parsed: argparse.Namespace) -> list[tuple[str, str]]:
 
 
 def _folder(run: str) -> Path:
-    """The folder of a run that is named, or given by its path."""
+    """The folder of a run that is named, or given by its path.
+
+    Raises:
+        ValueError: there is none.
+    """
     from pathlib import Path
 
-    from kit import paths
+    from kit import params, paths
 
-    named = paths.reports() / run
-    return named if named.is_dir() else Path(run)
+    found = next((folder for folder in (paths.reports() / run, Path(run)) if folder.is_dir()), None)
+    if found is None:
+        there = sorted(
+            path.parent.name for name in ("notebooks", "index.html") for path in paths.reports().glob(f"*/{name}")
+        )
+        names = list(dict.fromkeys(there))
+        known = f"there are: {', '.join(names)}{params.near(run, names)}" if names else "there is none yet"
+        raise ValueError(f"no run {run!r} in reports/, and no folder of that name: {known}")
+    return found
 
 
 def _asked(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, ...]]:
@@ -203,7 +220,7 @@ def _run(parsed: argparse.Namespace) -> None:
         print(f"\n{page}")
     else:
         left = [str(path) for path in sorted(folder.glob("[0-9]*-tables.md"))]
-        print("\n" + "\n".join(left or [f"{folder} (notebook 04 writes the table of results)"]))
+        print("\n" + "\n".join(left or [f"{folder / 'notebooks'} (executed; notebook 04 writes the table of results)"]))
     name = shlex.quote(folder.name)
     if metrics:
         print(f"look at it: python -m kit open {name}; beside another run: python -m kit report {name} RUN")
@@ -215,7 +232,7 @@ def _open(parsed: argparse.Namespace) -> None:
 
     page = _folder(parsed.run).resolve() / "index.html"
     if not page.is_file():
-        raise ValueError(f"{page} is not there: give a run that evaluated: notebook 04 writes the page, and an audit does")
+        raise ValueError(f"{page} is not there: notebook 04 writes the page of a run, and an audit does: give such a run")
     print(page, flush=True)
     webbrowser.open(page.as_uri())
 

@@ -238,7 +238,7 @@ def short(findings: Sequence[Finding]) -> str:
         place = place if len(place) <= 48 else place[:47] + "…"
         rows.append([finding.claim, place, finding.interval, f"**{finding.verdict}**"])
     names = ("claim", "study, tested on", "difference [95 % interval]", "verdict")
-    folded = f"<details open><summary>The claims, one by one</summary>\n\n{_rows(names, rows)}\n\n</details>"
+    folded = f"<details><summary>The claims, one by one</summary>\n\n{_rows(names, rows)}\n\n</details>"
     return f"{len(findings)} claims: {counts}.\n\n{folded}"
 
 

@@ -151,7 +151,9 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
             failure = _execute(source, target, _parameters(source, settings), progress, verbose)
             if failure:
                 kept = f"the executed notebook is kept: {target}"
-                raise RuntimeError(f"{failure}\n{kept}\nmend the cause and go on with: {command}")
+                raise RuntimeError(
+                    f"{failure}\n{kept}\nmend the cause (a parameter of the command may be it) and go on with: {command}"
+                )
         _stamp(target, key)
     return folder
 
@@ -172,7 +174,8 @@ def notebook(number: str) -> Path:
     found = sorted(paths.notebooks().glob(f"{number}*.ipynb"))
     if len(found) != 1:
         known = ", ".join(path.stem[:2] for path in sorted(paths.notebooks().glob("[0-9]*.ipynb")))
-        raise ValueError(f"notebook {number!r}: {len(found)} found: choose from {known}")
+        hint = " (parameters are written -p NAME=VALUE)" if not number[:2].isdecimal() or len(number) > 2 else ""
+        raise ValueError(f"notebook {number!r}: {len(found)} found: choose from {known}{hint}")
     return found[0]
 
 

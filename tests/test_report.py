@@ -916,7 +916,7 @@ class TestCommandLine:
 
     def test_no_such_run(self, home, capsys):
         assert __main__.main(["report", "nothing"]) == 1
-        assert "kit: nothing holds no metrics.json: give the folder of a run or an audit" in capsys.readouterr().err
+        assert "kit: no run 'nothing' in reports/, and no folder of that name: there is none yet" in capsys.readouterr().err
 
     def test_out_is_for_several(self, two, capsys):
         assert __main__.main(["report", "first", "--out", "x"]) == 1

@@ -81,6 +81,14 @@ class TestHelp:
         assert time.monotonic() - started < 1 and found.stdout.startswith("usage: python -m kit") and not found.stderr
 
 
+def test_without_the_environment_a_line_says_so(home, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kit.runner", None)  # as if a package that it needs were missing
+    assert main(["run", "00"]) == 1
+    assert capsys.readouterr().err == (
+        "kit: kit.runner is not installed here: type 'source .venv/bin/activate', or 'make setup' first\n"
+    )
+
+
 class TestRefuses:
     @pytest.mark.parametrize(
         ("words", "message"),
@@ -109,8 +117,10 @@ class TestRefuses:
             (["run", "--again", "mine", "-p", "updates=5"], "--again mine: repeats all of that run: leave notebooks,"),
             (["run", "00", "--again", "mine"], "--again mine: repeats all of that run"),
             (["run", "--again", "mine", "--profile", "large"], "--again mine: repeats all of that run"),
-            (["run", "--again", "mine"], "mine/params.yaml is not there: give a run in reports/ that has one"),
-            (["open", "mine"], "mine/index.html is not there: give a run that evaluated"),
+            (["run", "--again", "mine"], "no run 'mine' in reports/, and no folder of that name: there is none yet"),
+            (["open", "mine"], "no run 'mine' in reports/, and no folder of that name: there is none yet"),
+            (["run", "00", "-p", "updates"], "-p updates: write NAME=VALUE"),
+            (["run", "400"], "(parameters are written -p NAME=VALUE)"),
             (["run", "07"], "notebook '07': 0 found: choose from 00, 01"),
             (["run", "0"], "notebook '0': 5 found"),
             (["refresh", "07"], "notebook '07' is not there: choose from 00, 01"),
@@ -306,7 +316,7 @@ class TestRun:
             "cell 3 of 01_fail.ipynb failed: KeyError: 'not yet'",
             "it is In [3] in the executed notebook, number 3 of all cells in 01_fail.ipynb, and begins: import os",
             f"the executed notebook is kept: {target}",
-            "mend the cause and go on with: python -m kit run 00 01",
+            "mend the cause (a parameter of the command may be it) and go on with: python -m kit run 00 01",
         ]
         (home / "notebooks" / "mended").touch()
         assert main(["run", "00", "01"]) == 0
@@ -323,7 +333,7 @@ class TestRun:
         assert main(words) == 1
         _, where, _, command = capfd.readouterr().err.rpartition("kit: ")[2].splitlines()
         assert where.startswith("it is In [3] ") and "number 5 of all" in where and where.endswith("begins: 1 / 0")
-        typed = command.removeprefix("mend the cause and go on with: ")
+        typed = command.partition(" and go on with: ")[2]
         assert typed != " ".join(["python -m kit", *words]) and shlex.split(typed) == ["python", "-m", "kit", *words]
 
     def test_a_cell_that_ends_the_kernel(self, home, capfd):
