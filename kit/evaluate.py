@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kit import metrics
 from kit.corpus import RetrievalTask
@@ -91,22 +90,6 @@ def evaluate(
     """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there."""
     embeddings = encode_task(model, task, batch_size, show_progress)
     return evaluate_embeddings(*embeddings, task, name, seed, n_agreement_groups)
-
-
-def answer_ranks(model, task: RetrievalTask, query_id: str, batch_size: int = 32) -> dict[str, int]:
-    """Rank in the pool of the best relevant candidate of each language, for one query: where the versions of an answer land.
-
-    Raises:
-        ValueError: the task has no such query.
-    """
-    row = pc.index(task.queries.column("query_id"), query_id).as_py()
-    if row < 0:
-        raise ValueError(f"{task.name}: no query {query_id!r}: take one of queries.column('query_id')")
-    relevance = task.relevance.filter(pc.equal(task.relevance.column("query_id"), query_id))
-    single = RetrievalTask(task.name, task.languages, task.queries.slice(row, 1), task.candidates, relevance)
-    ranks = relevant_ranks(*encode_task(model, single, batch_size), single)
-    languages = single.candidate_language[single.relevant_pairs[:, 1]]
-    return {task.languages[code]: int(ranks.pool_rank[languages == code].min()) for code in np.unique(languages)}
 
 
 def _score_rows(task: RetrievalTask, ranks: Ranks) -> tuple[dict, dict]:
