@@ -82,10 +82,13 @@ class TestHelp:
 
 
 def test_without_the_environment_a_line_says_so(home, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "kit.runner", None)  # as if a package that it needs were missing
+    def lacking(parsed):
+        raise ModuleNotFoundError("No module named 'papermill'", name="papermill")
+
+    monkeypatch.setattr("kit.__main__._asked", lacking)
     assert main(["run", "00"]) == 1
     assert capsys.readouterr().err == (
-        "kit: kit.runner is not installed here: type 'source .venv/bin/activate', or 'make setup' first\n"
+        "kit: papermill is not installed here: type 'source .venv/bin/activate', or 'make setup' first\n"
     )
 
 
