@@ -69,7 +69,7 @@ def _order(scores: Mapping[str, float]) -> list[str]:
 
 
 def _traces(scores: Mapping[str, float], languages: list[str]) -> list[go.Scatter]:
-    """From the best to the worst version of the one answer as a line, its versions, and the medians."""
+    """Lines from the version of the one answer to the median of its language, the medians, and those versions."""
     answers = {language: scores[ANSWER + language] for language in languages if ANSWER + language in scores}
     colours = [language_colour(language) for language in languages]
     ends = np.array([[answer, scores.get(MEDIAN + language, np.nan)] for language, answer in answers.items()])
