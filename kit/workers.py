@@ -26,6 +26,9 @@ _MARK = "kit> "
 _DONE = "kit. done"
 """The line after the last one of an order."""
 
+_REFUSED = "kit! "
+"""Begins the line of an order that was refused (``ValueError``), with the reason as JSON."""
+
 REST = 60.0
 """Seconds that a process without an order lives on."""
 
@@ -40,6 +43,7 @@ def run_all(function: str, orders: Sequence[dict], log: Callable[[str], None], n
         n_processes: how many orders are carried out at a time; ``None``: all.
 
     Raises:
+        ValueError: the function raised one, of which the message is kept; the others are stopped.
         RuntimeError: a process failed; the others are stopped, and the message holds the end of its error output.
     """
     waiting = deque(json.dumps({"function": function, "order": order}) for order in orders)
@@ -54,6 +58,8 @@ def run_all(function: str, orders: Sequence[dict], log: Callable[[str], None], n
             worker, line = events.get()
             if line is None:
                 raise RuntimeError(worker.complaint())
+            if line.startswith(_REFUSED):
+                raise ValueError(json.loads(line.removeprefix(_REFUSED)))
             if line.startswith(_MARK):
                 log(line.removeprefix(_MARK))
             elif line == _DONE and waiting:
@@ -173,7 +179,11 @@ def _main() -> None:
     for line in sys.stdin:
         message = json.loads(line)
         function = pkgutil.resolve_name(message["function"])
-        function(message["order"], lambda text: _tell(f"{_MARK}{text}"))
+        try:
+            function(message["order"], lambda text: _tell(f"{_MARK}{text}"))
+        except ValueError as error:
+            _tell(f"{_REFUSED}{json.dumps(str(error))}")
+            raise
         _tell(_DONE)
 
 

@@ -39,9 +39,12 @@ def fail_or_wait(order, log):
         while not Path(order["begun"]).exists():
             time.sleep(0.01)
         print("\\n".join(f"line {number}" for number in range(50)), file=sys.stderr)
-        raise ValueError("no such luck")
+        raise OSError("no such luck")
     Path(order["begun"]).touch()
     time.sleep(300)
+
+def refuse(order, log):
+    raise ValueError("line 3 of the file: two\\nlines, Grüße")
 
 def die(order, log):
     os._exit(3)
@@ -147,10 +150,16 @@ def test_a_failure_is_told_with_its_end_and_stops_the_others(lines, tmp_path):
         run_all("made_workers:fail_or_wait", [{"fails": fails, "begun": begun} for fails in (0, 1, 0)], lines.append)
     message = str(caught.value).splitlines()
     assert message[0] == "a process ended with status 1:"
-    assert message[-1] == "ValueError: no such luck"
+    assert message[-1] == "OSError: no such luck"
     assert "line 49" in message and "line 0" not in message
     assert time.perf_counter() - start < 60  # the others would sleep for minutes
     assert all(gone(int(line.split()[1])) for line in lines)
+
+
+def test_what_is_refused_is_told_in_its_own_words(lines):
+    with pytest.raises(ValueError) as caught:
+        run_all("made_workers:refuse", [{}], lines.append)
+    assert str(caught.value) == "line 3 of the file: two\nlines, Grüße"
 
 
 def test_a_process_that_dies_without_a_word(lines):
