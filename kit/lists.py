@@ -50,7 +50,7 @@ class RankedLists:
 
 def _list_html(name: str, hits: Sequence[Hit]) -> str:
     n_answers = sum(hit.is_answer for hit in hits)
-    found = f", {n_answers} of the first {len(hits)} are versions of the answer" if n_answers else ""
+    found = f"; versions of the answer: {n_answers} of the first {len(hits)}" if n_answers else ""
     rows = "".join(_row(hit) for hit in hits)
     return (
         '<table style="width: 100%; table-layout: auto">'

@@ -140,4 +140,4 @@ class TestRankedLists:
         page = RankedLists(hostile, {hostile: [Hit(1, "ar", 0.5, hostile, True)]})._repr_html_()
         assert "<script>" not in page and page.count("&lt;script&gt;") == 3
         assert '<p dir="auto">' in page and '<td dir="auto"' in page
-        assert "1 of the first 1 are versions of the answer" in page
+        assert "; versions of the answer: 1 of the first 1<" in page
