@@ -25,6 +25,7 @@ from kit.samplers import Sampling
 from kit.seeding import stable_hash
 from kit.sources import checksums, load_corpus, load_task
 from kit.tables import whole_file
+from kit.tokens import remembered_tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -88,7 +89,8 @@ def evaluate_job(order: dict, log: Log) -> None:
     with _threads(order["n_threads"]):
         task = load_test(settings.test)
         model = load_trained(Path(order["folder"]))
-        evaluation = evaluate(model, task, name, batch_size=encode_batch(settings), n_agreement_groups=AGREEMENT_GROUPS)
+        with remembered_tokens(model):
+            evaluation = evaluate(model, task, name, batch_size=encode_batch(settings), n_agreement_groups=AGREEMENT_GROUPS)
         evaluation.write(Path(order["path"]))
     log(f"evaluated {name}, on {task.name}")
 

@@ -19,6 +19,7 @@ from kit.history import History, headline
 from kit.losses import InfoNCE
 from kit.pairs import pair_dataset
 from kit.samplers import PairBatchSampler, Sampling
+from kit.tokens import remembered_tokens
 
 if TYPE_CHECKING:
     from transformers import TrainerState
@@ -114,7 +115,7 @@ def fine_tune(
         ],
     )
     trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
-    with quiet():
+    with quiet(), remembered_tokens(model):
         trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
         history = _history(trainer.state)
         history.write(folder / "history.json")

@@ -27,7 +27,7 @@ PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["
 FLOORS = (
     {"", "once", "paths", "seeding", "config", "languages", "tables", "workers"},
     {"bitext", "clusters", "corpus", "overlap", "sources", "augment"},
-    {"samplers", "pairs", "losses", "encoders", "history", "trainer"},
+    {"samplers", "pairs", "losses", "encoders", "tokens", "history", "trainer"},
     {
         "search",
         "metrics",
