@@ -169,8 +169,10 @@ def _pairs(rows: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerFast
     """A data set of pairs: pair i is a pure function of the seed and i, a row and two of its languages."""
     from torch.utils.data import Dataset
 
-    ids = [{language: encode(tokenizer, text) for language, text in texts.items()} for texts in rows]
-    ids = [{language: row[language] for language in row if len(row[language]) < max_tokens} for row in ids]
+    texts = list(dict.fromkeys(text for row in rows for text in row.values()))
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]  # all in one call: one each takes four times as long
+    ids_of = {text: [*ids, tokenizer.eos_token_id] for text, ids in zip(texts, encoded)}
+    ids = [{language: ids_of[text] for language, text in row.items() if len(ids_of[text]) < max_tokens} for row in rows]
     ids = [row for row in ids if len(row) > 1]
     if not ids:
         raise ValueError(f"max_tokens is {max_tokens}: no row has two texts that short: choose more")

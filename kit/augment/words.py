@@ -22,19 +22,20 @@ def spans(text: str) -> list[tuple[int, int]]:
     found, start = [], 0
     for part in text.split():
         start = text.index(part, start)
-        first, last = 0, len(part)
-        while first < last and not _of_word(part[first]):
-            first += 1
-        while last > first and not _of_word(part[last - 1]):
-            last -= 1
-        if any(unicodedata.category(mark)[0] == "L" for mark in part[first:last]):
+        first, last = (0, len(part)) if part.isalpha() else _trimmed(part)  # letters only, as most are: nothing to trim
+        if first < last:
             found.append((start + first, start + last))
         start += len(part)
     return found
 
 
-def _of_word(mark: str) -> bool:
-    return unicodedata.category(mark)[0] in "LMN"
+def _trimmed(part: str) -> tuple[int, int]:
+    """Start and end of the word in a part between spaces; both 0 if it has no letter."""
+    kinds = [unicodedata.category(mark)[0] for mark in part]
+    if "L" not in kinds:
+        return 0, 0
+    of_word = [place for place, kind in enumerate(kinds) if kind in "LMN"]
+    return of_word[0], of_word[-1] + 1
 
 
 def words(texts: Iterable[str], language: str) -> list[list[str]]:
