@@ -6,8 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from kit import config, paths, pipeline, study
 from kit.augment.groups import join
 from kit.augment.lexicon import Lexicon, induce_lexicon
@@ -16,8 +14,7 @@ from kit.augment.switching import code_switch
 from kit.bitext import SIDES, BitextTask
 from kit.config import Settings
 from kit.corpus import ParallelCorpus
-from kit.jobs import encode_batch
-from kit.mining import Mined, MiningResults, encode_bitext, mine_task
+from kit.mining import Mined, MiningResults
 from kit.sources import checksums, load_corpus
 from kit.sources.bitext import checksums as bitext_checksums
 from kit.sources.bitext import load_bitext
@@ -107,13 +104,21 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
         raise ValueError(f"{len(arms)} arms and {len(tasks)} tasks: give at least one of each")
     study.check_arms(arms)
     side_of = {spec: shared_side(task, tasks.values()) for spec, task in tasks.items()}
-    pipeline.train_missing(list(arms.values()), log)
-    found: dict[str, dict[str, list[Mined]]] = {spec: {} for spec in tasks}
-    for name, settings in arms.items():
-        for seed in settings.seeds:
-            for spec, mined in _mined(settings, seed, tasks, side_of, log).items():
-                found[spec].setdefault(name, []).append(mined)
-    return MiningResults(found)
+    runs = {(name, seed): (one, one.samplings[0], seed) for name, one in arms.items() for seed in one.seeds}
+    made = {run: {spec: _path(*job, spec, side_of[spec]) for spec in tasks} for run, job in runs.items()}
+    orders = []
+    for run, job in runs.items():
+        lacking = [(spec, side_of[spec], str(path)) for spec, path in made[run].items() if not _is_mined(path, log)]
+        orders += [(job, {"tasks": lacking})] if lacking else []
+    if orders:
+        pipeline.train_missing(list(arms.values()), log)
+        pipeline.in_processes("kit.mining_job:mine_job", orders, len(runs), log)
+    return MiningResults(
+        {
+            spec: {name: [Mined.read(made[name, seed][spec]) for seed in one.seeds] for name, one in arms.items()}
+            for spec in tasks
+        }
+    )
 
 
 def shared_side(task: BitextTask, tasks: Iterable[BitextTask]) -> str:
@@ -149,42 +154,19 @@ def load_tasks(specs: Sequence[str]) -> dict[str, BitextTask]:
     return {spec: load_bitext(spec) for spec in specs}
 
 
-def _mined(
-    settings: Settings, seed: int, tasks: Mapping[str, BitextTask], side_of: Mapping[str, str], log: Log
-) -> dict[str, Mined]:
-    """What the model of one seed finds in each task, from the cache where it is there."""
-    paths_of = {spec: _path(settings, seed, spec, side_of[spec]) for spec in tasks}
-    model, found = None, {}
-    for spec, task in tasks.items():
-        if paths_of[spec].is_file():
-            try:
-                found[spec] = Mined.read(paths_of[spec])
-                continue
-            except ValueError as error:
-                log(f"mined again: {error}")
-        model = model or _Remembering(pipeline.load_model(settings, settings.samplings[0], seed))
-        embeddings = encode_bitext(model, task, encode_batch(settings))
-        found[spec] = mine_task(task, *embeddings, side_of[spec])
-        found[spec].write(paths_of[spec])
-    return found
+def _is_mined(path: Path, log: Log) -> bool:
+    """Whether what was mined can be read; what cannot is made again."""
+    if not path.is_file():
+        return False
+    try:
+        Mined.read(path)
+    except ValueError as error:
+        log(f"mined again: {error}")
+        return False
+    return True
 
 
-class _Remembering:
-    """A model that keeps what it encoded last: pairs of one set, one after the other, have a side in common."""
-
-    def __init__(self, model):
-        self._model, self._last = model, {}
-        self.prompts = model.prompts
-
-    def encode(self, texts: Sequence[str], **options) -> np.ndarray:
-        """Embeddings of distinct texts, shape (n_texts, dim); those of the call before are not made again."""
-        new = [text for text in texts if text not in self._last]
-        made = dict(zip(new, self._model.encode(new, **options))) if new else {}
-        self._last = {text: made[text] if text in made else self._last[text] for text in texts}
-        return np.stack([self._last[text] for text in texts])
-
-
-def _path(settings: Settings, seed: int, spec: str, side: str) -> Path:
-    model = pipeline.training_fingerprint(settings, settings.samplings[0], seed)
+def _path(settings: Settings, sampling: str, seed: int, spec: str, side: str) -> Path:
+    model = pipeline.training_fingerprint(settings, sampling, seed)
     key = config.fingerprint([model, spec, bitext_checksums([spec]), side, config.code_fingerprint("mining", "bitext")])
     return paths.cache() / "mining" / f"{key}.npz"

@@ -75,7 +75,7 @@ def train_job(order: dict, log: Log) -> None:
 
     ``order`` holds ``settings`` as a dictionary, ``sampling``, ``seed``, the run's ``folder``, and ``n_threads``.
     """
-    with _threads(order["n_threads"]), _alone(Path(order["folder"])):
+    with threads(order["n_threads"]), _alone(Path(order["folder"])):
         if not is_trained(Path(order["folder"])):  # another run may have done it in the meantime
             _train(Settings(**order["settings"]), order["sampling"], order["seed"], Path(order["folder"]), log)
 
@@ -86,7 +86,7 @@ def evaluate_job(order: dict, log: Log) -> None:
     ``order`` is that of ``train_job``, with the ``path`` that the evaluation is written to.
     """
     settings, name = Settings(**order["settings"]), f"{order['sampling']}, seed {order['seed']}"
-    with _threads(order["n_threads"]):
+    with threads(order["n_threads"]):
         task = load_test(settings.test)
         model = load_trained(Path(order["folder"]))
         with remembered_tokens(model):
@@ -96,7 +96,7 @@ def evaluate_job(order: dict, log: Log) -> None:
 
 
 @contextmanager
-def _threads(n_threads: int) -> Iterator[None]:
+def threads(n_threads: int) -> Iterator[None]:
     """Compute with so many threads, and give a GPU's memory back: the process may rest for a while."""
     import torch
 

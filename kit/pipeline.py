@@ -4,7 +4,7 @@ settings, data, code and library versions. A step that was interrupted goes on; 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -139,14 +139,15 @@ def train_missing(recipes: Sequence[Settings], log: Log = print) -> None:
     missing = {folder: job for folder, job in folders.items() if not is_trained(folder)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
     if missing:
-        _in_processes("train_job", missing, len(folders), log)
+        in_processes("kit.jobs:train_job", [(job, {}) for job in missing.values()], len(folders), log)
 
 
-def _in_processes(function: str, jobs: Mapping[Path, Job], n_all: int, log: Log) -> None:
+def in_processes(function: str, jobs: Sequence[tuple[Job, dict]], n_all: int, log: Log) -> None:
     """Deal jobs out to processes of their own; a small model leaves most of a machine idle when it works alone.
 
     Args:
-        jobs: settings, sampling and seed, by the path of what is made.
+        function: as ``package.module:name``; it takes an order (``kit.jobs.train_job`` says what it holds) and ``log``.
+        jobs: settings, sampling and seed, and what the order holds beside them.
         n_all: number of jobs with those that need not be done. Sums differ in the last bits with the number of threads,
             which therefore goes by all of them and not by those that are missing.
     """
@@ -158,12 +159,12 @@ def _in_processes(function: str, jobs: Mapping[Path, Job], n_all: int, log: Log)
             "sampling": sampling,
             "seed": seed,
             "folder": str(model_folder(settings, sampling, seed)),
-            "path": str(path),
             "n_threads": n_threads,
+            **more,
         }
-        for path, (settings, sampling, seed) in jobs.items()
+        for (settings, sampling, seed), more in jobs
     ]
-    workers.run_all(f"kit.jobs:{function}", orders, log, n_processes=1 if _has_gpu() else n_cores)
+    workers.run_all(function, orders, log, n_processes=1 if _has_gpu() else n_cores)
 
 
 def _has_gpu() -> bool:
@@ -212,7 +213,8 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = print) -> None:
     missing = {path: job for path, job in wanted.items() if not _is_evaluation(path, log)}
     if missing:
         train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
-        _in_processes("evaluate_job", missing, len(wanted), log)
+        orders = [(job, {"path": str(path)}) for path, job in missing.items()]
+        in_processes("kit.jobs:evaluate_job", orders, len(wanted), log)
 
 
 def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:

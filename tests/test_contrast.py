@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import pkgutil
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from test_mining import made_task
 
-from kit import contrast, pipeline
+from kit import contrast, mining_job, pipeline
 from kit.bitext import BitextTask
 from kit.config import Settings
 from kit.contrast import keep_switched, mine_arms, resource_groups, shared_side, whole_texts
@@ -130,16 +132,22 @@ class _Model:
 class TestArms:
     @pytest.fixture
     def loaded(self, home, monkeypatch):
-        """The models that were loaded, instead of trained ones."""
+        """The models that were loaded, instead of trained ones, in this process instead of others."""
         loaded = []
 
-        def load_model(settings, sampling, seed):
-            loaded.append((sampling, seed))
-            return _Model(0.01 if sampling == "X-Y" else 3.0)
+        def in_processes(function, jobs, n_all, log):
+            for (_, sampling, seed), more in jobs:
+                loaded.append((sampling, seed))
+                order = {"settings": asdict(ARM), "sampling": sampling, "seed": seed, "folder": sampling, "n_threads": 1}
+                pkgutil.resolve_name(function)(order | more, log)
 
         monkeypatch.setattr(pipeline, "train_missing", lambda recipes, log: None)
-        monkeypatch.setattr(pipeline, "load_model", load_model)
-        monkeypatch.setattr(contrast, "bitext_checksums", lambda specs: dict.fromkeys(specs, "sum"))
+        monkeypatch.setattr(pipeline, "in_processes", in_processes)
+        monkeypatch.setattr(mining_job, "load_trained", lambda folder: _Model(0.01 if folder.name == "X-Y" else 3.0))
+        monkeypatch.setattr(mining_job, "remembered_tokens", lambda model: nullcontext())
+        monkeypatch.setattr(mining_job, "_load", lambda spec, sums: self.TASKS[spec])
+        for module, name in ((contrast, "bitext_checksums"), (mining_job, "checksums")):
+            monkeypatch.setattr(module, name, lambda specs: dict.fromkeys(specs, "sum"))
         return loaded
 
     ARMS = {"across": ARM, "within": replace(ARM, samplings=("X-X-mono",))}  # noqa: RUF012
@@ -153,13 +161,21 @@ class TestArms:
         mine_arms(self.ARMS, self.TASKS)
         assert len(loaded) == 4  # all of it was kept
 
+    def test_only_what_is_missing_is_mined(self, loaded):
+        mine_arms(self.ARMS, {"one": self.TASKS["one"]})
+        lines = []
+        mine_arms(self.ARMS | {"English": replace(ARM, samplings=("En-En",))}, self.TASKS, lines.append)
+        assert [line.rpartition(": ")[2] for line in lines] == ["1 tasks"] * 4 + ["2 tasks"] * 2
+
     def test_a_side_that_tasks_have_in_common_is_encoded_once(self, loaded, monkeypatch):
         model = _Model(0.01)
-        monkeypatch.setattr(pipeline, "load_model", lambda settings, sampling, seed: model)
         other = task("c", "en", "de")
         rows = [row | {"text": f"fr {n}"} for n, row in enumerate(other.target.to_pylist())]
         other = BitextTask.from_rows("c", "en", "fr", other.source.to_pylist(), rows, other.gold.to_pylist())
-        results = mine_arms({"across": replace(ARM, seeds=(0,))}, {"one": self.TASKS["one"], "three": other})
+        tasks = {"one": self.TASKS["one"], "three": other}
+        monkeypatch.setattr(mining_job, "load_trained", lambda folder: model)
+        monkeypatch.setattr(mining_job, "_load", lambda spec, sums: tasks[spec])
+        results = mine_arms({"across": replace(ARM, seeds=(0,))}, tasks)
         english = self.TASKS["one"].texts("source")
         assert model.asked == [english + self.TASKS["one"].texts("target"), other.texts("target")]
         assert results.by_seed("across", ACCURACY, ["one", "three"]) == [1.0]
@@ -170,7 +186,7 @@ class TestArms:
             path.write_bytes(b"")
         lines = []
         again = mine_arms(self.ARMS, self.TASKS, lines.append)
-        assert len(lines) == 8 and all(line.startswith("mined again: ") for line in lines)
+        assert [line.partition(": ")[0] for line in lines[:8]] == ["mined again"] * 8
         assert first.by_seed("within", ACCURACY, ["one"]) == again.by_seed("within", ACCURACY, ["one"])
 
     def test_what_cannot_be_compared_is_refused(self, loaded):

@@ -52,6 +52,7 @@ FLOORS = (
     {"plots", "show", "lists", "widgets", "report", "interop"},
     {
         "jobs",
+        "mining_job",
         "bench",
         "pipeline",
         "study",
