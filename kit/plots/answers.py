@@ -39,14 +39,15 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
             hoverinfo="skip",
             showlegend=False,
         )
-        for number, (language, rank) in enumerate(sorted(places.items(), key=lambda place: place[1])):
+        ordered = sorted(places.items(), key=lambda place: place[1])
+        for (language, rank), (above, text) in zip(ordered, _without_collision(ordered, n_candidates)):
             figure.add_scatter(
                 x=[rank],
                 y=[names[model]],
                 mode="markers+text",
-                text=[plain(language)],
+                text=[text],
                 showlegend=False,
-                textposition=("top center", "bottom center")[number % 2],  # neighbours do not cover each other
+                textposition="top center" if above else "bottom center",
                 textfont_size=12,
                 cliponaxis=False,
                 marker={"size": 12, "color": language_colour(language), "line": {"color": OUTLINE, "width": 1}},
@@ -58,6 +59,26 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
     title = "Where the versions of one answer land"
     title += f":<br>{plain(question, 90)}" if clean(question) else ""
     return finish(figure, title, max(row_height(names), 85) * len(ranks), _ladder_alt(ranks, n_candidates, question))
+
+
+_LETTER, _GAP, _TIERS = 0.012, 0.006, 3
+"""Width of a letter and of the gap between two labels, as shares of the axis; how many labels may stand above a marker."""
+
+
+def _without_collision(ordered: Sequence[tuple[str, int]], n_candidates: int) -> list[tuple[bool, str]]:
+    """For each language, best rank first: whether its label stands above the marker, and the label, further away from it
+    by empty lines where it would cover its neighbour's."""
+    ends = dict.fromkeys([(above, tier) for tier in range(_TIERS) for above in (True, False)], -1.0)  # right end of the last
+    found = []
+    for number, (language, rank) in enumerate(ordered):
+        name = plain(language)
+        half, middle = len(name) * _LETTER / 2, np.log10(rank) / max(np.log10(n_candidates), 1.0)
+        sides = sorted(ends, key=lambda side: (side[1], side[0] == (number % 2 == 1)))  # near ones first, above in turn
+        above, tier = place = next((side for side in sides if ends[side] + _GAP < middle - half), min(ends, key=ends.get))
+        ends[place] = middle + half
+        away = ["\u00a0"] * tier
+        found.append((above, "<br>".join([name, *away] if above else [*away, name])))
+    return found
 
 
 def _ladder_alt(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, question: str) -> str:
