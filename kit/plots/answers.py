@@ -61,7 +61,7 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
     return finish(figure, title, max(row_height(names), 85) * len(ranks), _ladder_alt(ranks, n_candidates, question))
 
 
-_LETTER, _GAP, _TIERS = 0.012, 0.006, 3
+_LETTER, _GAP, _TIERS = 0.009, 0.003, 3
 """Width of a letter and of the gap between two labels, as shares of the axis; how many labels may stand above a marker."""
 
 
