@@ -95,7 +95,7 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
 
     Args:
         arms: by name, settings with one sampling each.
-        tasks: by the source that they were loaded from (``kit.sources.bitext.load_bitext``).
+        tasks: by the source that they were loaded from (``load_tasks``), whole: the processes that mine load them again.
 
     Raises:
         ValueError: no arm or no task; tasks that share no language; arms of different budgets (``study.check_arms``).
@@ -106,13 +106,14 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     side_of = {spec: shared_side(task, tasks.values()) for spec, task in tasks.items()}
     runs = {(name, seed): (one, one.samplings[0], seed) for name, one in arms.items() for seed in one.seeds}
     made = {run: {spec: _path(*job, spec, side_of[spec]) for spec in tasks} for run, job in runs.items()}
+    models = {pipeline.model_folder(*job): run for run, job in runs.items()}  # arms may share a model
     orders = []
-    for run, job in runs.items():
+    for run in models.values():
         lacking = [(spec, side_of[spec], str(path)) for spec, path in made[run].items() if not _is_mined(path, log)]
-        orders += [(job, {"tasks": lacking})] if lacking else []
+        orders += [(runs[run], {"tasks": lacking})] if lacking else []
     if orders:
         pipeline.train_missing(list(arms.values()), log)
-        pipeline.in_processes("kit.mining_job:mine_job", orders, len(runs), log)
+        pipeline.in_processes("kit.mining_job:mine_job", orders, len(models), log)
     return MiningResults(
         {
             spec: {name: [Mined.read(made[name, seed][spec]) for seed in one.seeds] for name, one in arms.items()}
@@ -168,5 +169,5 @@ def _is_mined(path: Path, log: Log) -> bool:
 
 def _path(settings: Settings, sampling: str, seed: int, spec: str, side: str) -> Path:
     model = pipeline.training_fingerprint(settings, sampling, seed)
-    key = config.fingerprint([model, spec, bitext_checksums([spec]), side, config.code_fingerprint("mining", "bitext")])
+    key = config.fingerprint([model, spec, bitext_checksums([spec]), side, config.code_fingerprint("mining_job")])
     return paths.cache() / "mining" / f"{key}.npz"

@@ -32,7 +32,7 @@ def mine_job(order: dict, log: Callable[[str], None]) -> None:
     log(f"mined with {order['sampling']}, seed {order['seed']}: {len(order['tasks'])} tasks")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)  # more than a study mines: each model walks through all of them in turn
 def _load(spec: str, sums: tuple[str, ...]) -> BitextTask:
     """A task; the models of a study mine the same ones. With their ``sums``, files that have changed are another task."""
     return load_bitext(spec)

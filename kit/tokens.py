@@ -10,20 +10,23 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-N_TEXTS = 100_000
-"""Texts that are remembered of a tokenizer, the first ones; others are cut each time. About 50 MB where they are short."""
+ROOM = 40_000_000
+"""Characters of the texts that are remembered of a tokenizer, each text counting ``_OF_A_TEXT`` more: the first ones; those
+that find no room are cut each time. In memory 50 to 150 MB a process where texts are short or as long as paragraphs."""
+
+_OF_A_TEXT = 200
+"""What a text costs beside its characters and tokens, in characters."""
 
 
 @contextmanager
 def remembered_tokens(model: SentenceTransformer) -> Iterator[None]:
-    """While it lasts, a static encoder cuts no text into tokens twice; to other encoders it does nothing.
+    """While it lasts, a static encoder cuts no text into tokens twice, as far as ``ROOM`` reaches; others stay as they are.
 
     Embeddings stay the same to the last bit. What was remembered is kept for the next model with an equal tokenizer (the
     last two are). Afterwards the model has its own tokenizer again.
@@ -47,27 +50,50 @@ class _Tokens(NamedTuple):
     ids: array
 
 
+class _Memory:
+    """By text, what a tokenizer has made of it, and the room that is left."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, _Tokens] = {}
+        self.room = ROOM
+
+    def keep(self, made: dict[str, _Tokens]) -> None:
+        for text, tokens in made.items():
+            cost = len(text) + _OF_A_TEXT
+            if cost <= self.room:
+                self.known[text], self.room = tokens, self.room - cost
+
+
+@lru_cache(maxsize=2)
+def _memory(tokenizer: str) -> _Memory:
+    """The memory of all tokenizers that are equal to this one, which is given as JSON."""
+    return _Memory()
+
+
+def _itself(tokenizer: Tokenizer) -> Tokenizer:
+    return tokenizer
+
+
 class _Remembering:
     """A tokenizer of which ``encode_batch``, the one call of ``StaticEmbedding``, remembers; all else is the tokenizer's."""
 
     def __init__(self, tokenizer: Tokenizer):
-        self._tokenizer, self._known = tokenizer, _memory(tokenizer.to_str())
+        self._tokenizer, self._memory = tokenizer, _memory(tokenizer.to_str())
 
     def encode_batch(self, texts: Sequence[str], add_special_tokens: bool = False) -> list[_Tokens]:
         if add_special_tokens:
             raise ValueError("a static encoder asks for no special tokens, and none are remembered")
-        new = list(dict.fromkeys(text for text in texts if text not in self._known))
+        known = self._memory.known
+        new = list(dict.fromkeys(text for text in texts if text not in known))
         encodings = self._tokenizer.encode_batch(new, add_special_tokens=False) if new else []
         made = {text: _Tokens(array("i", encoding.ids)) for text, encoding in zip(new, encodings)}
-        found = [made[text] if text in made else self._known[text] for text in texts]
-        self._known.update(islice(made.items(), max(0, N_TEXTS - len(self._known))))
+        found = [made[text] if text in made else known[text] for text in texts]
+        self._memory.keep(made)
         return found
+
+    def __reduce__(self) -> tuple:
+        """A copy of a model has the plain tokenizer."""
+        return _itself, (self._tokenizer,)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._tokenizer, name)
-
-
-@lru_cache(maxsize=2)
-def _memory(tokenizer: str) -> dict[str, _Tokens]:
-    """By text, what an equal tokenizer has made of it."""
-    return {}

@@ -14,7 +14,7 @@ from kit.augment.huggingface import HuggingFaceTranslator
 from kit.augment.parallel import pairs
 from kit.augment.quality import quality
 from kit.augment.small import SmallTranslator, atlas_translator, small_translator
-from kit.augment.training import SmallModel, encode, encode_for, train_tokenizer
+from kit.augment.training import SmallModel, encode, encode_for, train_model, train_tokenizer
 from kit.augment.translator import Translator
 
 LINES = [
@@ -386,3 +386,10 @@ class TestSmallTranslator:
 
         rows = read_parallel(shared_data / "ntrex" / "ntrex.jsonl.gz")
         assert len(rows) == 1997 and len(pairs(rows, "en", "de")) == 1997
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{"en": "alone"}], [{"en": "long " * 50, "de": "lang"}]])
+def test_rows_that_teach_no_translation_are_refused(rows):
+    tokenizer = train_tokenizer(["long lang alone"], ["de", "en"], 100)
+    with pytest.raises(ValueError, match="no row has two texts that short"):
+        train_model(rows, tokenizer, steps=1, seed=0, log=print, shape=SmallModel())

@@ -167,6 +167,11 @@ class TestArms:
         mine_arms(self.ARMS | {"English": replace(ARM, samplings=("En-En",))}, self.TASKS, lines.append)
         assert [line.rpartition(": ")[2] for line in lines] == ["1 tasks"] * 4 + ["2 tasks"] * 2
 
+    def test_arms_that_share_a_model_mine_once(self, loaded):
+        results = mine_arms({"across": ARM, "the same": replace(ARM, run="other")}, self.TASKS)
+        assert loaded == [("X-Y", 0), ("X-Y", 1)]
+        assert results.by_seed("the same", ACCURACY, ["one", "two"]) == [1.0, 1.0]
+
     def test_a_side_that_tasks_have_in_common_is_encoded_once(self, loaded, monkeypatch):
         model = _Model(0.01)
         other = task("c", "en", "de")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from contextlib import nullcontext
 
 import numpy as np
@@ -61,12 +63,12 @@ def test_embeddings_are_the_same_to_the_last_bit():
             np.testing.assert_array_equal(again, alone)
 
 
-@pytest.mark.parametrize("limit", [tokens.N_TEXTS, 3, 0])
-def test_weights_are_the_same_to_the_last_bit(tmp_path, monkeypatch, limit):
+@pytest.mark.parametrize("room", [tokens.ROOM, 700, 0])
+def test_weights_are_the_same_to_the_last_bit(tmp_path, monkeypatch, room):
     with monkeypatch.context() as without:
         without.setattr(trainer, "remembered_tokens", lambda model: nullcontext())
         alone = train(tmp_path / "alone")
-    monkeypatch.setattr(tokens, "N_TEXTS", limit)
+    monkeypatch.setattr(tokens, "ROOM", room)
     trained = train(tmp_path / "remembered")
     assert alone.keys() == trained.keys()
     assert all(torch.equal(alone[name], trained[name]) for name in alone)
@@ -98,13 +100,23 @@ def test_a_model_with_another_tokenizer_knows_nothing_of_them():
     np.testing.assert_array_equal(with_memory, other.encode(TEXTS))
 
 
-def test_no_more_texts_are_remembered_than_said(counted, monkeypatch):
-    monkeypatch.setattr(tokens, "N_TEXTS", 3)
+def test_texts_are_remembered_while_there_is_room(counted, monkeypatch):
     model, asked = counted
+    texts = ["a" * 10, "b" * 1000, "c" * 20]  # with the prompt of ``encode``, which is none
+    monkeypatch.setattr(tokens, "ROOM", 2 * tokens._OF_A_TEXT + 30)
     with remembered_tokens(model):
         for _ in range(2):
-            model.encode(TEXTS)
-    assert len(asked) == len(TEXTS) + len(TEXTS) - 3
+            model.encode(texts)
+    assert sorted(asked) == sorted([*texts, texts[1]])  # the long one found no room, the two short ones just did
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"])
+def test_a_copy_made_meanwhile_has_the_plain_tokenizer(copied):
+    model = make("static")
+    with remembered_tokens(model):
+        other = copied(model)
+    assert type(other[0].tokenizer) is type(model[0].tokenizer)
+    np.testing.assert_array_equal(other.encode(TEXTS), model.encode(TEXTS))
 
 
 def test_a_model_can_be_saved_meanwhile(tmp_path):

@@ -170,7 +170,8 @@ def _pairs(rows: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerFast
     from torch.utils.data import Dataset
 
     texts = list(dict.fromkeys(text for row in rows for text in row.values()))
-    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]  # all in one call: one each takes four times as long
+    # All in one call: one each takes four times as long.
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     ids_of = {text: [*ids, tokenizer.eos_token_id] for text, ids in zip(texts, encoded)}
     ids = [{language: ids_of[text] for language, text in row.items() if len(ids_of[text]) < max_tokens} for row in rows]
     ids = [row for row in ids if len(row) > 1]

@@ -61,7 +61,7 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
     return finish(figure, title, max(row_height(names), 85) * len(ranks), _ladder_alt(ranks, n_candidates, question))
 
 
-_LETTER, _GAP, _TIERS = 0.009, 0.003, 3
+_LETTER, _GAP, _TIERS = 0.009, 0.003, 2
 """Width of a letter and of the gap between two labels, as shares of the axis; how many labels may stand above a marker."""
 
 
@@ -75,7 +75,7 @@ def _without_collision(ordered: Sequence[tuple[str, int]], n_candidates: int) ->
         half, middle = len(name) * _LETTER / 2, np.log10(rank) / max(np.log10(n_candidates), 1.0)
         sides = sorted(ends, key=lambda side: (side[1], side[0] == (number % 2 == 1)))  # near ones first, above in turn
         above, tier = place = next((side for side in sides if ends[side] + _GAP < middle - half), min(ends, key=ends.get))
-        ends[place] = middle + half
+        ends[place] = max(ends[place], middle - half) + 2 * half  # without room, they share evenly
         away = ["\u00a0"] * tier
         found.append((above, "<br>".join([name, *away] if above else [*away, name])))
     return found
