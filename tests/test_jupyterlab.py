@@ -123,7 +123,7 @@ class Notebook:
 
 
 def _opened(browser, lab: str, number: str) -> Iterator[Notebook]:
-    page = browser.new_page(viewport={"width": 1500, "height": 1250})
+    page = browser.new_page(viewport={"width": 1500, "height": 1600})
     notebook = Notebook(page)
     page.on("console", lambda message: message.type == "error" and notebook.complaints.append(message.text))
     page.on("pageerror", lambda error: notebook.complaints.append(str(error)))
