@@ -109,8 +109,9 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     models = {pipeline.model_folder(*job): run for run, job in runs.items()}  # arms may share a model
     orders = []
     for run in models.values():
-        lacking = [(spec, side_of[spec], str(path)) for spec, path in made[run].items() if not _is_mined(path, log)]
-        orders += [(runs[run], {"tasks": lacking})] if lacking else []
+        lacking = [spec for spec, path in made[run].items() if not pipeline.is_kept(path, Mined.read, "mined", log)]
+        if lacking:
+            orders.append((runs[run], {"tasks": [(spec, side_of[spec], str(made[run][spec])) for spec in lacking]}))
     if orders:
         pipeline.train_missing(list(arms.values()), log)
         pipeline.in_processes("kit.mining_job:mine_job", orders, len(models), log)
@@ -153,18 +154,6 @@ def resource_groups(tasks: Mapping[str, BitextTask], known: Iterable[str]) -> di
 def load_tasks(specs: Sequence[str]) -> dict[str, BitextTask]:
     """Mining tasks by their source."""
     return {spec: load_bitext(spec) for spec in specs}
-
-
-def _is_mined(path: Path, log: Log) -> bool:
-    """Whether what was mined can be read; what cannot is made again."""
-    if not path.is_file():
-        return False
-    try:
-        Mined.read(path)
-    except ValueError as error:
-        log(f"mined again: {error}")
-        return False
-    return True
 
 
 def _path(settings: Settings, sampling: str, seed: int, spec: str, side: str) -> Path:

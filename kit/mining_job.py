@@ -29,7 +29,7 @@ def mine_job(order: dict, log: Callable[[str], None]) -> None:
         for spec, side, path in order["tasks"]:
             task = _load(spec, tuple(checksums([spec]).values()))
             mine_task(task, *encode_bitext(model, task, encode_batch(settings)), side).write(Path(path))
-    log(f"mined with {order['sampling']}, seed {order['seed']}: {len(order['tasks'])} tasks")
+    log(f"mined with {order['sampling']}, seed {order['seed']}: {len(order['tasks'])} task(s)")
 
 
 @lru_cache(maxsize=64)  # more than a study mines: each model walks through all of them in turn

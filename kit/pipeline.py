@@ -210,7 +210,7 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = print) -> None:
     """
     jobs = [(recipe, sampling, seed) for recipe in recipes for sampling in recipe.samplings for seed in recipe.seeds]
     wanted = {_evaluation_path(*job): job for job in jobs}
-    missing = {path: job for path, job in wanted.items() if not _is_evaluation(path, log)}
+    missing = {path: job for path, job in wanted.items() if not is_kept(path, Evaluation.read, "evaluated", log)}
     if missing:
         train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
         orders = [(job, {"path": str(path)}) for path, job in missing.items()]
@@ -221,14 +221,19 @@ def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
     return paths.cache() / "evaluation" / f"{evaluation_fingerprint(settings, sampling, seed)}.parquet"
 
 
-def _is_evaluation(path: Path, log: Log) -> bool:
-    """Whether an evaluation can be read; one that cannot is made again."""
+def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Log) -> bool:
+    """Whether a result is in the cache and can be read; one that cannot is made again.
+
+    Args:
+        read: refuses a damaged file with a ``ValueError``.
+        done: what was done to make it, such as "evaluated"; begins the line that says that it is done again.
+    """
     if not path.is_file():
         return False
     try:
-        Evaluation.read(path)
+        read(path)
     except ValueError as error:
-        log(f"evaluated again: {error}")
+        log(f"{done} again: {error}")
         return False
     return True
 

@@ -165,7 +165,7 @@ class TestArms:
         mine_arms(self.ARMS, {"one": self.TASKS["one"]})
         lines = []
         mine_arms(self.ARMS | {"English": replace(ARM, samplings=("En-En",))}, self.TASKS, lines.append)
-        assert [line.rpartition(": ")[2] for line in lines] == ["1 tasks"] * 4 + ["2 tasks"] * 2
+        assert [line.rpartition(": ")[2] for line in lines] == ["1 task(s)"] * 4 + ["2 task(s)"] * 2
 
     def test_arms_that_share_a_model_mine_once(self, loaded):
         results = mine_arms({"across": ARM, "the same": replace(ARM, run="other")}, self.TASKS)
