@@ -48,8 +48,8 @@ def counted():
     return model, model[0].tokenizer.asked
 
 
-def train(folder):
-    model = make("static")
+def train(folder, model=None):
+    model = model or make("static")
     trainer.fine_tune(model, [ParallelCorpus.from_rows(ROWS, "made")], Sampling.parse("En-En"), CONFIG, folder, log=str)
     return weights(model)
 
@@ -80,6 +80,12 @@ def test_no_text_is_cut_twice(counted):
         for texts in (TEXTS[:2] + TEXTS[:1], TEXTS[:3], TEXTS[:3]):
             model.encode(texts)
     assert sorted(asked) == sorted(TEXTS[:3])
+
+
+def test_a_training_cuts_no_text_twice(counted, tmp_path):
+    model, asked = counted
+    train(tmp_path, model)
+    assert len(asked) == len(set(asked)) > 2 * len(ROWS)  # with the prompts, and without for the model card
 
 
 def test_the_next_model_with_an_equal_tokenizer_knows_the_texts(counted):
