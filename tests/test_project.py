@@ -133,7 +133,13 @@ class TestImports:
 
     def test_numpy_only(self):
         heavy = {"torch", "sentence_transformers", "transformers", "pyarrow", "pandas", "scipy"}
-        assert self._loaded_by("kit.metrics, kit.bias, kit.peer, kit.remedy, kit.debias, kit.stats") & heavy == set()
+        assert (
+            self._loaded_by(
+                "kit.evaluate.metrics, kit.evaluate.bias.measures, kit.evaluate.bias.peer, kit.evaluate.debias.remedy, kit.evaluate.debias.remedies, kit.compare.stats"
+            )
+            & heavy
+            == set()
+        )
 
     def test_no_torch_before_it_is_needed(self):
         modules = [name for name in FLOOR_OF if name not in ("", "__main__", "losses", "pairs", "trainer")]
@@ -259,14 +265,14 @@ class TestReadme:
             assert re.search(r"\s+".join(map(re.escape, cells)), self.TEXT), row
 
     def test_its_table_of_claims_is_that_of_the_reports(self):
-        from kit import findings
+        from kit.compare import findings
 
         stored = findings.read(HERE / "reports" / "claims.json")
         assert findings.short(stored) in self.TEXT
         assert findings.markdown(stored) in (HERE / "reports" / "claims.md").read_text("utf-8")
 
     def test_the_findings_of_the_kept_runs_are_in_the_table(self):
-        from kit import findings
+        from kit.compare import findings
 
         stored = findings.read(HERE / "reports" / "claims.json")
         kept = [one for path in sorted(HERE.glob("reports/*-real/*-findings.json")) for one in findings.read(path)]
@@ -355,12 +361,12 @@ class TestStoredNotebooks:
 @pytest.mark.parametrize("path", sorted(HERE.glob("reports/*-real/notebooks/*.ipynb")), ids=lambda path: path.stem)
 def test_the_profile_of_a_kept_run_still_asks_for_the_same(path):
     # A notebook's default that changes would make the stored command make another run.
-    from kit import runner
-    from kit.config import Settings
+    from kit.run import profiles
+    from kit.run.settings import Settings
 
     told: dict[str, object] = {}
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         if {"parameters", "injected-parameters"} & set(cell["metadata"].get("tags", [])):
             exec("".join(cell["source"]), told)
-    profile = runner.parameters_of(path.parents[1].name, {})
-    assert runner.notebook_settings(runner.notebook(path.name[:2]), profile) == Settings.collect(told)
+    profile = profiles.parameters_of(path.parents[1].name, {})
+    assert profiles.notebook_settings(profiles.notebook(path.name[:2]), profile) == Settings.collect(told)

@@ -8,14 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.augment.folders import alone, folder_version, quiet, whole_folder
 from kit.augment.generation import Generator, default_device
-from kit.augment.parallel import rows_of_corpus
-from kit.augment.training import SmallModel, encode_for, target_token, train_model, train_tokenizer
+from kit.augment.small_training import SmallModel, encode_for, target_token, train_model, train_tokenizer
 from kit.augment.translator import translate_distinct
-from kit.config import code_fingerprint, fingerprint, versions
-from kit.languages import is_tag
-from kit.paths import cache
+from kit.core.files import alone, folder_version, quiet, whole_folder
+from kit.core.fingerprints import code_fingerprint, fingerprint, versions
+from kit.core.languages import is_tag
+from kit.core.paths import cache
+from kit.data.parallel import rows_of_corpus
 
 if TYPE_CHECKING:
     from transformers import M2M100ForConditionalGeneration, PreTrainedTokenizerFast
@@ -150,7 +150,7 @@ def small_translator(
     languages = _checked(languages)
     shape = shape or SmallModel()
     rows = [{"texts": {tag: row["texts"][tag] for tag in languages if tag in row["texts"]}} for row in parallel]
-    key = fingerprint([rows, languages, steps, seed, asdict(shape), code_fingerprint("augment"), versions()])
+    key = fingerprint([rows, languages, steps, seed, asdict(shape), code_fingerprint("kit.augment.small"), versions()])
     place = Path(folder or cache() / "translators") / f"small-{key}"
     with alone(place):
         if not (place / _SETTINGS).is_file():
@@ -170,7 +170,7 @@ def atlas_translator(
     Raises:
         ValueError: a language that Atlas does not have, or fewer than two.
     """
-    from kit.sources import load_corpus
+    from kit.data.registry import load_corpus
 
     corpus = load_corpus("atlas").select(languages=_checked(languages))
     return small_translator(rows_of_corpus(corpus), languages, steps, seed, log, folder)

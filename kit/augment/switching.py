@@ -8,11 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from kit.augment.groups import FIELDS
-from kit.augment.lexicon import Lexicon
-from kit.augment.words import spans
-from kit.corpus import ParallelCorpus
-from kit.languages import has_spaces
-from kit.seeding import generator
+from kit.augment.lexicon import Lexicon, spans
+from kit.core.languages import has_spaces
+from kit.core.seeding import generator
+from kit.data.corpus import ParallelCorpus
 
 CODE_SWITCHED = "code-switched"
 """Source of the rows that ``code_switch`` makes."""

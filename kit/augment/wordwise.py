@@ -7,15 +7,14 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from kit.augment.folders import alone
-from kit.augment.lexicon import Lexicon, induce_lexicon
+from kit.augment.lexicon import Lexicon, induce_lexicon, spans
 from kit.augment.switching import longest
 from kit.augment.translator import refuse_pair, translate_distinct
-from kit.augment.words import spans
-from kit.config import code_fingerprint, fingerprint, versions
-from kit.languages import has_spaces
-from kit.paths import cache
-from kit.tables import whole_file
+from kit.core.files import alone
+from kit.core.fingerprints import code_fingerprint, fingerprint, versions
+from kit.core.languages import has_spaces
+from kit.core.paths import cache
+from kit.core.tables import whole_file
 
 _MIN_COUNT, _MIN_PROBABILITY = 2, 0.1
 
@@ -91,7 +90,7 @@ def word_translator(
         refuse_pair(language, other)
     texts = [row["texts"] for row in parallel]
     texts = [{tag: row[tag] for tag in sorted({language, *others} & row.keys())} for row in texts]
-    key = fingerprint([texts, others, language, code_fingerprint("augment"), versions()])
+    key = fingerprint([texts, others, language, code_fingerprint("kit.augment.wordwise"), versions()])
     path = Path(folder or cache() / "translators") / f"words-{key}.json"
     with alone(path):
         if not path.is_file():

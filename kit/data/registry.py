@@ -1,0 +1,172 @@
+"""Where data comes from: one file a source in ``kit/data/sources``, and one call for all of them.
+
+A source is named by a text, ``kind[:path][?option=value[&option=value]]``: ``atlas`` (built in), ``lareqa:<folder>``,
+``squad:<file>?language=en``, ``tatoeba:<folder>?pair=afr-eng``. The kind is the name of the file in ``sources``; a relative
+path starts at the project's folder, whatever folder a notebook or a command runs in.
+
+A file there offers some of these functions, and needs no entry anywhere else:
+
+    corpus(path, …) -> ParallelCorpus    what one can train on
+    task(path, …) -> RetrievalTask       what retrieval is judged on
+    bitext(path, …) -> BitextTask        what mining is judged on
+    checksum() -> str                    for a source without a path: what its content depends on
+
+A first parameter called ``path`` or ``folder`` takes the path; the other parameters are the options, those with a default
+optional, in the default's type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from kit.core.fingerprints import code_fingerprint, data_checksum
+from kit.core.paths import root
+
+if TYPE_CHECKING:
+    from kit.data.bitext import BitextTask
+    from kit.data.corpus import ParallelCorpus, RetrievalTask
+
+_PACKAGE = "kit.data.sources"
+
+_LISTS = ("languages", "domains")
+"""Options that are lists, written ``a,b``."""
+
+
+def kinds(form: str | None = None) -> list[str]:
+    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task`` or ``bitext``, or ``None`` for all.
+
+    >>> kinds("bitext")
+    ['atlas', 'bucc', 'ntrex', 'sentences', 'tatoeba', 'tico19']
+    """
+    folder = importlib.import_module(_PACKAGE).__path__
+    names = sorted(module.name for module in pkgutil.iter_modules(folder))
+    return [name for name in names if form is None or hasattr(importlib.import_module(f"{_PACKAGE}.{name}"), form)]
+
+
+def load_corpus(spec: str, **options: Any) -> ParallelCorpus:
+    """Load training data from any source.
+
+    Args:
+        spec: ``kind[:path][?option=value[&…]]``.
+        options: passed to the source, such as ``language="en"`` for ``squad``; they go before those of the text.
+
+    Raises:
+        ValueError: an unknown kind or option, a path or an option that is missing, or whatever the source refuses.
+
+    >>> load_corpus("squad:dev.json", language="en")  # doctest: +SKIP
+    """
+    return _load(spec, "corpus", options)
+
+
+def load_task(spec: str, **options: Any) -> RetrievalTask:
+    """Load an evaluation task from any source; arguments and errors as in ``load_corpus``.
+
+    >>> load_task("lareqa:xquad-r", languages=["en", "de"])  # doctest: +SKIP
+    """
+    return _load(spec, "task", options)
+
+
+def load_bitext(spec: str, **options: Any) -> BitextTask:
+    """Load a mining task from any source; arguments and errors as in ``load_corpus``.
+
+    >>> load_bitext("atlas?pair=de-en").source_language
+    'de'
+    """
+    return _load(spec, "bitext", options)
+
+
+def checksums(specs: Iterable[str]) -> dict[str, str]:
+    """What the content of some sources depends on, by source: SHA-256 of the files, or what the source itself says."""
+    found = {}
+    for spec in specs:
+        kind, path, _ = _parts(spec)
+        found[spec] = data_checksum(_resolved(path)) if path else _source(kind).checksum()
+    return found
+
+
+def source_fingerprints(specs: Iterable[str]) -> dict[str, str]:
+    """Content of some sources and the code that reads each: changes whenever one of them could give other texts."""
+    sums = checksums(specs)
+    return {spec: f"{content} {code_fingerprint(f'{_PACKAGE}.{_parts(spec)[0]}')}" for spec, content in sums.items()}
+
+
+def _load(spec: str, form: str, options: dict[str, Any]) -> Any:
+    kind, path, written = _parts(spec)
+    function = getattr(_source(kind), form, None)
+    if function is None:
+        raise ValueError(f"source {spec!r}: {kind} is no {form}: choose from {', '.join(kinds(form))}")
+    parameters = inspect.signature(function).parameters
+    arguments = _path_argument(spec, path, parameters)
+    known = [name for name in parameters if name not in arguments]
+    typed = {name: _typed(spec, name, value, parameters) for name, value in written.items()}
+    _check_options(spec, typed | options, known, parameters)
+    return function(**arguments, **(typed | options))
+
+
+def _source(kind: str) -> ModuleType:
+    return importlib.import_module(f"{_PACKAGE}.{kind}")
+
+
+def _parts(spec: str) -> tuple[str, str, dict[str, str]]:
+    """Kind, path and options of a source's name."""
+    place, _, query = spec.partition("?")
+    kind, _, path = place.partition(":")
+    if kind not in kinds():
+        raise ValueError(f"source {spec!r}: unknown kind {kind!r}: choose from {', '.join(kinds())} (kind:path)")
+    options = {}
+    for part in query.split("&") if query else []:
+        name, _, value = part.partition("=")
+        if not (name and value):
+            raise ValueError(f"source {spec!r}: option {name!r} has no value: write ?option=value")
+        options[name] = value
+    if not path and not hasattr(_source(kind), "checksum"):
+        raise ValueError(f"source {spec!r}: the path is missing: write '{kind}:<path>'")
+    return kind, path, options
+
+
+def _resolved(path: str) -> Path:
+    return root() / Path(path).expanduser()
+
+
+def _typed(spec: str, name: str, value: str, parameters: Mapping[str, inspect.Parameter]) -> str | float | list[str]:
+    """An option's value in the type of its default, where that is a number."""
+    if name in _LISTS:
+        return value.split(",")
+    default = parameters[name].default if name in parameters else None
+    if not isinstance(default, (int, float)):
+        return value
+    try:
+        return type(default)(value)
+    except ValueError:
+        kind = "a whole number" if isinstance(default, int) else "a number"
+        raise ValueError(f"source {spec!r}: option {name!r} is {value!r}: write {kind}") from None
+
+
+def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Path]:
+    first = next(iter(parameters), "")
+    if first not in ("path", "folder"):
+        if path:
+            raise ValueError(f"source {spec!r}: this kind takes no path: write {spec.partition(':')[0]!r}")
+        return {}
+    found = _resolved(path)
+    if not found.exists():
+        raise ValueError(f"source {spec!r}: {found} does not exist: give the {first} that holds the data")
+    return {first: found}
+
+
+def _check_options(
+    spec: str, options: Mapping[str, Any], known: list[str], parameters: Mapping[str, inspect.Parameter]
+) -> None:
+    choices = f"choose from {', '.join(known)}" if known else "this kind takes none"
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        raise ValueError(f"source {spec!r}: unknown option {unknown[0]!r}: {choices}")
+    missing = [name for name in known if name not in options and parameters[name].default is inspect.Parameter.empty]
+    if missing:
+        raise ValueError(f"source {spec!r}: option {missing[0]!r} is missing: give it; {choices}")

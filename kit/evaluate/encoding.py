@@ -1,0 +1,38 @@
+"""Texts of a task into embeddings, with any model that has the two methods of a ``SentenceTransformer``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kit.data.corpus import RetrievalTask
+
+
+def encode_task(
+    model, task: RetrievalTask, batch_size: int = 32, show_progress: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Encode the queries and candidates of a task, each distinct text once, so that equal texts have equal embeddings.
+
+    A text that the model maps to the zero vector keeps it: its score is 0 for every partner.
+
+    Args:
+        model: a ``SentenceTransformer``, or anything with its ``encode_query`` and ``encode_document``; prompts are the
+            model's own.
+        batch_size: texts a forward pass.
+        show_progress: whether the model shows its bar.
+
+    Returns:
+        Embeddings of queries (n_queries, dim) and candidates (n_candidates, dim), float32, rows of length 1.
+    """
+    return tuple(
+        _encode(encode, table.column("text").to_pylist(), batch_size, show_progress)
+        for encode, table in ((model.encode_query, task.queries), (model.encode_document, task.candidates))
+    )
+
+
+def _encode(encode, texts: list[str], batch_size: int, show_progress: bool) -> np.ndarray:
+    row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+    embeddings = encode(list(row_of), batch_size=batch_size, show_progress_bar=show_progress, convert_to_numpy=True)
+    embeddings = np.asarray(embeddings, np.float32)  # (n_distinct, dim)
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    embeddings = embeddings / np.where(length > 0, length, 1)
+    return embeddings[[row_of[text] for text in texts]]  # (n_texts, dim)

@@ -1,0 +1,91 @@
+"""The whole evaluation of one model on one task: one encode, one table of scores (``Evaluation``)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from kit.data.corpus import RetrievalTask
+from kit.evaluate import metrics
+from kit.evaluate.bias.panel import panel_columns
+from kit.evaluate.encoding import encode_task
+from kit.evaluate.evaluation import POOL, SCHEMA, Evaluation
+from kit.evaluate.ranks import score_lists
+from kit.evaluate.search import Ranks, Rescore, relevant_ranks
+
+
+def evaluate_embeddings(
+    query_embeddings: np.ndarray,
+    candidate_embeddings: np.ndarray,
+    task: RetrievalTask,
+    name: str,
+    seed: int = 0,
+    n_agreement_groups: int | None = None,
+    rescore: Rescore | None = None,
+) -> Evaluation:
+    """Evaluate embeddings that exist already.
+
+    Args:
+        query_embeddings: shape (n_queries, dim), float32, finite; rows as in ``task.queries``.
+        candidate_embeddings: shape (n_candidates, dim), float32, finite; rows as in ``task.candidates``.
+        task: what is asked and what is right.
+        name: what the model is called.
+        seed: seed of the tie rule.
+        n_agreement_groups: question groups on which ``list_agreement`` is measured, chosen by a hash; ``None``: all. It
+            sorts every list in full and so costs most of the evaluation.
+        rescore: changes the scores before they are ranked (``kit.evaluate.search.Rescore``,
+            ``kit.evaluate.debias.remedies``).
+
+    Raises:
+        ValueError: embeddings of another shape or dtype, or not finite; ``n_agreement_groups`` below 0.
+    """
+    ranks = relevant_ranks(query_embeddings, candidate_embeddings, task, seed, rescore=rescore)
+    in_cell, in_pool = _score_rows(task, ranks)
+    in_pool |= panel_columns(query_embeddings, candidate_embeddings, task, ranks, n_agreement_groups, rescore)
+    for field in SCHEMA:
+        if field.name not in in_cell:  # the bias panel, which is defined in the pool only
+            n_rows = len(in_cell["n_relevant"])
+            in_cell[field.name] = pa.nulls(n_rows, field.type) if pa.types.is_list(field.type) else np.full(n_rows, np.nan)
+    table = pa.concat_tables([pa.table(rows, schema=SCHEMA) for rows in (in_cell, in_pool)])
+    return Evaluation(task.name, name, tuple(task.languages), seed, table)
+
+
+def evaluate(
+    model,
+    task: RetrievalTask,
+    name: str = "model",
+    seed: int = 0,
+    batch_size: int = 32,
+    show_progress: bool = False,
+    n_agreement_groups: int | None = None,
+) -> Evaluation:
+    """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there."""
+    embeddings = encode_task(model, task, batch_size, show_progress)
+    return evaluate_embeddings(*embeddings, task, name, seed, n_agreement_groups)
+
+
+def _score_rows(task: RetrievalTask, ranks: Ranks) -> tuple[dict, dict]:
+    """Columns of ``Evaluation.per_query`` for the rows of cells and for those of the pool, each by query and language."""
+    n_languages = len(task.languages)
+    cells, pool = score_lists(task, ranks)
+    languages = pa.array((*task.languages, POOL), pa.string())
+    in_cells = _columns(task, cells, cells.list_id // n_languages, languages.take(pa.array(cells.list_id % n_languages)))
+    return in_cells, _columns(task, pool, pool.list_id, pa.array([POOL] * len(pool.start), pa.string()))
+
+
+def _columns(task: RetrievalTask, lists: metrics.RankedLists, query: np.ndarray, candidate_language: pa.Array) -> dict:
+    rows = task.queries.take(pa.array(query))
+    return {
+        "query_id": rows.column("query_id"),
+        "group_id": rows.column("group_id"),
+        "query_language": rows.column("language"),
+        "candidate_language": candidate_language,
+        "n_relevant": lists.n_relevant,
+        "average_precision": metrics.average_precision(lists),
+        "recall_at_1": metrics.recall(lists, 1),
+        "recall_at_10": metrics.recall(lists, 10),
+        "ndcg_at_10": metrics.ndcg(lists, 10),
+        "reciprocal_rank": metrics.reciprocal_rank(lists),
+        "best_rank": metrics.best_rank(lists),
+        "worst_rank": metrics.worst_rank(lists),
+    }

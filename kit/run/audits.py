@@ -1,0 +1,194 @@
+"""Any sentence-transformers model on any task: the three settings, the bias panel, a report."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+
+from kit.compare.results import Results
+from kit.core import fingerprints, paths
+from kit.core.tables import whole_file
+from kit.data.corpus import RetrievalTask
+from kit.data.registry import checksums, load_task, source_fingerprints
+from kit.evaluate.encoding import encode_task
+from kit.evaluate.evaluation import Evaluation
+from kit.evaluate.evaluator import evaluate_embeddings
+from kit.show import report
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class AuditedModel:
+    """A model to audit. label: what tables call it.  name: name on the hub, or folder."""
+
+    label: str
+    name: str
+
+
+def audit(
+    models: Sequence[str], tasks: Sequence[str] = ("atlas",), run: str = "audit", batch_size: int = 32, log: Log = print
+) -> list[Path]:
+    """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
+
+    A model is used as it is, with its own prompts, and judged by the cosine. What was evaluated before (the same weights,
+    data and code) is taken from the cache, so that an audit that was interrupted goes on.
+
+    Args:
+        models: each ``NAME`` or ``LABEL=NAME``; a name is one on the hub or a folder. The first is the one that the others
+            are compared with.
+        tasks: sources of tasks (``kit.data.registry``).
+        run: start of the names of the reports' folders.
+        batch_size: texts a forward pass.
+        log: gets a line a step.
+
+    Returns:
+        The folders.
+
+    Raises:
+        ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
+            group in a language.
+    """
+    audited = _audited(models)
+    loaded = {spec: _checked(load_task(spec)) for spec in tasks}  # a wrong task is an error before anything is encoded
+    folders = {spec: f"{run}-{_slug(task.name)}" for spec, task in loaded.items()}
+    if len(set(folders.values())) < len(folders):
+        raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
+    measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
+    for number, one in enumerate(audited, start=1):
+        log(f"model {number} of {len(audited)}: {one.label}")
+        model = _load(one.name)
+        for spec, task in loaded.items():
+            measured[spec][one.label] = _evaluated(one, model, spec, task, batch_size, log)
+    return [_write(folders[spec], spec, loaded[spec], measured[spec], audited) for spec in loaded]
+
+
+def _audited(models: Sequence[str]) -> list[AuditedModel]:
+    """Models with labels: those given, else what ``_label`` makes of the name."""
+    pairs = [("", text) if Path(text).exists() or "=" not in text else tuple(text.split("=", 1)) for text in models]
+    audited = [AuditedModel(label or _label(name), name) for label, name in pairs]
+    labels = [one.label for one in audited]
+    doubled = sorted({label for label in labels if labels.count(label) > 1})
+    if doubled:
+        raise ValueError(f"two models are called {doubled[0]!r}: write LABEL=MODEL, such as first={audited[0].name}")
+    return audited
+
+
+def _label(name: str) -> str:
+    """What a model is called: its name on the hub, the last part of its folder, or what this kit trained there."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return name
+    made = folder.absolute().parent / "settings.json"  # left beside a model that this kit trained
+    if made.is_file():
+        facts = json.loads(made.read_text(encoding="utf-8"))
+        if isinstance(facts, dict) and {"sampling", "seed"} <= facts.keys():  # else it is a file of another program
+            return f"{facts['sampling']}, seed {facts['seed']}"
+    return folder.absolute().name
+
+
+def _load(name: str) -> SentenceTransformer:
+    from kit.train.encoders import load_encoder
+
+    return load_encoder(name)
+
+
+def _checked(task: RetrievalTask) -> RetrievalTask:
+    """The task, if intervals can be made of it."""
+    asked = task.queries.group_by(["group_id", "language"]).aggregate([("query_id", "count")])
+    doubled = asked.filter(pc.greater(asked.column("query_id_count"), 1))
+    if len(doubled):
+        raise ValueError(
+            f"{task.name}: group {doubled.column('group_id')[0]} has {doubled.column('query_id_count')[0]} queries in "
+            f"{doubled.column('language')[0]}: give each a group of its own, or keep one, so that groups can be resampled"
+        )
+    return task
+
+
+def _evaluated(
+    one: AuditedModel, model: SentenceTransformer, spec: str, task: RetrievalTask, batch_size: int, log: Log
+) -> tuple[Evaluation, dict[str, str]]:
+    """The evaluation of a model on a task, from the cache if it is there, with what is to be known of the model."""
+    facts = _facts(one, model)
+    code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.encoding")
+    key = [facts, source_fingerprints([spec]), code, fingerprints.versions()]
+    path = paths.cache() / "audit" / f"{fingerprints.fingerprint(key)}.parquet"
+    speed = path.with_suffix(".txt")
+    if path.is_file() and speed.is_file():
+        try:
+            evaluation, told = Evaluation.read(path), speed.read_text(encoding="utf-8")
+        except ValueError as error:
+            log(f"  evaluated again: {error}")
+        else:
+            log(f"  {task.name}: evaluated before")
+            return replace(evaluation, model_name=one.label), facts | {"speed": told}  # it may have had another label
+    log(f"  {task.name}: {len(task.queries):,} queries, {len(task.audited):,} audited")
+    started = time.monotonic()
+    embeddings = encode_task(model, task, batch_size, show_progress=sys.stderr.isatty())
+    texts_per_s = (len(task.queries) + len(task.audited)) / (time.monotonic() - started)
+    evaluation = evaluate_embeddings(*embeddings, task, one.label)
+    evaluation.write(path)
+    with whole_file(speed) as partial:
+        partial.write_text(f"{texts_per_s:,.0f} texts a second", encoding="utf-8")
+    log(f"  {task.name}: {texts_per_s:,.0f} texts a second encoded, {time.monotonic() - started:.0f} s in all")
+    return evaluation, facts | {"speed": speed.read_text(encoding="utf-8")}
+
+
+def _facts(one: AuditedModel, model: SentenceTransformer) -> dict[str, str]:
+    prompts = [f"{side}: {prompt!r}" for side, prompt in (model.prompts or {}).items() if prompt]
+    trained_for = str(model.similarity_fn_name or "cosine")
+    return {
+        "model": one.name,
+        "weights": _weights(one.name),
+        "dimensions": str(model.get_embedding_dimension()),
+        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
+        "longest input": f"{model.max_seq_length} tokens" if model.max_seq_length not in (None, math.inf) else "no limit",
+        "prompts": ", ".join(prompts) or "none",
+        "judged by": "cosine" if trained_for == "cosine" else f"cosine (the model asks for {trained_for})",
+    }
+
+
+def _weights(name: str) -> str:
+    """What tells two versions of a model apart: the checksum of its folder, or the revision on the hub."""
+    if Path(name).is_dir():
+        return f"sha256 {fingerprints.data_checksum(name)}"
+    from huggingface_hub import snapshot_download
+
+    repository = name if "/" in name else f"sentence-transformers/{name}"
+    return f"revision {Path(snapshot_download(repository, local_files_only=True)).name}"
+
+
+def _write(run: str, spec: str, task: RetrievalTask, measured: dict, audited: list[AuditedModel]) -> Path:
+    results = Results({label: [evaluation] for label, (evaluation, _) in measured.items()})
+    names = [f"{one.label}={one.name}" for one in audited]
+    start = run.removesuffix(f"-{_slug(task.name)}")
+    command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", start])
+    about = report.about(
+        kind="audit",
+        run=run,
+        results=results,
+        task=task,
+        command=command,
+        settings={"models": names, "task": spec},
+        checksums=checksums([spec]),
+        models={label: facts for label, (_, facts) in measured.items()},
+    )
+    return report.write_run(about, results)
+
+
+def _slug(text: str) -> str:
+    """A text as part of a folder's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "task"

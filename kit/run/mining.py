@@ -1,0 +1,68 @@
+"""What one model of a study mines, as a process of its own does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kit.data.bitext import BitextTask
+from kit.data.registry import checksums, load_bitext
+from kit.evaluate.mining.mined import mine_task
+from kit.evaluate.mining.neighbours import encode_bitext
+from kit.run.evaluating import load_trained
+from kit.run.training import threads
+from kit.train.tokens import remembered_tokens
+
+
+@dataclass(frozen=True)
+class MineJob:
+    """One model on several tasks.
+
+    folder: of the training run (``kit.run.training.TrainJob``).
+    name: what the model is called.
+    tasks: of each the source, the side whose sentences are the units, and the path that is written to.
+    batch_size: texts encoded at a time.
+    n_threads: of torch.
+    """
+
+    folder: Path
+    name: str
+    tasks: tuple[tuple[str, str, Path], ...]
+    batch_size: int
+    n_threads: int
+
+
+def mine_job(job: MineJob, log: Callable[[str], None]) -> None:
+    """Let one trained model mine several tasks, and write what it found (``kit.evaluate.mining.mined.Mined``)."""
+    trained = load_trained(job.folder)
+    with threads(job.n_threads), remembered_tokens(trained):
+        model = _Remembering(trained)
+        for spec, side, path in job.tasks:
+            task = _load(spec, tuple(checksums([spec]).values()))
+            mine_task(task, *encode_bitext(model, task, job.batch_size), side).write(path)
+    log(f"mined with {job.name}: {len(job.tasks)} task(s)")
+
+
+@lru_cache(maxsize=64)  # more than a study mines: each model walks through all of them in turn
+def _load(spec: str, sums: tuple[str, ...]) -> BitextTask:
+    """A task; the models of a study mine the same ones. With their ``sums``, files that have changed are another task."""
+    return load_bitext(spec)
+
+
+class _Remembering:
+    """A model that keeps what it encoded last: pairs of one set, one after the other, have a side in common."""
+
+    def __init__(self, model):
+        self._model, self._last = model, {}
+        self.prompts = model.prompts
+
+    def encode(self, texts: Sequence[str], **options) -> np.ndarray:
+        """Embeddings of distinct texts, shape (n_texts, dim); those of the call before are not made again."""
+        new = [text for text in texts if text not in self._last]
+        made = dict(zip(new, self._model.encode(new, **options))) if new else {}
+        self._last = {text: made[text] if text in made else self._last[text] for text in texts}
+        return np.stack([self._last[text] for text in texts])

@@ -1,0 +1,274 @@
+"""The steps of an experiment. Each result that takes time is kept in a cache, keyed by everything that it depends on:
+settings, data, code and library versions. A step that was interrupted goes on; nothing stale is ever loaded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kit.compare.results import Results
+from kit.core import paths, processes
+from kit.core.fingerprints import code_fingerprint, data_checksum, fingerprint, versions
+from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.overlaps import Overlap, overlap
+from kit.data.registry import checksums, source_fingerprints
+from kit.evaluate.debias.remedies import REMEDIES
+from kit.evaluate.debias.remedy import RescoreByLanguage
+from kit.evaluate.encoding import encode_task
+from kit.evaluate.evaluation import Evaluation
+from kit.evaluate.evaluator import evaluate_embeddings
+from kit.evaluate.search import Rescore
+from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained
+from kit.run.settings import Settings
+from kit.run.training import VALIDATION_SIZE, TrainJob, encode_batch, encoder_folder, is_trained, train_job, training_data
+from kit.train.history import History
+from kit.train.samplers import Sampling
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Log = Callable[[str], None]
+Model = tuple[Settings, str, int]
+"""A trained model by what made it: settings, a sampling and a seed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What an experiment works on.
+
+    corpora: training data.  validation: questions held out of it.  test: the evaluation task.
+    overlaps: of each training corpus with the test.
+    """
+
+    corpora: list[ParallelCorpus]
+    validation: RetrievalTask
+    test: RetrievalTask
+    overlaps: list[Overlap]
+
+
+def load_data(settings: Settings) -> Data:
+    """Load what the settings name; one copy is kept in memory for each choice of data."""
+    data = settings.data
+    return _load_data(data.train, data.test, tuple(checksums((*data.train, data.test)).values()))
+
+
+@lru_cache(maxsize=2)
+def _load_data(train: tuple[str, ...], test: str, sums: tuple[str, ...]) -> Data:
+    """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
+    corpora, held_out = training_data(train)
+    task = load_test(test)
+    return Data(corpora, held_out.sample(**VALIDATION_SIZE), task, [overlap(corpus, task) for corpus in corpora])
+
+
+def keep_corpus(corpus: ParallelCorpus) -> str:
+    """Keep a corpus that was made here, such as a translated one, and name it as a source, so that training can read it.
+
+    The file is called by its content: the same corpus is kept once, and another one never takes its place.
+    """
+    content = [corpus.name, corpus.table.to_pylist()]
+    path = paths.cache() / "corpora" / f"{fingerprint(content)}.parquet"
+    if not path.is_file():
+        corpus.write(path)
+    return f"jsonl:{path.relative_to(paths.root()).as_posix()}"
+
+
+def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
+    """Key of a trained model: its recipe, the content of its data, the code that it executes, library versions."""
+    start = encoder_folder(settings.encoder)
+    content = {
+        "recipe": [dict(settings.encoder), dict(settings.training), sampling, seed],
+        "data": source_fingerprints(settings.data.train),
+        "code": code_fingerprint("kit.run.training"),
+        "versions": versions(),
+        "weights": data_checksum(start) if start else "",
+    }
+    return fingerprint(content)
+
+
+def evaluation_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
+    """Key of an evaluation: that of its model, the task, the code that judges."""
+    model, task = training_fingerprint(settings, sampling, seed), source_fingerprints([settings.data.test])
+    return fingerprint([model, task, code_fingerprint("kit.run.evaluating")])
+
+
+def model_folder(settings: Settings, sampling: str, seed: int) -> Path:
+    """Where the training run of a sampling and seed is kept; the model itself is in its subfolder ``model``."""
+    return paths.cache() / "training" / training_fingerprint(settings, sampling, seed)
+
+
+def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
+    """Where the trained models lie, relative to the project: by sampling, then ``seed N``."""
+    return {
+        sampling: {
+            f"seed {seed}": (model_folder(settings, sampling, seed) / "model").relative_to(paths.root()).as_posix()
+            for seed in settings.seeds
+        }
+        for sampling in settings.samplings
+    }
+
+
+def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], History]:
+    """Train a model for each sampling and seed that is not in the cache yet, as many at a time as there are cores.
+
+    On a GPU one at a time. The histories come in the order of the settings, whatever finished first.
+    """
+    train_missing([settings], log)
+    return {
+        (sampling, seed): History.read(model_folder(settings, sampling, seed) / "history.json")
+        for seed in settings.seeds
+        for sampling in settings.samplings
+    }
+
+
+def train_missing(recipes: Sequence[Settings], log: Log = print) -> None:
+    """Train what is not in the cache of several recipes, each with its samplings and seeds, all of them together."""
+    models = [(recipe, sampling, seed) for recipe in recipes for seed in recipe.seeds for sampling in recipe.samplings]
+    for _, sampling, _ in models:
+        Sampling.parse(sampling)  # a wrong name is an error before anything is trained
+    folders = {model_folder(*model): model for model in models}  # recipes may share a model
+    missing = {folder: model for folder, model in folders.items() if not is_trained(folder)}
+    log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
+    n_threads = threads_of(len(folders))
+    jobs = [
+        TrainJob(settings.data.train, settings.encoder, settings.training, sampling, seed, folder, n_threads)
+        for folder, (settings, sampling, seed) in missing.items()
+    ]
+    in_processes(train_job, jobs, log)
+
+
+def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
+    """Deal jobs out to processes of their own, one a core or one a GPU; a small model leaves most of a machine idle."""
+    if jobs:
+        processes.run_all(function, jobs, log, n_processes=os.cpu_count(), devices=_gpus())
+
+
+def threads_of(n_jobs: int) -> int:
+    """Threads of each of several jobs that run side by side.
+
+    Args:
+        n_jobs: all of them, with those that need not be done: sums differ in the last bits with the number of threads, which
+            therefore does not go by those that are missing.
+    """
+    n_cores = os.cpu_count() or 1
+    return max(1, n_cores // min(n_jobs, len(_gpus()))) if _gpus() else max(1, n_cores // n_jobs)
+
+
+@lru_cache(maxsize=1)
+def _gpus() -> tuple[str, ...]:
+    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    import torch
+
+    named = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    return tuple(named or map(str, range(torch.cuda.device_count()))) if torch.cuda.is_available() else ()
+
+
+def recipe_score(settings: Settings) -> float:
+    """Last validation score, averaged over samplings and seeds: chooses a recipe without showing who wins."""
+    histories = train_all(settings, log=lambda line: None)
+    return sum(history.scores[-1][1]["score"] for history in histories.values()) / len(histories)
+
+
+def load_model(settings: Settings, sampling: str, seed: int) -> SentenceTransformer:
+    """A trained model; trained first if it is not in the cache.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    folder = model_folder(settings, sampling, seed)
+    if not is_trained(folder):
+        train_all(settings.changed(samplings=(sampling,), seeds=(seed,)))
+    return load_trained(folder)
+
+
+def evaluate_all(settings: Settings, log: Log = print) -> Results:
+    """Evaluate a model for each sampling and seed on the test task; what is missing is trained and evaluated first."""
+    evaluate_missing([settings], log)
+    return Results({one: evaluate_runs(settings.changed(samplings=(one,)), log) for one in settings.samplings})
+
+
+def evaluate_runs(settings: Settings, log: Log = print) -> list[Evaluation]:
+    """Evaluations on the test task of the models of the first sampling, one a seed, from the cache where they are there."""
+    evaluate_missing([settings.changed(samplings=settings.samplings[:1])], log)
+    return [Evaluation.read(_evaluation_path(settings, settings.samplings[0], seed)) for seed in settings.seeds]
+
+
+def evaluate_missing(recipes: Sequence[Settings], log: Log = print) -> None:
+    """Evaluate what is not in the cache of several recipes, each with its samplings, seeds and test, all of them together.
+
+    Models that this needs are trained first.
+    """
+    models = [(recipe, sampling, seed) for recipe in recipes for sampling in recipe.samplings for seed in recipe.seeds]
+    wanted = {_evaluation_path(*model): model for model in models}
+    missing = {path: model for path, model in wanted.items() if not is_kept(path, Evaluation.read, "evaluated", log)}
+    if not missing:
+        return
+    train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
+    n_threads = threads_of(len(wanted))
+    jobs = [
+        EvaluateJob(
+            model_folder(settings, sampling, seed),
+            f"{sampling}, seed {seed}",
+            settings.data.test,
+            encode_batch(settings.encoder),
+            path,
+            n_threads,
+        )
+        for path, (settings, sampling, seed) in missing.items()
+    ]
+    in_processes(evaluate_job, jobs, log)
+
+
+def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
+    return paths.cache() / "evaluation" / f"{evaluation_fingerprint(settings, sampling, seed)}.parquet"
+
+
+def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Log) -> bool:
+    """Whether a result is in the cache and can be read; one that cannot is made again.
+
+    Args:
+        read: refuses a damaged file with a ``ValueError``.
+        done: what was done to make it, such as "evaluated"; begins the line that says that it is done again.
+    """
+    if not path.is_file():
+        return False
+    try:
+        read(path)
+    except ValueError as error:
+        log(f"{done} again: {error}")
+        return False
+    return True
+
+
+def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n_candidates: int) -> Results:
+    """A trained model with each training-free remedy (``kit.evaluate.debias.remedies.REMEDIES``), side by side.
+
+    The remedies are fitted on the texts of the validation task and judged on a part of the test task: ``n_groups``
+    questions against ``n_candidates`` candidates. ``none`` is the model as it is, on the same part.
+    """
+    data, model = load_data(settings), load_model(settings, sampling, seed)
+    test = data.test.sample(n_groups, n_candidates)
+    fit_on, judged_on = (encode_task(model, task, encode_batch(settings.encoder)) for task in (data.validation, test))
+    queries, candidates = _tags(test)
+    evaluations = {}
+    for name, fit in REMEDIES.items():
+        remedy = fit(*fit_on, *_tags(data.validation))
+        rescore = remedy.rescore and _on_indices(remedy.rescore, queries, candidates)
+        embeddings = remedy.apply(*judged_on, queries, candidates)
+        evaluations[name] = [evaluate_embeddings(*embeddings, test, name, 0, AGREEMENT_GROUPS, rescore)]
+    return Results(evaluations)
+
+
+def _tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
+    """Language tags of the queries and of the candidates."""
+    tags = np.array(task.languages)
+    return tags[task.query_language], tags[task.candidate_language]
+
+
+def _on_indices(rescore: RescoreByLanguage, queries: np.ndarray, candidates: np.ndarray) -> Rescore:
+    return lambda scores, query, candidate: rescore(scores, queries[query], candidates[candidate])

@@ -1,0 +1,91 @@
+"""Execute the notebooks in place and store outputs that are the same on every machine, with a picture for each figure."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import nbformat
+import plotly.graph_objects as go
+
+from kit.core import paths
+from kit.run.notebooks import QUIET_KERNEL
+from kit.show.tables import picture
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def refresh(numbers: tuple[str, ...]) -> None:
+    """Execute notebooks (all, or those whose numbers are given) with their default parameters and store the outputs.
+
+    Raises:
+        ValueError: no notebook has one of the numbers, or figures cannot be drawn because kaleido or a browser is missing.
+    """
+    sources = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
+    unknown = [number for number in numbers if not any(path.name.startswith(number) for path in sources)]
+    if unknown:
+        raise ValueError(f"notebook {unknown[0]!r} is not there: choose from {', '.join(path.stem[:2] for path in sources)}")
+    for path in sources:
+        if not numbers or path.name.startswith(numbers):
+            _refresh(path)
+            print(f"{path.name}: outputs stored", flush=True)
+
+
+def _refresh(path: Path) -> None:
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(
+        notebook,
+        timeout=900,
+        kernel_name="python3",
+        extra_arguments=QUIET_KERNEL,
+        resources={"metadata": {"path": str(path.parent)}},
+    ).execute()
+    nbformat.write(_cleaned(notebook), path)
+
+
+def clean(folder: str | Path) -> None:
+    """Make the executed notebooks of a run's folder fit to be kept: no timings, no place on this machine, with pictures.
+
+    Raises:
+        ValueError: figures cannot be drawn because kaleido or a browser is missing.
+    """
+    for path in sorted((Path(folder) / "notebooks").glob("[0-9]*.ipynb")):
+        nbformat.write(_cleaned(nbformat.read(path, as_version=4)), path)
+
+
+def _cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number:02d}"
+        for name in ("execution", "papermill"):
+            cell.metadata.pop(name, None)
+        if cell.cell_type == "code":
+            cell.outputs = [_stored(output) for output in cell.outputs if not _is_of_the_moment(output)]
+    kept = {"kit": notebook.metadata["kit"]} if "kit" in notebook.metadata else {}  # says what a run was made from
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        **kept,
+    }
+    return notebook
+
+
+def _is_of_the_moment(output: nbformat.NotebookNode) -> bool:
+    """Whether an output means nothing later: what went to the error output, and controls, which live in a kernel."""
+    return output.get("name") == "stderr" or _WIDGET in output.get("data", {})
+
+
+def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The output as it is committed: a figure gets a picture, the project's folder loses its place on this machine."""
+    root = str(paths.root())
+    if _PLOTLY in output.get("data", {}) and "image/png" not in output["data"]:
+        output["data"]["image/png"] = base64.b64encode(picture(go.Figure(output["data"][_PLOTLY]))).decode()
+    if "text" in output:
+        output["text"] = output["text"].replace(root + os.sep, "")
+    for kind in ("text/plain", "text/html"):
+        if kind in output.get("data", {}):
+            output["data"][kind] = output["data"][kind].replace(root + os.sep, "")
+    return output

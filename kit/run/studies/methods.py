@@ -1,0 +1,172 @@
+"""Contrastive methods side by side on bitext mining: their training text, the pairs they are judged on, what they mine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from kit.augment.groups import join
+from kit.augment.lexicon import Lexicon, induce_lexicon
+from kit.augment.switching import code_switch
+from kit.compare.mining import MiningResults
+from kit.core import fingerprints, paths
+from kit.core.tables import whole_file
+from kit.data.bitext import SIDES, BitextTask
+from kit.data.corpus import ParallelCorpus
+from kit.data.parallel import rows_of_corpus
+from kit.data.registry import load_bitext, load_corpus, source_fingerprints
+from kit.evaluate.mining.mined import Mined
+from kit.run import pipeline
+from kit.run.mining import MineJob, mine_job
+from kit.run.settings import Settings
+from kit.run.studies.arms import check_arms
+from kit.run.training import encode_batch
+
+Log = Callable[[str], None]
+
+HIGH_RESOURCE = frozenset(
+    "ar de en es fr ja zh ca cs eu fa fi hi hr hu it ko nl pl pt ru sr sv tr vi".split()  # classes 5 and 4
+)
+"""Languages of classes 5 and 4 of Joshi et al. (2020, arXiv 2004.09095); the others count as low-resource."""
+
+GROUPS = ("high-resource", "low-resource", "unseen in training")
+
+
+def whole_texts(corpus: ParallelCorpus) -> ParallelCorpus:
+    """A corpus whose queries are its passages: whole texts and their translations, without anything to be asked.
+
+    >>> row = {"group_id": "1", "language": "en", "query": "What is X?", "passage": "X is Y."}
+    >>> whole_texts(ParallelCorpus.from_rows([row], name="mine")).table["query"].to_pylist()
+    ['X is Y.']
+    """
+    table = corpus.table
+    column = table.column_names.index("query")
+    return ParallelCorpus(table.set_column(column, "query", table.column("passage")), f"{corpus.name}, whole texts")
+
+
+def keep_switched(spec: str, languages: Sequence[str], rate: float = 0.5, pivot: str = "en", log: Log = print) -> str:
+    """A source with its rows and, beside them, the same with words switched between a language and others.
+
+    The lexicons come from the passages of the corpus itself, whose versions translate each other, as halves of sentences
+    need not (``induce_lexicon``, mutual, so that one serves both directions). They take seconds a language, so the result is
+    kept under the name of what it was made from.
+
+    Args:
+        spec: of the corpus (``kit.data.registry``).
+        languages: those that words are switched into and from; those that the corpus lacks are left out.
+        rate: share of the known words that are switched (``code_switch``).
+        pivot: the language that all lexicons share.
+
+    Returns:
+        The name of the joined corpus as a source.
+
+    Raises:
+        ValueError: none of the languages stands beside the pivot in the corpus; whatever ``code_switch`` refuses.
+    """
+    code = fingerprints.code_fingerprint("kit.augment.lexicon", "kit.augment.switching", "kit.augment.groups")
+    key = fingerprints.fingerprint(
+        [source_fingerprints([spec]), sorted(languages), rate, pivot, code, fingerprints.versions()]
+    )
+    note = paths.cache() / "corpora" / f"switched-{key}.json"
+    if note.is_file():
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        if (paths.root() / kept.partition(":")[2]).is_file():
+            return kept
+    corpus = load_corpus(spec)
+    others = sorted(set(languages) & set(corpus.languages) - {pivot})
+    if not others or pivot not in corpus.languages:
+        raise ValueError(f"{spec}: none of {', '.join(languages)} beside {pivot}: it has {', '.join(corpus.languages)}")
+    rows, lexicons = [row for row in rows_of_corpus(corpus) if row["id"].endswith(":passage")], []
+    for language in others:
+        there = induce_lexicon(rows, pivot, language)
+        lexicons += [there, _turned(there)]
+        log(f"lexicon {pivot}-{language}: {len(there.words):,} words")
+    switched = code_switch(corpus, [lexicon for lexicon in lexicons if lexicon.words], rate)
+    kept = pipeline.keep_corpus(join(f"{corpus.name}, code-switched", corpus, switched))
+    with whole_file(note) as partial:
+        partial.write_text(json.dumps(kept), encoding="utf-8")
+    return kept
+
+
+def _turned(lexicon: Lexicon) -> Lexicon:
+    """The lexicon of the other direction, which a mutual one is."""
+    words = {translation: (word, probability) for word, (translation, probability) in lexicon.words.items()}
+    return Lexicon(lexicon.target, lexicon.source, words)
+
+
+def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log: Log = print) -> MiningResults:
+    """Train every arm with every seed and let all of them mine every task; what was done before is in the cache.
+
+    Args:
+        arms: by name, settings with one sampling each.
+        tasks: by the source that they were loaded from (``load_tasks``), whole: the processes that mine load them again.
+
+    Raises:
+        ValueError: no arm or no task; tasks that share no language; arms of different budgets (``check_arms``).
+    """
+    if not arms or not tasks:
+        raise ValueError(f"{len(arms)} arms and {len(tasks)} tasks: give at least one of each")
+    check_arms(arms)
+    side_of = {spec: shared_side(task, tasks.values()) for spec, task in tasks.items()}
+    runs = {(name, seed): (one, one.samplings[0], seed) for name, one in arms.items() for seed in one.seeds}
+    made = {run: {spec: _path(*job, spec, side_of[spec]) for spec in tasks} for run, job in runs.items()}
+    models = {pipeline.model_folder(*job): run for run, job in runs.items()}  # arms may share a model
+    n_threads, jobs = pipeline.threads_of(len(models)), []
+    for folder, run in models.items():
+        lacking = [spec for spec, path in made[run].items() if not pipeline.is_kept(path, Mined.read, "mined", log)]
+        if lacking:
+            settings, sampling, seed = runs[run]
+            tasks_of_it = tuple((spec, side_of[spec], made[run][spec]) for spec in lacking)
+            batch_size = encode_batch(settings.encoder)
+            jobs.append(MineJob(folder, f"{sampling}, seed {seed}", tasks_of_it, batch_size, n_threads))
+    if jobs:
+        pipeline.train_missing(list(arms.values()), log)
+        pipeline.in_processes(mine_job, jobs, log)
+    return MiningResults(
+        {
+            spec: {name: [Mined.read(made[name, seed][spec]) for seed in one.seeds] for name, one in arms.items()}
+            for spec in tasks
+        }
+    )
+
+
+def shared_side(task: BitextTask, tasks: Iterable[BitextTask]) -> str:
+    """The side of a task whose language all tasks have, English where that is one of two; its sentences are the units.
+
+    Raises:
+        ValueError: no language stands in all of the tasks.
+    """
+    shared = set.intersection(*({one.source_language, one.target_language} for one in tasks))
+    if not shared:
+        raise ValueError(f"{task.name}: no language stands in all tasks: give tasks that share one, such as English")
+    language = "en" if "en" in shared else min(shared)
+    return SIDES[task.target_language == language]
+
+
+def resource_groups(tasks: Mapping[str, BitextTask], known: Iterable[str]) -> dict[str, list[str]]:
+    """Tasks by what is known of their languages beside English: the groups of ``GROUPS`` that occur, in this order.
+
+    Args:
+        tasks: by source.
+        known: languages of the training text.
+    """
+    known, groups = set(known), {group: [] for group in GROUPS}
+    for spec, task in tasks.items():
+        languages = {task.source_language, task.target_language} - {"en"}
+        is_high = all(language.partition("-")[0] in HIGH_RESOURCE for language in languages)
+        groups[GROUPS[2] if languages - known else GROUPS[0] if is_high else GROUPS[1]].append(spec)
+    return {group: specs for group, specs in groups.items() if specs}
+
+
+def load_tasks(specs: Sequence[str]) -> dict[str, BitextTask]:
+    """Mining tasks by their source."""
+    return {spec: load_bitext(spec) for spec in specs}
+
+
+def _path(settings: Settings, sampling: str, seed: int, spec: str, side: str) -> Path:
+    model = pipeline.training_fingerprint(settings, sampling, seed)
+    key = fingerprints.fingerprint(
+        [model, source_fingerprints([spec]), side, fingerprints.code_fingerprint("kit.run.mining")]
+    )
+    return paths.cache() / "mining" / f"{key}.npz"

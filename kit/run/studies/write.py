@@ -1,0 +1,141 @@
+"""A study: recipes that differ in one thing ("arms"), trained with the same seeds and budget, judged on the same tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kit.compare import findings
+from kit.compare.findings import Finding
+from kit.compare.results import DIGITS, HEADLINE, Results
+from kit.core.fingerprints import versions
+from kit.core.paths import notebooks, reports, root
+from kit.core.tables import whole_file
+from kit.run import profiles
+from kit.run.settings import Settings
+from kit.show import report
+from kit.show.tables import write_figures
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Log = Callable[[str], None]
+
+
+def leave(
+    number: str,
+    settings: Settings,
+    results: Mapping[str, Results],
+    found: Sequence[Finding],
+    figures: Mapping[str, go.Figure],
+    more: str = "",
+) -> list[Finding]:
+    """Write what a study leaves behind into ``reports/<run>``: ``NN-findings.json``, ``NN-tables.md``, ``NN-figures/``.
+
+    Args:
+        number: of the notebook.
+        settings: of the study; the command that makes it again is made from them.
+        results: by task; each gives a table with means over seeds and 95 % intervals over question groups.
+        found: what was claimed and tested; p-values are adjusted over all of them (Holm), commands filled in.
+        figures: by name, without the number.
+        more: Markdown that stands between the tables and the findings, such as tables of scores that are no ``Results``.
+
+    Returns:
+        The findings as they were written.
+    """
+    folder, command = reports() / settings.run, _command(number, settings)
+    found = [replace(finding, command=command) for finding in findings.adjusted(found)]
+    findings.write(found, folder / f"{number}-findings.json")
+    write_figures(figures, folder / f"{number}-figures")
+    machine = ", ".join(f"{name} {value}" for name, value in {**report.machine(), **versions()}.items())
+    parts = [f"# Study {number}, run {settings.run}", *(_table(task, one) for task, one in results.items())]
+    parts += [*([more] if more else []), "## Findings", findings.markdown(found), f"On {machine}.", ""]
+    with whole_file(folder / f"{number}-tables.md") as partial:
+        partial.write_text("\n\n".join(parts), encoding="utf-8")
+    return found
+
+
+def gather(runs: Sequence[str]) -> list[Finding]:
+    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, and the table in ``README.md``.
+
+    Args:
+        runs: folders in ``reports/``, such as ``ratio-real``; of a training run, its verdicts on the paper's claims count.
+
+    Returns:
+        All findings, as ``findings.collect`` orders them.
+
+    Raises:
+        ValueError: a run without findings or verdicts; a README without the place for the table.
+    """
+    found = []
+    for run in runs:
+        own = [finding for path in sorted((reports() / run).glob("[0-9]*-findings.json")) for finding in findings.read(path)]
+        verdicts = report.run_verdicts(reports() / run)
+        if verdicts:
+            told = report.run_metrics(reports() / run)["about"]
+            own += findings.of_paper(verdicts, "04 the paper", told["test"], told["command"])
+        if not own:
+            raise ValueError(f"{reports() / run} holds no findings: run a study there first (python -m kit run 06 …)")
+        found += own
+    found = findings.collect(found)
+    findings.write(found, reports() / "claims.json")
+    head = (
+        "# What was claimed, and what is seen\n\nWritten by `python -m kit claims " + " ".join(runs) + "`. " + findings.RULE
+    )
+    with whole_file(reports() / "claims.md") as partial:
+        partial.write_text(f"{head}\n\n{findings.markdown(found)}", encoding="utf-8")
+    _into_readme(findings.short(found))
+    return found
+
+
+_MARKS = "<!-- claims: written by python -m kit claims -->", "<!-- end of claims -->"
+
+
+def _into_readme(text: str) -> None:
+    path = root() / "README.md"
+    before, first, rest = path.read_text(encoding="utf-8").partition(_MARKS[0])
+    _, last, after = rest.partition(_MARKS[1])
+    if not (first and last):
+        raise ValueError(f"{path}: no place for the table: write the lines {_MARKS[0]!r} and {_MARKS[1]!r}")
+    with whole_file(path) as partial:
+        partial.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
+
+
+def _command(number: str, settings: Settings) -> str:
+    """What makes a study again: its notebook's own defaults, a profile, or what differs from the defaults."""
+    source = profiles.notebook(number)
+    if settings == profiles.notebook_settings(source, {}):
+        return f"python -m kit run {number}"
+    if (notebooks() / "params" / f"{settings.run}.yaml").is_file():
+        profile = profiles.parameters_of(settings.run, {})
+        if settings == profiles.notebook_settings(source, profile):
+            return f"python -m kit run {number} --profile {settings.run}"
+    return profiles.command(settings, number, default=profiles.notebook_settings(source, {}))
+
+
+def _table(task: str, results: Results) -> str:
+    """Scores of all arms on a task as Markdown: mean over seeds ± their deviation [95 % interval over question groups]."""
+    columns = HEADLINE | {"mono nDCG@10": ("monolingual", "ndcg_at_10")}
+    if len(results.languages) == 1:
+        del columns["rank distance"]  # of versions in one language: no matter of languages
+    columns = {name: place for name, place in columns.items() if results.values(results.models[0], *place).values.size}
+    means = results.table(columns)
+    lines = [
+        f"## {results.task_name}\n\n`{task}`\n",
+        "| arm | " + " | ".join(columns) + " |",
+        "|---" * (1 + len(columns)) + "|",
+    ]
+    for arm in results.models:
+        cells = []
+        for name, place in columns.items():
+            digits, spread = DIGITS.get(name, 3), means[arm][name][1]
+            interval = results.interval(arm, *place)
+            if name == "rank distance":
+                digits = 0
+            shown = "" if spread != spread else f" ± {spread:,.{digits}f}"
+            cells.append(
+                f"{interval.estimate:,.{digits}f}{shown} [{interval.low:,.{digits}f} to {interval.high:,.{digits}f}]"
+            )
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

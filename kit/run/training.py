@@ -1,0 +1,193 @@
+"""One training run of an experiment, as a process of its own does it: what a model's key covers begins here."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kit.core.files import alone
+from kit.core.paths import root
+from kit.core.seeding import stable_hash
+from kit.core.tables import whole_file
+from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.registry import checksums, load_corpus, load_task
+from kit.evaluate import metrics
+from kit.evaluate.encoding import encode_task
+from kit.evaluate.ranks import best_by_language, cell_means, score_lists, setting_mean
+from kit.evaluate.search import relevant_ranks
+from kit.train.config import EncoderConfig, TrainingConfig
+from kit.train.encoders import MADE
+from kit.train.history import ANSWER, MEDIAN, History
+from kit.train.samplers import Sampling
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Log = Callable[[str], None]
+
+VALIDATION_SHARE = 0.1
+"""Share of the passage clusters of a training corpus without a validation split of its own that is held out."""
+
+VALIDATION_SIZE = {"n_groups": 100, "n_candidates": 5000}
+"""Questions and candidates of the validation task: enough for a curve, cheap enough to be asked often."""
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """A training run.
+
+    train: sources of the corpora.
+    encoder, training: the recipe.
+    sampling: name of it.
+    seed: of the batches, and of an encoder made from scratch.
+    folder: for the model, its history and its checkpoints.
+    n_threads: of torch.
+    """
+
+    train: tuple[str, ...]
+    encoder: EncoderConfig
+    training: TrainingConfig
+    sampling: str
+    seed: int
+    folder: Path
+    n_threads: int
+
+    def facts(self) -> dict[str, Any]:
+        """What is told of the run in a file beside the model."""
+        settings = {"train": list(self.train), "encoder": dict(self.encoder), "training": dict(self.training)}
+        return {"sampling": self.sampling, "seed": self.seed, **settings}
+
+
+def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
+    """Training corpora, and the validation task of the first: Atlas brings its own, others hold clusters out.
+
+    The last ones are kept in memory as long as their files stay: models of one experiment learn from the same data.
+    """
+    return _training_data(train, tuple(checksums(train).values()))
+
+
+@lru_cache(maxsize=2)
+def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
+    """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
+    corpora = [load_corpus(spec) for spec in train]
+    if train[0].partition("?")[0] == "atlas":
+        return corpora, load_task(train[0], split="validation")
+    rest, held_out = corpora[0].split(VALIDATION_SHARE)
+    return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{corpora[0].name}, held out")
+
+
+def train_job(job: TrainJob, log: Log) -> None:
+    """What a training process does: one training run."""
+    with threads(job.n_threads), alone(job.folder):
+        if not is_trained(job.folder):  # another run may have done it in the meantime
+            _train(job, log)
+
+
+@contextmanager
+def threads(n_threads: int) -> Iterator[None]:
+    """Compute with so many threads, and give a GPU's memory back: the process may rest for a while."""
+    import torch
+
+    torch.set_num_threads(n_threads)
+    yield
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def is_trained(folder: Path) -> bool:
+    """Whether a training run's folder holds a whole model and its history."""
+    try:
+        History.read(folder / "history.json")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return (folder / "model" / "modules.json").is_file()
+
+
+def _train(job: TrainJob, log: Log) -> None:
+    from kit.train.encoders import make_encoder
+    from kit.train.trainer import fine_tune
+
+    if not gc.get_freeze_count():  # a trainer that ends looks for garbage among all that the libraries have imported
+        gc.freeze()
+    corpora, held_out = training_data(job.train)
+    validation = held_out.sample(**VALIDATION_SIZE)
+    watched = watched_query(validation)
+    texts = (
+        text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
+    )
+    encoder = job.encoder.model_copy(update={"name": str(encoder_folder(job.encoder) or job.encoder.name)})
+    model = make_encoder(encoder, texts, job.seed)
+    with whole_file(job.folder / "settings.json") as partial:
+        partial.write_text(json.dumps(job.facts(), indent=1) + "\n", encoding="utf-8")
+    fine_tune(
+        model,
+        corpora,
+        Sampling.parse(job.sampling),
+        job.training,
+        job.folder,
+        job.seed,
+        validation=lambda model: validation_scores(model, validation, watched, encode_batch(job.encoder)),
+        log=lambda line: log(f"seed {job.seed} {line}"),
+    )
+
+
+def encoder_folder(encoder: EncoderConfig) -> Path | None:
+    """Folder of the encoder that is fine-tuned, or None if it is made here or comes by name; relative to the project."""
+    folder = root() / Path(encoder.name).expanduser()
+    return folder if encoder.name not in MADE and folder.is_dir() else None
+
+
+def encode_batch(encoder: EncoderConfig) -> int:
+    """Texts encoded at a time: what a call costs outweighs what a text costs in a mean of token embeddings."""
+    return 1024 if encoder.name == "static" else 64
+
+
+def validation_scores(
+    model: SentenceTransformer, task: RetrievalTask, watched: str, batch_size: int = 32
+) -> dict[str, float]:
+    """What is watched during training: mAP of the three settings, rank distance, and ``score``, the mean of the mAPs.
+
+    They are those of ``kit.evaluate.evaluation.Evaluation.summary``, without what a curve does not need: the bias panel.
+    Also where the versions of the answers stand (``kit.train.history.MEDIAN``), and those of one answer
+    (``kit.train.history.ANSWER``).
+
+    Args:
+        watched: id of the query that has this answer.
+    """
+    ranks = relevant_ranks(*encode_task(model, task, batch_size), task)
+    lists = score_lists(task, ranks)
+    means = cell_means(task, lists, metrics.average_precision)  # (n_languages, n_languages + 1)
+    distances = cell_means(task, lists, metrics.rank_distance)
+    named = {name: setting_mean(means, setting) for name, setting in _SETTINGS.items()}
+    there = [value for value in named.values() if value == value]  # a task in one language has no cross-lingual score
+    scores = {"score": sum(there) / len(there), **named, "distance": setting_mean(distances, "multilingual")}
+    versions = best_by_language(task, ranks)  # (n_queries, n_languages), NaN for none
+    own = versions[task.queries.column("query_id").to_pylist().index(watched)]
+    for code, language in enumerate(task.languages):
+        present = versions[~np.isnan(versions[:, code]), code]
+        scores |= {MEDIAN + language: float(np.median(present))} if len(present) else {}
+        scores |= {ANSWER + language: float(own[code])} if own[code] == own[code] else {}
+    return scores
+
+
+_SETTINGS = {"mono": "monolingual", "cross": "cross-lingual", "multi": "multilingual"}
+
+
+def watched_query(task: RetrievalTask) -> str:
+    """Id of the query whose answer is watched, chosen by a rule and by nobody's eye.
+
+    Of the queries with most relevant candidates (of those in English, if there are some) the one with the lowest hash.
+    """
+    n_relevant = np.bincount(task.relevant_pairs[:, 0], minlength=len(task.queries))
+    languages = np.array(task.languages)[task.query_language]
+    ids = task.queries.column("query_id").to_pylist()
+    most = np.flatnonzero(n_relevant == n_relevant.max())
+    return ids[min(most, key=lambda query: (languages[query] != "en", stable_hash(ids[query])))]

@@ -1,0 +1,151 @@
+"""A run's folder: written, read back, written again, and several put side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from kit.compare.paper import Claim, Verdict
+from kit.compare.results import BIAS_COLUMNS, Results, without_nan
+from kit.core import paths
+from kit.core.tables import whole_file
+from kit.show.report.drawing import baseline_first, figures
+from kit.show.report.page import summary, web_page
+from kit.show.tables import picture, write_figures
+from kit.train.history import History
+
+Histories = Mapping[tuple[str, int], History]
+
+
+def write_run(
+    about: Mapping,
+    results: Results,
+    verdicts: Sequence[Verdict] | None = None,
+    histories: Histories | None = None,
+    folder: str | Path | None = None,
+) -> Path:
+    """Write all that a run leaves behind; what an earlier run left in the folder goes, except for its notebooks.
+
+    Files: ``metrics.json`` and ``per_query.parquet`` (``Results.write``), ``claims.json`` and ``training.json`` where there
+    are verdicts and histories, ``figures/<name>.json``, ``index.html``, ``summary.md``.
+
+    Args:
+        about: as ``kit.show.report.origin.about`` makes it.
+        results: of all models. The others are compared with the first; of a training run with X-X-mono, with that.
+        verdicts: of the paper's claims, of a run that trained.
+        histories: validation histories by (model, seed), of a run that trained.
+        folder: default ``reports/<run>``.
+
+    Returns:
+        The folder.
+    """
+    folder = paths.reports() / about["run"] if folder is None else Path(folder)
+    results = baseline_first(results, about["kind"])
+    results.write(folder, dict(about))
+    _write_json(folder / "claims.json", verdicts and [asdict(verdict) for verdict in verdicts])
+    _write_json(folder / "training.json", histories and _stored(histories))
+    write_figures(figures(results, about, histories), folder / "figures")
+    write_pages(folder)
+    return folder
+
+
+def write_pages(folder: str | Path) -> Path:
+    """Write ``index.html`` and ``summary.md`` again from what lies in a run's folder.
+
+    Returns:
+        The path of ``index.html``.
+
+    Raises:
+        ValueError: the folder holds no results.
+    """
+    folder = Path(folder)
+    metrics = run_metrics(folder)
+    results = Results.read(folder)
+    metrics["bias"] = without_nan(results.table(BIAS_COLUMNS))  # there with a row for chance, which a model may be called
+    verdicts = run_verdicts(folder)
+    notebooks = sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))
+    drawn = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "figures").glob("*.json")}
+    pages = {
+        "index.html": web_page(folder.name, metrics, results, verdicts, drawn, notebooks),
+        "summary.md": summary(folder.name, metrics, results, verdicts),
+    }
+    for name, text in pages.items():
+        with whole_file(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
+    return folder / "index.html"
+
+
+def again(folder: str | Path) -> Path:
+    """Draw a run's figures and write its pages again, from its ``per_query.parquet``, ``metrics.json`` and histories.
+
+    Returns:
+        The path of ``index.html``.
+
+    Raises:
+        ValueError: the folder holds no results.
+    """
+    folder = Path(folder)
+    metrics = run_metrics(folder)
+    write_figures(figures(Results.read(folder), metrics["about"], run_histories(folder)), folder / "figures")
+    return write_pages(folder)
+
+
+def write_pictures(folder: str | Path) -> list[Path]:
+    """Draw every figure of a run's folder as PNG beside its data; needs kaleido and a browser."""
+    import plotly.io
+
+    pictures = []
+    for source in sorted((Path(folder) / "figures").glob("*.json")):
+        pictures.append(source.with_suffix(".png"))
+        with whole_file(pictures[-1]) as partial:
+            partial.write_bytes(picture(plotly.io.read_json(source)))
+    return pictures
+
+
+def run_metrics(folder: Path) -> dict:
+    """What ``metrics.json`` in a run's folder holds."""
+    metrics = _read_json(folder / "metrics.json")
+    if metrics is None:
+        raise ValueError(f"{folder} holds no metrics.json: give the folder of a run or an audit that is done")
+    if not {"kind", "chance", "pool_counts"} <= set(metrics.get("about", ())):
+        raise ValueError(f"{folder / 'metrics.json'} is of another version: make the run again")
+    return metrics
+
+
+def _write_json(path: Path, content: object) -> None:
+    """Write a file, or take away what an earlier run wrote there if there is nothing to write."""
+    if not content:
+        path.unlink(missing_ok=True)
+        return
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(without_nan(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read_json(path: Path) -> object:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _stored(histories: Histories) -> list[dict]:
+    return [{"model": model, "seed": seed} | asdict(history) for (model, seed), history in histories.items()]
+
+
+def run_verdicts(folder: Path) -> list[Verdict]:
+    """Verdicts on the paper's claims in a run's folder; none for a run that did not train."""
+    return [_verdict(stored) for stored in _read_json(Path(folder) / "claims.json") or ()]
+
+
+def run_histories(folder: Path) -> dict[tuple[str, int], History]:
+    """Validation histories of a run by (model, seed); none for a run that did not train."""
+    stored = _read_json(folder / "training.json")
+    if not stored:
+        return {}
+    entries = lambda pairs: [tuple(pair) for pair in pairs]
+    return {(run["model"], run["seed"]): History(entries(run["loss"]), entries(run["scores"])) for run in stored}
+
+
+def _verdict(stored: dict) -> Verdict:
+    """A verdict as ``claims.json`` keeps it."""
+    claim = Claim(**(stored["claim"] | {"paper": tuple(stored["claim"]["paper"])}))
+    return Verdict(**(stored | {"claim": claim, "by_seed": tuple(stored["by_seed"])}))

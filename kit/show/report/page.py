@@ -1,0 +1,219 @@
+"""The page and its summary: templates filled so that no text from data, names or settings can act in them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shlex
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import jinja2
+from markupsafe import Markup
+
+from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, Verdict, claim_cells
+from kit.compare.results import Results
+from kit.evaluate.bias.measures import PANEL
+from kit.show.report import grids, words
+from kit.show.report.drawing import ORDER
+
+_RULE = (
+    "Seen: the whole interval of the difference lies on the claim's side, in the mean and in every seed; to reach is to be "
+    f"less than {MARGIN_MAP} mAP or {MARGIN_DISTANCE:.0%} of the rank distance worse. The p-values (paired randomisation "
+    "test, Holm over the claims) do not decide."
+)
+
+# Controls, and what is invisible or turns the direction of text; joiners (U+200C, U+200D) are part of the spelling of words.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_ISOLATES = re.compile("[\u2068\u2069]")  # put around names by kit.show.plots; the page isolates by its own means
+_MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#$])")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line on where the numbers come from: the value in each run, ``MISSING`` for a run that has no such thing."""
+
+    group: str
+    name: str
+    values: tuple[str, ...]
+
+    @property
+    def differs(self) -> bool:
+        """Whether runs that have it have it differently."""
+        return len(set(self.values) - {grids.MISSING}) > 1
+
+
+def web_page(
+    folder_name: str,
+    metrics: Mapping,
+    results: Results,
+    verdicts: Sequence[Verdict],
+    figures: Mapping[str, Mapping],
+    notebooks: Sequence[str],
+) -> str:
+    """``index.html``: one file that needs no other and loads nothing.
+
+    Args:
+        folder_name: of the run, as ``python -m kit report`` takes it.
+        metrics: what ``metrics.json`` holds; results: what ``per_query.parquet`` holds.
+        verdicts: of the paper's claims; empty for a run that did not check them.
+        figures: plotly data by name.
+        notebooks: file names of the executed notebooks.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kit.show.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters["name"] = _name
+    # The parts are put in as they are: they are ours, and what comes from data has been made safe in `_as_script_data`.
+    code, library = Markup(_source(environment, "report.js")), Markup(_plotly())
+    content = _content(folder_name, metrics, results, verdicts)
+    content |= {
+        "style": Markup(_source(environment, "report.css")),
+        "code": code,
+        "plotly": library,
+        "policy": _policy([str(code), str(library)]),
+        "figures": {name: _described(name, figures[name]) for name in _ordered(figures)},
+        "data": Markup(_as_script_data({name: figures[name] for name in _ordered(figures)})),
+        "notebooks": notebooks,
+        "pairs": grids.pair_grid(results),
+        "by_language": grids.language_grid(results),
+    }
+    return environment.get_template("index.html").render(content) + "\n"
+
+
+def summary(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> str:
+    """``summary.md``: the paragraph, the tables of models and where they come from, as Markdown."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kit.show.report"), autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+    environment.filters |= {"md": _markdown, "code": _code_span, "block": _code_block}
+    return environment.get_template("summary.md").render(_content(folder_name, metrics, results, verdicts)) + "\n"
+
+
+def _content(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> dict:
+    """What both templates show."""
+    about = metrics["about"]
+    n_tests = sum(one["adjusted_p"] is not None for one in metrics["differences"])
+    return {
+        "name": about["run"],
+        "about": about,
+        "reference": results.models[0],
+        "test": words.TEST if len(results.models) > 1 else "",
+        "sentences": [sentence.parts() for sentence in words.summary_sentences(metrics, results, verdicts)],
+        "headline": grids.headline_grid(metrics),
+        "panel": grids.panel_grid(metrics),
+        "measures": PANEL,
+        "differences": grids.differences_grid(metrics),
+        "n_tests": n_tests,
+        "level": grids.LEVEL,
+        "claims": [claim_cells(verdict) for verdict in verdicts],
+        "not_tested": NOT_TESTED,
+        "rule": _RULE,
+        "models": grids.model_grid(about),
+        "pool": grids.pool_grid(about, results),
+        "facts": _facts(about.get("runs") or [about]),
+        "runs": [run["run"] for run in about.get("runs") or [about]],
+        "report_command": about["command"] if about.get("runs") else f"python -m kit report {shlex.quote(folder_name)}",
+    }
+
+
+def _facts(runs: Sequence[Mapping]) -> list[Fact]:
+    """Commands, settings, checksums, versions and machines, a value for each run."""
+    facts = [Fact("command", "command", tuple(run["command"] for run in runs))]
+    for group, title in (
+        ("settings", "settings"),
+        ("checksums", "sha256"),
+        ("versions", "versions"),
+        ("machine", "machine"),
+    ):
+        for name in dict.fromkeys(name for run in runs for name in run[group]):
+            values = tuple(_value_text(run[group][name]) if name in run[group] else grids.MISSING for run in runs)
+            facts.append(Fact(title, name, values))
+    return facts
+
+
+def _value_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    """Names of figures in the order of the page; those that it does not know come last."""
+
+    def place(name: str) -> tuple[int, int, str]:
+        kind, _, count = name.partition("-")
+        return (ORDER.index(kind) if kind in ORDER else len(ORDER)), int(count) if count.isdecimal() else 0, name
+
+    return sorted(names, key=place)
+
+
+def _described(name: str, figure: Mapping) -> dict[str, object]:
+    """The figure in words, as plain text and as the caption under it, and its height."""
+    layout = figure.get("layout", {})
+    title = (layout.get("title") or {}).get("text") or name
+    alt = (layout.get("meta") or {}).get("alt") or title
+    caption = Markup().join(_name(part) for part in _ISOLATES.split(alt) if part)
+    return {"alt": _ISOLATES.sub("", alt), "caption": caption, "height": int(layout.get("height") or 450)}
+
+
+def _as_script_data(content: object) -> str:
+    """JSON that can stand in a script element: no character in it can end the element or a line of JavaScript."""
+    text = json.dumps(content, separators=(",", ":"))  # ASCII: U+2028 and U+2029 are written as escapes
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _plotly() -> str:
+    """plotly.js, as the plotly package brings it."""
+    from plotly.offline import get_plotlyjs
+
+    return re.sub("</(?=script)", "<\\\\/", get_plotlyjs(), flags=re.IGNORECASE).replace("<!--", "<\\!--")
+
+
+def _source(environment: jinja2.Environment, name: str) -> str:
+    """A file of templates/ as it is."""
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Content security policy: only these scripts run, nothing is loaded, nothing is sent."""
+    hashes = " ".join(
+        f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" for script in scripts
+    )
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; connect-src 'none'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _shown(value: object) -> object:
+    """A text from data with its invisible and direction-changing characters written out, such as ⟨U+202E⟩."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
+
+
+def _name(text: str) -> Markup:
+    """A name in HTML that stays apart from the text around it in its direction, and may be broken at its slashes."""
+    return Markup("<bdi>{}</bdi>").format(Markup("/<wbr>").join(_shown(text).split("/")))
+
+
+def _markdown(text: str) -> str:
+    """A text that Markdown and HTML take as it is, on one line."""
+    text = " ".join(_shown(unicodedata.normalize("NFC", text)).split())
+    return _MARKDOWN.sub(r"\\\1", text.replace("&", "&amp;"))
+
+
+def _code_block(text: str) -> str:
+    """A text of several lines as code, indented: no line of it can end the block."""
+    return "\n".join(f"    {_shown(line)}" for line in text.splitlines())
+
+
+def _code_span(text: str) -> str:
+    """A text on one line as code, between more backticks than it holds."""
+    text = " ".join(_shown(text).split())
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{ticks} {text} {ticks}" if len(ticks) > 1 else f"`{text}`"

@@ -1,0 +1,241 @@
+"""Explorers for JupyterLab: a few controls around a pure function, which a notebook also calls by itself.
+
+Every explorer is a box of ipywidgets that the keyboard reaches (Tab, arrows, Enter) and an output that is drawn again when a
+control changes. Nothing is trained or encoded in bulk when a control moves: that was done before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+
+import ipywidgets
+import numpy as np
+import plotly.graph_objects as go
+
+from kit.compare.results import Results
+from kit.core.languages import language_name
+from kit.data.corpus import ParallelCorpus
+from kit.evaluate.bias.measures import PANEL
+from kit.evaluate.evaluation import MEASURES
+from kit.evaluate.index import DEPTH, Index
+from kit.show import plots
+from kit.show.lists import RankedLists
+from kit.show.projection import PROJECTIONS, project
+from kit.show.tables import mime_bundle
+from kit.train.samplers import PairBatchSampler, Sampling
+
+ALL = "all languages"
+SUGGESTED = 1000
+"""Questions of a language that the text field of the retrieval explorer suggests; any other can be typed."""
+_STYLE = {"description_width": "8em"}
+_WIDE = ipywidgets.Layout(width="26em")
+_HEAD = (
+    "<style onload=\"this.closest('.kit-explorer').addEventListener("
+    "'focusin', (event) => event.target.setAttribute('data-lm-suppress-shortcuts', 'true'))\">"
+    ".kit-text input {unicode-bidi: plaintext; text-align: start}</style>"
+)
+"""What only HTML can say: the shortcuts of JupyterLab leave the keys to the control that has the focus (else arrow down in a
+drop-down moves to the next cell), and a text field takes its direction from what is typed."""
+
+
+class Explorer(ipywidgets.VBox):
+    """Controls above, what they ask for below.
+
+    controls: the widgets by name; setting the ``value`` of one draws again.
+    output: what was drawn last. It is filled from here and not by a context that catches what is displayed: such a context
+        needs a front end that answers, and a run without one may wait for ever.
+
+    Args:
+        draw: called with the values of the controls, by name, now and whenever one changes; returns figures, or anything
+            with ``_repr_html_``. A ``ValueError`` is said in a line.
+        controls: in the order in which Tab reaches them.
+        head: what stands above the controls.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[..., Sequence[object]],
+        controls: Mapping[str, ipywidgets.Widget],
+        head: Sequence[ipywidgets.Widget] = (),
+    ):
+        self.controls, self.output = dict(controls), ipywidgets.Output()
+        self._draw, self._asked = draw, dict(controls)
+        for control in controls.values():
+            control.observe(lambda change: self._update(), "value")
+        self._update()
+        box = ipywidgets.Box(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
+        super().__init__([ipywidgets.HTML(_HEAD), *head, box, self.output])
+        self.add_class("kit-explorer")
+
+    def _update(self) -> None:
+        try:
+            drawn = self._draw(**{name: control.value for name, control in self._asked.items()})
+        except ValueError as error:
+            self.output.outputs = ({"output_type": "stream", "name": "stdout", "text": f"{error}\n"},)
+            return
+        self.output.outputs = tuple(
+            {"output_type": "display_data", "data": mime_bundle(one), "metadata": {}} for one in drawn
+        )
+
+
+def batch_explorer(corpora: Sequence[ParallelCorpus], batch_size: int = 100) -> Explorer:
+    """Which languages meet in a batch, by sampling, share of monolingual batches (alpha) and seed; one epoch.
+
+    Raises:
+        ValueError: whatever the sampler refuses.
+    """
+    names = ["X-X-mono", "X-Y", "Hybrid", "X-X"]
+    sampling = _dropdown("sampling", names, "Hybrid")
+    alpha = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.05, description="alpha", style=_STYLE, layout=_WIDE)
+    seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed", style=_STYLE)
+    sampling.observe(lambda change: setattr(alpha, "disabled", change["new"] != "Hybrid"), "value")
+
+    def draw(sampling: str, alpha: float, seed: int) -> Sequence[go.Figure]:
+        return batch_figures(corpora, f"Hybrid({alpha:g})" if sampling == "Hybrid" else sampling, batch_size, seed)
+
+    PairBatchSampler(corpora, Sampling.parse("Hybrid"), batch_size, 0)  # a corpus that is too small is an error here
+    return Explorer(draw, {"sampling": sampling, "alpha": alpha, "seed": seed})
+
+
+def batch_figures(
+    corpora: Sequence[ParallelCorpus], sampling: str, batch_size: int = 100, seed: int = 0
+) -> tuple[go.Figure, go.Figure]:
+    """What the batch explorer shows: the first batches of an epoch row by row, and the pairs of the whole epoch, counted."""
+    sampler = PairBatchSampler(corpora, Sampling.parse(sampling), batch_size, seed)
+    batches = {sampling: [sampler.batch(0, index) for index in range(len(sampler))]}
+    first = {sampling: batches[sampling][:24]}
+    return plots.batch_picture(first, sampler.languages), plots.pair_counts(batches, sampler.languages)
+
+
+def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
+    """Pick or type a question in any language and see the lists of two models, the versions of the answer marked.
+
+    ``index`` holds the models; a question of the task is found by typing a part of it, and Enter asks any other text.
+    """
+    tags = list(index.task.languages)
+    asked = _dropdown("questions in", _named(tags), "en" if "en" in tags else tags[0])
+    first, second = _model_pair(index)
+    question = ipywidgets.Combobox(
+        value=index.questions(asked.value)[0] if index.questions(asked.value) else index.questions()[0],
+        options=index.questions(asked.value)[:SUGGESTED],
+        placeholder="pick, or type any question and press Enter",
+        description="question",
+        continuous_update=False,
+        style=_STYLE,
+        layout=ipywidgets.Layout(width="54em", max_width="100%"),
+    )
+    question.add_class("kit-text")
+    pool = _dropdown("search in", [(ALL, ALL), *_named(tags)], ALL)
+    length = ipywidgets.IntSlider(k, min=1, max=DEPTH, description="length", style=_STYLE, layout=_WIDE)
+
+    def pick(change: dict) -> None:
+        found = index.questions(change["new"])[:SUGGESTED]
+        question.options = found
+        if found:
+            question.value = found[0]
+
+    asked.observe(pick, "value")
+
+    def draw(question: str, first: str, second: str, pool: str, length: int) -> Sequence[RankedLists]:
+        return [ranked_lists(index, question, (first, second), length, None if pool == ALL else pool)]
+
+    controls = {"question": question, "first": first, "second": second, "pool": pool, "length": length}
+    explorer = Explorer(draw, controls, [asked])
+    explorer.controls["asked"] = asked
+    return explorer
+
+
+def ranked_lists(
+    index: Index, question: str, models: Sequence[str], k: int = 10, language: str | None = None
+) -> RankedLists:
+    """What the retrieval explorer shows: the lists of some models for one question; arguments as in ``Index.ask``."""
+    return RankedLists(question, {name: index.ask(name, question, k, language) for name in dict.fromkeys(models)})
+
+
+def bias_explorer(index: Index, results: Results) -> Explorer:
+    """Who asks, and who is answered: query language, measure, depth of the list, and two models.
+
+    Args:
+        index: of the test task, with models of the names in ``results``.
+        results: the measures; means over the seeds.
+    """
+    tags = list(index.task.languages)
+    names = {measure.label: measure.column for measure in PANEL} | {f"multi {name}": key for key, name in MEASURES.items()}
+    asked = _dropdown("asked in", _named(tags), tags[0])
+    measure = _dropdown("measure", list(names.items()), "rank_distance")
+    depth = ipywidgets.IntSlider(
+        min(10, len(index.task.candidates)),
+        min=1,
+        max=min(DEPTH, len(index.task.candidates)),
+        description="first k",
+        style=_STYLE,
+        layout=_WIDE,
+    )
+    first, second = _model_pair(index)
+    values = lru_cache(maxsize=None)(lambda column: by_query_language(results, column))
+
+    def draw(asked: str, measure: str, depth: int, first: str, second: str) -> Sequence[go.Figure]:
+        return [askers_figure(index, values(measure), asked, measure, depth, (first, second))]
+
+    for name in index.models:
+        index.shares(name, 1)  # ranks all queries: the first move of a control should not have to wait for it
+    return Explorer(draw, {"asked": asked, "measure": measure, "depth": depth, "first": first, "second": second})
+
+
+def by_query_language(results: Results, column: str) -> dict[str, np.ndarray]:
+    """Mean of a measure of the pool by query language and model, (n_languages,), over queries, then seeds; NaN for none."""
+    found = {}
+    for model in results.models:
+        cells = results.values(model, "multilingual", column)
+        means = dict(zip((query for query, _ in cells.cells), np.nanmean(cells.values, axis=0))) if cells.cells else {}
+        found[model] = np.array([means.get(language, np.nan) for language in results.languages])
+    return found
+
+
+def askers_figure(
+    index: Index, values: Mapping[str, np.ndarray], asked: str, measure: str, k: int, models: Sequence[str]
+) -> go.Figure:
+    """What the bias explorer shows; ``values`` are those of ``by_query_language`` for the column ``measure``."""
+    languages = list(index.task.languages)
+    pool = np.bincount(index.task.candidate_language, minlength=len(languages)) / len(index.task.candidates)
+    models = list(dict.fromkeys(models))
+    label = {one.column: one.label for one in PANEL}.get(measure) or f"multilingual {MEASURES[measure]}"
+    shares = {model: index.shares(model, k)[languages.index(asked)] for model in models}
+    return plots.askers_chart({model: values[model] for model in models}, shares, pool, languages, asked, label, k)
+
+
+def embedding_explorer(index: Index, n_answers: int = 12) -> Explorer:
+    """Where the versions of some answers lie, by model and projection (UMAP where umap-learn is installed)."""
+    model = _dropdown("model", list(index.models), list(index.models)[-1])
+    there = [name for name in PROJECTIONS if name != "UMAP" or find_spec("umap")]
+    projection = _dropdown("projection", there, "PCA")
+    number = ipywidgets.IntSlider(n_answers, min=2, max=40, description="answers", style=_STYLE, layout=_WIDE)
+    seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="other answers", style=_STYLE)
+
+    def draw(model: str, projection: str, number: int, seed: int) -> Sequence[go.Figure]:
+        return [embedding_figure(index, model, projection, number, seed)]
+
+    return Explorer(draw, {"model": model, "projection": projection, "number": number, "seed": seed})
+
+
+def embedding_figure(index: Index, model: str, projection: str = "PCA", n_answers: int = 12, seed: int = 0) -> go.Figure:
+    """What the embedding explorer shows: the versions of some answers (``Index.versions``) in two dimensions."""
+    found = index.versions(model, n_answers, seed)
+    plane = project(found.points, projection, seed)
+    title = f"{model}: the versions of {n_answers} answers, {projection}"
+    return plots.embedding_map(plane, found.languages, found.answers, found.texts, title)
+
+
+def _dropdown(description: str, options: Sequence, value: object) -> ipywidgets.Dropdown:
+    return ipywidgets.Dropdown(options=options, value=value, description=description, style=_STYLE, layout=_WIDE)
+
+
+def _model_pair(index: Index) -> tuple[ipywidgets.Dropdown, ipywidgets.Dropdown]:
+    names = list(index.models)
+    return _dropdown("model", names, names[0]), _dropdown("beside it", names, names[-1])
+
+
+def _named(tags: Sequence[str]) -> list[tuple[str, str]]:
+    return [(f"{language_name(tag)} ({tag})", tag) for tag in tags]

@@ -1,0 +1,62 @@
+"""A recipe: which encoder, and how it is fine-tuned. Defaults are those of arXiv 2408.10536 where it gives a value."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from kit.core.configs import Config
+
+_MANY = 2**31
+
+
+class EncoderConfig(Config):
+    """Which encoder is fine-tuned.
+
+    name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model.
+    dimension, vocabulary_size: of an encoder made from scratch.
+    max_tokens: longest input of a transformer.
+    dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
+    """
+
+    name: str = "static"
+    dimension: int = Field(128, ge=1, le=_MANY)
+    vocabulary_size: int = Field(8192, ge=1, le=_MANY)
+    max_tokens: int = Field(128, ge=1, le=_MANY)
+    dropout: float = Field(0.0, ge=0.0, le=0.9)
+
+
+class TrainingConfig(Config):
+    """How an encoder is fine-tuned.
+
+    updates: optimizer steps, the budget that all samplings share.
+    batch_size: rows of a batch (the paper: 100).
+    learning_rate, weight_decay: of AdamW; the rate rises over the first ``warmup`` share of the updates, then falls
+        linearly to zero.
+    temperature, margin, symmetric: of the loss, see ``kit.train.losses.InfoNCE`` (the paper names no temperature).
+    hard_negatives: how many of a row's ``negatives`` enter its batch.
+    tau: exponent of the corpora's sizes when several are mixed.
+    evaluations: how often the validation task is scored, at equal distances, the last time after the last update.
+    patience: stop after so many evaluations without a better score, and keep the best model; 0: train to the end and
+        keep the last.
+    """
+
+    updates: int = Field(1000, ge=1, le=_MANY)
+    batch_size: int = Field(100, ge=2, le=_MANY)
+    learning_rate: float = Field(3e-5, ge=1e-9, le=100.0)
+    weight_decay: float = Field(1e-2, ge=0.0, le=100.0)
+    warmup: float = Field(0.1, ge=0.0, le=1.0)
+    temperature: float = Field(0.05, ge=1e-4, le=100.0)
+    margin: float = Field(0.0, ge=0.0, le=1.0)
+    symmetric: bool = False
+    hard_negatives: int = Field(0, ge=0, le=1000)
+    tau: float = Field(1.0, ge=0.0, le=10.0)
+    evaluations: int = Field(5, ge=1, le=_MANY)
+    patience: int = Field(0, ge=0, le=_MANY)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.evaluations > self.updates:
+            raise ValueError(f"evaluations {self.evaluations} exceeds updates {self.updates}: lower it (-p evaluations=1)")
+        return self

@@ -1,0 +1,250 @@
+"""Fine-tuning: a thin subclass of ``SentenceTransformerTrainer`` whose batches are drawn pair by pair."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.evaluation import BaseEvaluator
+from transformers import PrinterCallback, TrainerCallback
+
+from kit.data.corpus import ParallelCorpus
+from kit.train.config import TrainingConfig
+from kit.train.encoders import quiet
+from kit.train.history import History, headline
+from kit.train.losses import InfoNCE
+from kit.train.pairs import pair_dataset
+from kit.train.samplers import PairBatchSampler, Sampling
+from kit.train.tokens import remembered_tokens
+
+if TYPE_CHECKING:
+    from transformers import TrainerState
+
+Validation = Callable[[SentenceTransformer], dict[str, float]]
+"""Scores of a model on a validation task; the key ``score`` (higher is better) stops early and chooses the best."""
+
+
+def fine_tune(
+    model: SentenceTransformer,
+    corpora: Sequence[ParallelCorpus],
+    sampling: Sampling,
+    config: TrainingConfig,
+    folder: str | Path,
+    seed: int = 0,
+    validation: Validation | None = None,
+    log: Callable[[str], None] = print,
+) -> History:
+    """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
+
+    A run that was interrupted goes on from its last checkpoint in ``folder`` when it is called again with the same
+    arguments, with the batches and losses that an uninterrupted run would have had. bf16 is used where the device has it.
+
+    Args:
+        model: the encoder; it is trained in place.
+        corpora: what the batches are drawn from.
+        sampling: how.
+        config: how long, how fast.
+        folder: for checkpoints, the history and the model.
+        seed: of the batches (the encoder has its own).
+        validation: scores the model at each evaluation; needed for ``patience``.
+        log: takes one line of progress at each evaluation.
+
+    Raises:
+        ValueError: ``patience`` without ``validation``; rows with fewer negatives than ``hard_negatives``; whatever the
+            sampler refuses.
+    """
+    if config.patience and validation is None:
+        raise ValueError(
+            f"patience is {config.patience}, but there is no validation task to stop by: give one, or patience 0"
+        )
+    folder = Path(folder)
+    sampler = PairBatchSampler(corpora, sampling, config.batch_size, seed, config.tau)
+    _describe(model, corpora, sampling)
+    every = -(-config.updates // config.evaluations)
+    trainer = PairTrainer(
+        model=model,
+        sampler=sampler,
+        train_dataset=pair_dataset(corpora, config.hard_negatives),
+        args=_arguments(config, folder, seed, every, validation is not None, model),
+        loss=InfoNCE(model, config.temperature, config.margin, config.symmetric),
+        evaluator=_Evaluator(validation) if validation else None,
+        callbacks=[
+            _Progress(log, sampling.name, validation is None),
+            *([_Patience(config.patience)] if config.patience else []),
+        ],
+    )
+    trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
+    with quiet(), remembered_tokens(model):
+        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+        history = _history(trainer.state)
+        history.write(folder / "history.json")
+        model.save_pretrained(str(folder / "partial"))
+    shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
+    (folder / "partial").rename(folder / "model")  # there is a model, or there is none
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
+    return history
+
+
+class PairTrainer(SentenceTransformerTrainer):
+    """``SentenceTransformerTrainer`` that takes its batches from a ``PairBatchSampler``.
+
+    It sees the whole training as one pass of ``max_steps`` batches, so nothing depends on the epoch reaching the sampler
+    (accelerate #3246) or on which epoch a resumed run skips batches in (transformers #40691, accelerate #4071).
+    """
+
+    def __init__(self, *args, sampler: PairBatchSampler, **kwargs):
+        self.sampler = sampler
+        super().__init__(*args, **kwargs)
+
+    def get_batch_sampler(self, *args, **kwargs) -> _Walk:
+        """All batches of the training, in order."""
+        return _Walk(self.sampler, self.args.max_steps * self.args.gradient_accumulation_steps * self.args.world_size)
+
+
+class _Walk(torch.utils.data.Sampler):
+    """The batches of as many epochs as ``n_batches`` needs, one after the other."""
+
+    def __init__(self, sampler: PairBatchSampler, n_batches: int):
+        self.pairs, self.n_batches = sampler, n_batches
+        self.batch_size, self.drop_last = sampler.batch_size, True  # accelerate reads both
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in range(self.n_batches):
+            batch = self.pairs.batch(*divmod(step, len(self.pairs)))
+            yield list(zip(batch.query_rows.tolist(), batch.passage_rows.tolist()))
+
+
+def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
+    """Fill in what the model card cannot find out by itself, and keep it from asking the hub."""
+    card, first = model.model_card_data, corpora[0].table.slice(0, 3).to_pylist()
+    card.local_files_only = True
+    card.model_name = f"Retriever fine-tuned with {sampling.name} batches"
+    card.language = sorted({language for corpus in corpora for language in corpus.languages})
+    card.train_datasets = [{"name": ", ".join(corpus.name for corpus in corpora)}]
+    card.predict_example = [first[0]["query"], *(row["passage"] for row in first)]
+    card.widget = [{"source_sentence": first[0]["query"], "sentences": [row["passage"] for row in first]}]
+    card.add_tags(["hybrid-batch-training", "multilingual", sampling.name])
+
+
+class _Evaluator(BaseEvaluator):
+    """Hands the model to the kit's validation in the form that the trainer asks for."""
+
+    def __init__(self, validation: Validation):
+        super().__init__()
+        self.validation, self.primary_metric = validation, "score"
+
+    def __call__(
+        self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
+    ) -> dict[str, float]:
+        scores = {name: float(value) for name, value in self.validation(model).items()}
+        self.store_metrics_in_model_card_data(model, headline(scores), epoch, steps)
+        return scores
+
+
+class _Progress(TrainerCallback):
+    """One plain line at each evaluation: a bar would flood notebooks that run without a front end."""
+
+    def __init__(self, log: Callable[[str], None], name: str, at_loss: bool):
+        self.log, self.name, self.at_loss, self.loss = log, name, at_loss, float("nan")
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        """Log after the last update too, where the evaluations do not divide the updates; scores come by themselves."""
+        if state.global_step == state.max_steps:
+            control.should_log = True
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        """Remember the loss: the line waits for the scores, if there are any to come."""
+        self.loss = (logs or {}).get("loss", self.loss)
+        if self.at_loss and "loss" in (logs or {}):
+            self.on_evaluate(args, state, control)
+
+    def on_evaluate(self, args, state, control, metrics=None, **kwargs) -> None:
+        """Print the line."""
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in headline(_scores(metrics or {})).items())
+        self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
+
+
+class _Patience(TrainerCallback):
+    """Stops after so many evaluations without a better score.
+
+    It reads the scores out of the history, which comes back when a run is resumed; the count of transformers'
+    ``EarlyStoppingCallback`` would begin anew.
+    """
+
+    def __init__(self, patience: int):
+        self.patience = patience
+
+    def on_evaluate(self, args, state, control, **kwargs) -> None:
+        """Stop, or not."""
+        scores = [entry["eval_score"] for entry in state.log_history if "eval_score" in entry]
+        if scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
+            control.should_training_stop = True
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        """A run that was interrupted after it had stopped stops again, and goes back to its best model."""
+        self.on_evaluate(args, state, control)
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The last whole checkpoint in a folder, or None; ``trainer_state.json`` is what a checkpoint gets last."""
+    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
+    return str(max(whole, key=lambda path: int(path.name.removeprefix("checkpoint-")))) if whole else None
+
+
+def _arguments(
+    config: TrainingConfig, folder: Path, seed: int, every: int, validated: bool, model: SentenceTransformer
+) -> SentenceTransformerTrainingArguments:
+    on_gpu = model.device.type == "cuda"
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        max_steps=config.updates,
+        per_device_train_batch_size=config.batch_size,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=int(config.warmup * config.updates),
+        lr_scheduler_type="linear",
+        seed=seed,
+        data_seed=seed,
+        prompts={
+            "query": model.prompts.get("query", ""),
+            "passage": model.prompts.get("document", ""),
+            **{f"negative_{n + 1}": model.prompts.get("document", "") for n in range(config.hard_negatives)},
+        },
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
+        use_cpu=not on_gpu,
+        dataloader_pin_memory=on_gpu,
+        eval_strategy="steps" if validated else "no",
+        eval_steps=every,
+        logging_steps=every,
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=config.patience > 0,
+        metric_for_best_model="score" if validated else None,
+        greater_is_better=True if validated else None,
+        disable_tqdm=True,
+        report_to="none",
+    )
+
+
+def _scores(metrics: dict) -> dict[str, float]:
+    """The validation's own scores out of what the trainer logs about an evaluation."""
+    times = ("eval_runtime", "eval_samples_per_second", "eval_steps_per_second")
+    return {
+        name.removeprefix("eval_"): value
+        for name, value in metrics.items()
+        if name.startswith("eval_") and name not in times
+    }
+
+
+def _history(state: TrainerState) -> History:
+    losses = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
+    scores = [(entry["step"], _scores(entry)) for entry in state.log_history if _scores(entry)]
+    return History(losses, scores)

@@ -1,0 +1,286 @@
+"""Intervals that cover, p-values that are uniform under the null, and agreement with scipy."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from kit.compare import stats
+from kit.compare.stats import (
+    bootstrap_interval,
+    cell_comparisons,
+    holm,
+    macro_mean,
+    paired_randomisation_test,
+)
+
+
+def _simulated(random: np.random.Generator, n_groups: int, n_cells: int, missing: float = 0.2) -> np.ndarray:
+    """Scores with mean 0: cells of one group rise and fall together, as parallel questions do; some are missing."""
+    values = random.normal(size=(n_groups, 1)) + 0.5 * random.normal(size=(n_groups, n_cells))
+    values[random.random(values.shape) < missing] = np.nan
+    values[:2] = np.nan_to_num(values[:2])  # no cell is empty
+    return values
+
+
+def test_macro_mean_counts_cells_alike():
+    # Cell 0: mean of 1 and 0; cell 1: mean of 1 alone; the queries' mean would be 2/3.
+    assert macro_mean(np.array([[1.0, 1.0], [0.0, np.nan]])) == 0.75
+
+
+def test_groups_without_values_change_nothing():
+    values = _simulated(np.random.default_rng(0), 20, 3)
+    with_empty = np.vstack([values, np.full((5, 3), np.nan)])
+    assert bootstrap_interval(with_empty) == bootstrap_interval(values)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """300 intervals at 90 %: the share that holds the truth is within 4 standard errors (0.07)."""
+    random = np.random.default_rng(0)
+    intervals = [
+        bootstrap_interval(_simulated(random, 40, 4), n_resamples=400, confidence=0.9, seed=seed) for seed in range(300)
+    ]
+    share = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
+    assert 0.83 < share < 0.97
+
+
+def test_the_interval_has_the_width_of_the_standard_error_of_groups():
+    values = np.repeat(np.random.default_rng(0).normal(size=(400, 1)), 10, axis=1)  # ten cells that say the same
+    interval = bootstrap_interval(values, seed=1)
+    standard_error = values[:, 0].std() / np.sqrt(400)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
+
+
+def test_a_cell_that_is_empty_in_a_resample_is_left_out():
+    # The second cell has one group of six: most resamples lack it and score 1, the others (1 + 0) / 2.
+    values = np.column_stack([np.ones(6), np.full(6, np.nan)])
+    values[0, 1] = 0.0
+    interval = bootstrap_interval(values)
+    assert (interval.estimate, interval.low, interval.high) == (0.5, 0.5, 1.0)
+
+
+def test_one_group_gives_a_point():
+    interval = bootstrap_interval(np.array([[0.25, 0.75]]))
+    assert (interval.low, interval.estimate, interval.high) == (0.5, 0.5, 0.5)
+
+
+def test_the_size_of_a_block_changes_nothing(monkeypatch):
+    values = _simulated(np.random.default_rng(3), 50, 3)
+    whole = paired_randomisation_test(values, values * 0.9, n_resamples=1000)
+    monkeypatch.setattr(stats, "_MAX_ELEMENTS", 200)
+    parts = paired_randomisation_test(values, values * 0.9, n_resamples=1000)
+    assert astuple(parts) == pytest.approx(astuple(whole))  # sums differ in their last bits
+
+
+def test_p_values_are_uniform_where_nothing_differs():
+    random = np.random.default_rng(1)
+    p_values = []
+    for seed in range(300):
+        values = _simulated(random, 25, 3)
+        p_values.append(paired_randomisation_test(values, 0 * values, n_resamples=199, seed=seed).p_value)
+    assert scipy_stats.kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_p_value_and_difference_agree_with_scipy_on_one_cell():
+    random = np.random.default_rng(2)
+    a, b = random.random(10), random.random(10) - 0.15
+    exact = scipy_stats.permutation_test(
+        (a, b), lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", vectorized=True, n_resamples=np.inf
+    )
+    ours = paired_randomisation_test(a[:, None], b[:, None], n_resamples=20_000)
+    assert ours.difference == pytest.approx(exact.statistic)
+    assert ours.p_value == pytest.approx(exact.pvalue, abs=4 * np.sqrt(0.25 / 20_000))
+
+
+def test_p_value_agrees_with_all_flips_where_values_are_missing():
+    values = _simulated(np.random.default_rng(6), 8, 3, missing=0.5) + 0.4
+    flipped = [macro_mean(np.array(signs)[:, None] * values) for signs in product([1, -1], repeat=8)]
+    exact = np.mean(np.abs(flipped) >= abs(macro_mean(values)) - 1e-12)
+    ours = paired_randomisation_test(values, 0 * values, n_resamples=20_000)
+    assert ours.p_value == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000))
+
+
+def test_models_that_are_equal_differ_with_p_one():
+    values = _simulated(np.random.default_rng(0), 12, 2)
+    comparison = paired_randomisation_test(values, values)
+    assert (comparison.difference, comparison.low, comparison.high, comparison.p_value) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("differences", [[0.1, 0.2, -0.3], [0.7, -0.1, -0.6], [0.1, 0.1, 0.1, -0.3]])
+def test_flips_that_tie_count_as_extreme(differences):
+    # The sum is 0, so every flip is as extreme; in floating point it is some 1e-17, and some flips give exactly 0.
+    values = np.array(differences)[:, None]
+    assert paired_randomisation_test(values, 0 * values, n_resamples=1000).p_value == 1
+
+
+def test_swapping_the_models_turns_the_sign():
+    random = np.random.default_rng(4)
+    a, b = random.random((15, 3)), random.random((15, 3))
+    one, other = paired_randomisation_test(a, b), paired_randomisation_test(b, a)
+    assert (one.difference, one.low, one.high, one.p_value) == pytest.approx(
+        (-other.difference, -other.high, -other.low, other.p_value)
+    )
+
+
+def test_holm_by_hand():
+    # Ascending: 0.01 * 4, 0.02 * 3 = 0.06, 0.03 * 2 = 0.06, 0.60 * 1; none falls below the one before it.
+    assert holm(np.array([0.03, 0.01, 0.60, 0.02])) == pytest.approx([0.06, 0.04, 0.60, 0.06])
+
+
+def test_holm_stays_ascending_and_below_one():
+    # 0.3 * 3 = 0.9; 0.4 * 2 = 0.8 is raised to 0.9; 0.95 * 1 = 0.95.  Two of 0.7: 1.4 is cut to 1.
+    assert holm(np.array([0.4, 0.3, 0.95])) == pytest.approx([0.9, 0.9, 0.95])
+    assert holm(np.array([0.7, 0.7])).tolist() == [1.0, 1.0]
+
+
+def test_holm_of_nothing_is_nothing():
+    assert holm(np.array([])).shape == (0,)
+
+
+@pytest.mark.parametrize("p_values", [[0.5, np.nan], [1.5], [-0.1], [[0.5]]])
+def test_bad_p_values_are_refused(p_values):
+    with pytest.raises(ValueError, match="p_values"):
+        holm(np.array(p_values))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.zeros(3), "shape"),
+        (np.zeros((0, 2)), r"shape \(0, 2\): give at least one"),
+        (np.zeros((2, 0)), r"shape \(2, 0\): give at least one"),
+        (np.array([[1.0, np.nan], [0.0, np.nan]]), "cell 1 has no value"),
+        (np.array([[np.inf]]), "1 infinities"),
+    ],
+)
+def test_bad_values_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [({"n_resamples": 0}, "n_resamples is 0"), ({"confidence": 95}, "confidence is 95")]
+)
+def test_bad_settings_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        paired_randomisation_test(np.ones((2, 1)), np.zeros((2, 1)), **settings)
+
+
+def test_values_of_two_shapes_are_refused():
+    with pytest.raises(ValueError, match="values_a has shape"):
+        paired_randomisation_test(np.ones((2, 1)), np.ones((3, 1)))
+
+
+def test_values_with_other_gaps_are_refused():
+    with pytest.raises(ValueError, match="group 1, cell 0: only one"):
+        paired_randomisation_test(np.ones((2, 1)), np.array([[1.0], [np.nan]]))
+
+
+class TestCellComparisons:
+    """Each cell by itself: as the test of one cell, and as the independent library on many."""
+
+    @pytest.mark.parametrize("missing", [0.0, 0.3])
+    def test_one_cell_is_the_paired_test(self, missing):
+        values = _simulated(np.random.default_rng(5), 30, 1, missing)
+        cells = cell_comparisons(values, 0.8 * values, n_resamples=2000, seed=3)
+        whole = paired_randomisation_test(values, 0.8 * values, n_resamples=2000, seed=3)
+        assert [column.tolist() for column in vars(cells).values()] == [[pytest.approx(part)] for part in astuple(whole)]
+
+    def test_every_cell_without_gaps_is_the_paired_test_of_that_cell(self):
+        random = np.random.default_rng(6)
+        a, b = random.random((25, 4)), random.random((25, 4))
+        cells = cell_comparisons(a, b, n_resamples=1000)
+        for cell in range(4):
+            alone = paired_randomisation_test(a[:, [cell]], b[:, [cell]], n_resamples=1000)
+            found = [column[cell] for column in vars(cells).values()]
+            assert found == pytest.approx(astuple(alone))
+
+    def test_agrees_with_scipy_on_many_cells(self):
+        random = np.random.default_rng(7)
+        a, b = random.random((9, 12)), random.random((9, 12)) - np.linspace(0, 0.5, 12)
+        exact = scipy_stats.permutation_test(
+            (a, b),
+            lambda x, y, axis: np.mean(x - y, axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=np.inf,
+            axis=0,
+        )
+        ours = cell_comparisons(a, b, n_resamples=20_000)
+        assert ours.difference == pytest.approx(exact.statistic)
+        assert ours.p_value == pytest.approx(exact.pvalue, abs=4 * np.sqrt(0.25 / 20_000))
+        assert ours.p_value.min() < 0.05 < ours.p_value.max()
+
+    def test_gaps_are_left_out_of_their_cell_only(self):
+        # Cell 0: 1 and 3 of two groups; cell 1: 2, 4 and 6 of three; a group without any value is no group.
+        values = np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, 4.0], [np.nan, 6.0], [np.nan, np.nan]])
+        ours = cell_comparisons(values, 0 * values, n_resamples=20_000)
+        assert ours.difference == pytest.approx([2, 4])
+        # Flips of 1 and 3 that give 4 or more: both signs equal, 2 of 4. Of 2, 4 and 6: 12 or more, 2 of 8.
+        assert ours.p_value == pytest.approx([1 / 2, 1 / 4], abs=4 * np.sqrt(0.25 / 20_000))
+        assert (ours.low[0], ours.high[0]) == (1, 3)  # resamples that lack the cell do not count
+
+    def test_the_intervals_with_gaps_have_the_width_of_the_standard_error(self):
+        values = np.random.default_rng(8).normal(size=(900, 2))
+        values[::2, 1] = np.nan
+        ours = cell_comparisons(values, 0 * values, n_resamples=2000)
+        standard_error = [np.nanstd(values[:, cell]) / np.sqrt(n) for cell, n in ((0, 900), (1, 450))]
+        assert ours.high - ours.low == pytest.approx(2 * 1.96 * np.array(standard_error), rel=0.1)
+
+    @pytest.mark.parametrize(("n_cells", "n_resamples"), [(2, 10_000), (250, 10_000), (251, 251 * 40)])
+    def test_resamples_grow_with_the_cells(self, n_cells, n_resamples):
+        # Twenty equal differences: of 2^20 flips two are as extreme, so the p-value is the smallest that there is.
+        a = np.ones((20, n_cells))
+        p_value = cell_comparisons(a, 0 * a).p_value
+        assert p_value == pytest.approx(np.full(n_cells, 1 / (1 + n_resamples)))
+        assert holm(p_value).max() < 0.05
+
+    def test_asked_for_more_it_does_more(self):
+        a = np.ones((20, 2))
+        assert cell_comparisons(a, 0 * a, n_resamples=30).p_value == pytest.approx(1 / 81)  # 40 for each of two cells
+        assert cell_comparisons(a, 0 * a, n_resamples=200).p_value == pytest.approx(1 / 201)
+
+    def test_equal_models_differ_nowhere(self):
+        values = _simulated(np.random.default_rng(0), 12, 3)
+        ours = cell_comparisons(values, values)
+        assert [column.tolist() for column in vars(ours).values()] == [[0.0] * 3] * 3 + [[1.0] * 3]
+
+    @pytest.mark.parametrize("tenths", [[9, 7, -9, -7, 7, 0], [6, -6, -8, -8, 2, 6], [0, 7, 0, 7, -2, -7]])
+    def test_flips_that_tie_count_as_extreme(self, tenths):
+        # In whole numbers the sums are exact; of tenths, many that should be equal differ in their last bits.
+        exact = np.mean([abs(np.dot(signs, tenths)) >= abs(sum(tenths)) for signs in product([1, -1], repeat=6)])
+        values = np.column_stack([np.array(tenths) / 10, np.ones(6)])
+        p_value = cell_comparisons(values, 0 * values, n_resamples=20_000).p_value[0]
+        assert p_value == pytest.approx(exact, abs=4 * np.sqrt(0.25 / 20_000))
+
+    def test_the_size_of_a_block_changes_nothing(self, monkeypatch):
+        values = _simulated(np.random.default_rng(3), 50, 3)
+        whole = cell_comparisons(values, values * 0.9, n_resamples=1000)
+        monkeypatch.setattr(stats, "_MAX_ELEMENTS", 200)
+        parts = cell_comparisons(values, values * 0.9, n_resamples=1000)
+        for column, again in zip(vars(whole).values(), vars(parts).values()):
+            assert again == pytest.approx(column)
+
+    def test_the_seed_changes_the_draws(self):
+        values = _simulated(np.random.default_rng(3), 30, 2) + 0.3
+        one, two = (cell_comparisons(values, 0 * values, n_resamples=300, seed=seed) for seed in (0, 1))
+        assert (one.low != two.low).all() and (one.difference == two.difference).all()
+
+    @pytest.mark.parametrize(
+        ("a", "b", "settings", "message"),
+        [
+            (np.ones((2, 1)), np.ones((3, 1)), {}, "values_a has shape"),
+            (np.ones((2, 1)), np.array([[1.0], [np.nan]]), {}, "group 1, cell 0: only one"),
+            (np.full((2, 1), np.nan), np.full((2, 1), np.nan), {}, "cell 0 has no value"),
+            (np.ones((2, 0)), np.ones((2, 0)), {}, "give at least one group and one cell"),
+            (np.ones((2, 1)), np.ones((2, 1)), {"n_resamples": 0}, "n_resamples is 0"),
+            (np.ones((2, 1)), np.ones((2, 1)), {"confidence": 1.0}, "confidence is 1.0"),
+        ],
+    )
+    def test_refuses(self, a, b, settings, message):
+        with pytest.raises(ValueError, match=message):
+            cell_comparisons(a, b, **settings)

@@ -1,0 +1,417 @@
+"""Exact ranking: against brute force, under permutation, with ties, and at the size of XQuAD-R."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kit.core.seeding import stable_hash
+from kit.data.corpus import RetrievalTask
+from kit.evaluate.search import relevant_ranks, score_batches, tie_order, top_k
+
+CPU_AND_TORCH = pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # "cpu:0" is a torch device: the code that a GPU runs
+FEW = settings(max_examples=25, deadline=None, database=None)
+
+
+def random_task(
+    random: np.random.Generator, n_groups: int, languages: str = "de en th", share: float = 0.7, n_others: int = 5
+) -> RetrievalTask:
+    """A task like MLQA-R: a question and its answers exist in some languages only; some candidates answer nothing."""
+    tags = languages.split()
+    queries, candidates, relevance = [], [], []
+    for group in range(n_groups):
+        present = [tag for tag in tags if random.random() < share] or [tags[group % len(tags)]]
+        for tag in present:
+            candidates.append({"candidate_id": f"c{group}{tag}", "language": tag, "text": "passage"})
+            queries.append({"query_id": f"q{group}{tag}", "group_id": f"g{group}", "language": tag, "text": "question"})
+            for other in present:
+                relevance.append(
+                    {"query_id": f"q{group}{tag}", "candidate_id": f"c{group}{other}", "grade": int(random.integers(1, 4))}
+                )
+    candidates += [
+        {"candidate_id": f"other{number}", "language": tags[number % len(tags)], "text": "passage"}
+        for number in range(n_others)
+    ]
+    return RetrievalTask.from_rows("made", queries, candidates, relevance, tags)
+
+
+def tied_embeddings(random: np.random.Generator, task: RetrievalTask, dim: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Small whole numbers: scores are exact in any order of summation, many are equal, and vectors repeat."""
+    return tuple(
+        random.integers(-1, 2, size=(n_rows, dim)).astype(np.float32) for n_rows in (len(task.queries), len(task.candidates))
+    )
+
+
+def brute_force_lists(queries: np.ndarray, candidates: np.ndarray, task: RetrievalTask, seed: int) -> list[list[int]]:
+    """Every ranked list of the pool in plain Python."""
+    ids = task.candidates.column("candidate_id").to_pylist()
+    lists = []
+    for query in queries.tolist():
+        scores = [sum(a * b for a, b in zip(query, candidate)) for candidate in candidates.tolist()]
+        lists.append(sorted(range(len(ids)), key=lambda index: (-scores[index], stable_hash(ids[index], seed))))
+    return lists
+
+
+@CPU_AND_TORCH
+@pytest.mark.parametrize("seed", range(12))
+def test_ranks_agree_with_brute_force(seed, device):
+    random = np.random.default_rng(seed)
+    task = random_task(random, n_groups=12)
+    queries, candidates = tied_embeddings(random, task)
+    ranks = relevant_ranks(queries, candidates, task, seed=seed, chunk_size=7, device=device)
+    lists = brute_force_lists(queries, candidates, task, seed)
+    language = task.candidate_language
+    for row, (query, candidate, _) in enumerate(task.relevant_pairs):
+        in_language = [index for index in lists[query] if language[index] == language[candidate]]
+        assert ranks.pool_rank[row] == lists[query].index(candidate) + 1
+        assert ranks.cell_rank[row] == in_language.index(candidate) + 1
+
+
+@CPU_AND_TORCH
+@pytest.mark.parametrize("k", [1, 4, 15])
+def test_top_k_agrees_with_brute_force(k, device):
+    random = np.random.default_rng(k)
+    task = random_task(random, n_groups=12)
+    queries, candidates = tied_embeddings(random, task)
+    indices, scores = top_k(queries, candidates, task, k, seed=5, chunk_size=7, device=device)
+    assert indices.tolist() == [ranked[:k] for ranked in brute_force_lists(queries, candidates, task, seed=5)]
+    assert (scores == np.einsum("qd,qkd->qk", queries, candidates[indices])).all()
+
+
+def test_a_query_with_more_relevant_candidates_than_a_block_holds():
+    n_candidates = 3000  # 2**18 / 3000 = 87 pairs a block
+    candidates = [{"candidate_id": f"c{number}", "language": "en", "text": "passage"} for number in range(n_candidates)]
+    relevance = [{"query_id": "q", "candidate_id": f"c{number}"} for number in range(n_candidates)]
+    task = RetrievalTask.from_rows("made", [{"query_id": "q", "language": "en", "text": "question"}], candidates, relevance)
+    scores = np.random.default_rng(0).permutation(n_candidates).astype(np.float32)
+    ranks = relevant_ranks(np.ones((1, 1), np.float32), scores[:, None], task, device="cpu")
+    assert (ranks.pool_rank == n_candidates - scores).all()
+
+
+@FEW
+@given(st.integers(0, 2**32 - 1))
+def test_permuting_candidates_changes_no_rank(seed):
+    random = np.random.default_rng(seed)
+    task = random_task(random, n_groups=8)
+    queries, candidates = random.normal(size=(len(task.queries), 4)), random.normal(size=(len(task.candidates), 4))
+    queries, candidates = queries.astype(np.float32), candidates.round(0).astype(np.float32)
+    order = random.permutation(len(candidates))
+    permuted = RetrievalTask("made", task.languages, task.queries, task.candidates.take(order), task.relevance)
+    before, after = (
+        relevant_ranks(queries, vectors, one, device="cpu")
+        for vectors, one in ((candidates, task), (candidates[order], permuted))
+    )
+    new_index = np.argsort(order)
+    rank_of = {
+        (query, new_index[candidate]): rank for (query, candidate, _), rank in zip(task.relevant_pairs, before.pool_rank)
+    }
+    assert [rank_of[query, candidate] for query, candidate, _ in permuted.relevant_pairs] == after.pool_rank.tolist()
+
+
+@FEW
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_chunk_size_changes_no_rank(seed, chunk_size):
+    random = np.random.default_rng(seed)
+    task = random_task(random, n_groups=8)
+    embeddings = tied_embeddings(random, task)
+    whole = relevant_ranks(*embeddings, task, device="cpu")
+    parts = relevant_ranks(*embeddings, task, chunk_size=chunk_size, device="cpu")
+    assert (whole.cell_rank == parts.cell_rank).all()
+    assert (whole.pool_rank == parts.pool_rank).all()
+
+
+@CPU_AND_TORCH
+@pytest.mark.parametrize("chunk_size", [1, 2, 7])
+def test_equal_candidates_have_bit_equal_scores(chunk_size, device):
+    """Columns at the edge of a matrix product run through another kernel: the last bits of equal rows would differ."""
+    random = np.random.default_rng(0)
+    task = random_task(random, n_groups=20, n_others=6)
+    assert len(task.candidates) % 4, "kernels take four columns at a time: there is no edge to test"
+    candidates = random.normal(size=(len(task.candidates), 100)).astype(np.float32)
+    candidates[3:] = candidates[3]
+    queries = random.normal(size=(len(task.queries), 100)).astype(np.float32)
+    indices, scores = top_k(queries, candidates, task, len(candidates), chunk_size=chunk_size, device=device)
+    for row, row_scores in zip(indices, scores):
+        assert len(set(row_scores[row >= 3].tolist())) == 1
+
+
+@CPU_AND_TORCH
+@pytest.mark.parametrize("seed", range(6))
+def test_one_tie_is_broken_by_the_hash(seed, device):
+    task = RetrievalTask.from_rows(
+        "pair",
+        [{"query_id": "q", "language": "de", "text": "question"}],
+        [{"candidate_id": name, "language": tag, "text": "passage"} for name, tag in (("right", "de"), ("wrong", "en"))],
+        [{"query_id": "q", "candidate_id": "right"}],
+    )
+    ranks = relevant_ranks(np.ones((1, 1), np.float32), np.ones((2, 1), np.float32), task, seed=seed, device=device)
+    assert ranks.pool_rank.tolist() == [1 if stable_hash("right", seed) < stable_hash("wrong", seed) else 2]
+    assert ranks.cell_rank.tolist() == [1]
+
+
+def test_the_seed_changes_the_order_of_ties():
+    task = random_task(np.random.default_rng(0), n_groups=20)
+    assert tie_order(task, seed=0).tolist() != tie_order(task, seed=1).tolist()
+
+
+def test_a_constant_scorer_prefers_no_language():
+    """Share of each language in the top 5, over 400 tie orders: its share of the pool, within 4 standard errors."""
+    task = random_task(np.random.default_rng(1), n_groups=15)
+    language = task.candidate_language
+    tops = np.array([language[tie_order(task, seed)[:5]] for seed in range(400)])  # (n_seeds, 5)
+    for code in range(len(task.languages)):
+        share_by_seed = (tops == code).mean(axis=1)
+        standard_error = share_by_seed.std() / np.sqrt(len(tops))
+        assert abs(share_by_seed.mean() - (language == code).mean()) < 4 * standard_error
+
+
+def _good_input():
+    task = random_task(np.random.default_rng(0), n_groups=4)
+    return task, np.ones((len(task.queries), 2), np.float32), np.ones((len(task.candidates), 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda queries, candidates: (queries.astype(np.float64), candidates), "query_embeddings is float64"),
+        (lambda queries, candidates: (queries, candidates.tolist()), "candidate_embeddings is list"),
+        (lambda queries, candidates: (queries[:-1], candidates), r"query_embeddings has shape .* needs \("),
+        (lambda queries, candidates: (queries, candidates[:, 0]), "candidate_embeddings has shape"),
+        (lambda queries, candidates: (queries, candidates[:, :1].copy()), "2 dimensions and candidate_embeddings 1"),
+        (
+            lambda queries, candidates: (
+                queries,
+                np.where(np.arange(len(candidates))[:, None] == 2, np.nan, candidates).astype(np.float32),
+            ),
+            "candidate_embeddings, row 2: not finite",
+        ),
+    ],
+)
+def test_bad_embeddings_are_refused(spoil, message):
+    task, queries, candidates = _good_input()
+    with pytest.raises(ValueError, match=message):
+        relevant_ranks(*spoil(queries, candidates), task, device="cpu")
+
+
+def test_bad_chunk_size_is_refused():
+    task, queries, candidates = _good_input()
+    with pytest.raises(ValueError, match="chunk_size is 0"):
+        relevant_ranks(queries, candidates, task, chunk_size=0, device="cpu")
+
+
+@pytest.mark.parametrize("k", [0, 10_000])
+def test_bad_k_is_refused(k):
+    task, queries, candidates = _good_input()
+    with pytest.raises(ValueError, match=f"k is {k}"):
+        top_k(queries, candidates, task, k, device="cpu")
+
+
+def _told(task: RetrievalTask, seed: int) -> np.ndarray:
+    """A change of the score of every query and candidate, by their indices: small whole numbers, so that ties stay."""
+    return np.random.default_rng(seed).integers(-2, 3, (len(task.queries), len(task.candidates))).astype(np.float32)
+
+
+def brute_force_rescored(
+    queries: np.ndarray, candidates: np.ndarray, task: RetrievalTask, change: np.ndarray, seed: int
+) -> list[list[int]]:
+    """Every ranked list of the pool after its scores were changed, in plain Python."""
+    ids = task.candidates.column("candidate_id").to_pylist()
+    scores = queries @ candidates.T + change
+    return [
+        sorted(range(len(ids)), key=lambda index, row=row: (-row[index], stable_hash(ids[index], seed))) for row in scores
+    ]
+
+
+class TestRescore:
+    """Scores changed before they are ranked; most are equal, before and after."""
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_ranks_agree_with_brute_force(self, seed):
+        random = np.random.default_rng(seed)
+        task = random_task(random, n_groups=12)
+        queries, candidates = tied_embeddings(random, task)
+        change = _told(task, seed)
+        ranks = relevant_ranks(
+            *(queries, candidates, task, seed),
+            chunk_size=5,
+            rescore=lambda scores, query, candidate: scores + change[np.ix_(query, candidate)],
+        )
+        lists = brute_force_rescored(queries, candidates, task, change, seed)
+        language = task.candidate_language
+        for row, (query, candidate, _) in enumerate(task.relevant_pairs):
+            in_language = [index for index in lists[query] if language[index] == language[candidate]]
+            assert ranks.pool_rank[row] == lists[query].index(candidate) + 1
+            assert ranks.cell_rank[row] == in_language.index(candidate) + 1
+
+    @pytest.mark.parametrize("k", [1, 7])
+    def test_top_k_agrees_with_brute_force(self, k):
+        random = np.random.default_rng(k)
+        task = random_task(random, n_groups=12)
+        queries, candidates = tied_embeddings(random, task)
+        change = _told(task, k)
+        indices, scores = top_k(
+            *(queries, candidates, task, k),
+            seed=2,
+            chunk_size=5,
+            rescore=lambda scores, query, candidate: scores + change[np.ix_(query, candidate)],
+        )
+        assert indices.tolist() == [ranked[:k] for ranked in brute_force_rescored(queries, candidates, task, change, 2)]
+        assert (scores == np.take_along_axis(queries @ candidates.T + change, indices, axis=1)).all()
+
+    def test_it_is_told_which_query_and_candidate_each_score_is_of(self):
+        random = np.random.default_rng(3)
+        task = random_task(random, n_groups=10)
+        embeddings = tied_embeddings(random, task)
+        expected, asked = embeddings[0] @ embeddings[1].T, []
+
+        def check(scores, query, candidate):
+            assert (scores.dtype, scores.shape) == (np.float32, (len(query), len(candidate)))
+            assert (scores == expected[np.ix_(query, candidate)]).all()
+            assert sorted(candidate.tolist()) == list(range(len(task.candidates)))
+            asked.extend(query.tolist())
+            return scores
+
+        relevant_ranks(*embeddings, task, chunk_size=4, rescore=check)
+        assert asked == list(range(len(task.queries)))
+
+    def test_columns_of_one_language_come_in_tie_order(self):
+        random = np.random.default_rng(3)
+        task = random_task(random, n_groups=10)
+        position = np.argsort(tie_order(task, 6))
+        seen = []
+
+        def check(scores, query, candidate):
+            for language in range(len(task.languages)):
+                seen.append(position[candidate[task.candidate_language[candidate] == language]])
+            return scores
+
+        relevant_ranks(*tied_embeddings(random, task), task, seed=6, rescore=check)
+        assert seen and all((np.diff(positions) > 0).all() for positions in seen)
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_leaving_the_scores_changes_nothing(self, seed):
+        random = np.random.default_rng(seed)
+        task = random_task(random, n_groups=10)
+        embeddings = tied_embeddings(random, task)
+        same = lambda scores, query, candidate: scores
+        before, after = (relevant_ranks(*embeddings, task, seed, device="cpu", rescore=rescore) for rescore in (None, same))
+        assert (before.cell_rank == after.cell_rank).all() and (before.pool_rank == after.pool_rank).all()
+        tops = [top_k(*embeddings, task, 9, seed, device="cpu", rescore=rescore) for rescore in (None, same)]
+        assert (tops[0][0] == tops[1][0]).all() and (tops[0][1] == tops[1][1]).all()
+
+    def test_all_made_equal_the_tie_rule_is_left(self):
+        random = np.random.default_rng(0)
+        task = random_task(random, n_groups=10)
+        indices, _ = top_k(
+            *tied_embeddings(random, task),
+            task,
+            len(task.candidates),
+            seed=4,
+            rescore=lambda scores, query, candidate: np.zeros_like(scores),
+        )
+        assert (indices == tie_order(task, 4)).all()
+
+
+class TestScoreBatches:
+    @pytest.mark.parametrize("rescored", [False, True])
+    @CPU_AND_TORCH
+    def test_agrees_with_the_product_in_one_order_of_the_candidates(self, device, rescored):
+        random = np.random.default_rng(1)
+        task = random_task(random, n_groups=10)
+        queries, candidates = tied_embeddings(random, task)
+        # The scores of a query that has another whole number for each candidate tell the order of the columns.
+        names = np.arange(len(candidates), dtype=np.float32)[:, None]
+        one = np.zeros((len(queries), queries.shape[1] + 1), np.float32)
+        one[:, :-1], one[0], one[0, -1] = queries, 0, 1
+        vectors = np.concatenate([candidates, names], axis=1)
+        change = _told(task, 1)
+        change[0] = 0
+        rescore = (lambda scores, query, candidate: scores + change[np.ix_(query, candidate)]) if rescored else None
+        batches = [np.array([0]), np.array([5, 2, 9]), np.array([3]), np.array([9, 9])]
+        found = [scores.copy() for scores in score_batches(one, vectors, task, batches, 3, device, rescore)]
+        order = found[0][0].astype(int)
+        assert sorted(order) == list(range(len(candidates)))
+        expected = one @ vectors.T + (change if rescored else 0)
+        for rows, scores in zip(batches, found, strict=True):
+            assert (scores.dtype, scores.shape) == (np.float32, (len(rows), len(candidates)))
+            assert (scores == expected[rows][:, order]).all()
+
+    def test_no_batches_no_scores(self):
+        task, queries, candidates = _good_input()
+        assert list(score_batches(queries, candidates, task, [])) == []
+
+    def test_bad_embeddings_are_refused(self):
+        task, queries, candidates = _good_input()
+        with pytest.raises(ValueError, match="query_embeddings has shape"):
+            next(score_batches(queries[:-1], candidates, task, [np.array([0])]))
+
+
+def test_full_float32_is_switched_on_and_back():
+    import torch
+
+    from kit.evaluate.search import _full_float32
+
+    before = torch.backends.cuda.matmul.fp32_precision
+    with _full_float32():
+        assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert torch.backends.cuda.matmul.fp32_precision == before
+
+
+@pytest.fixture(scope="module")
+def large():
+    """A task of the shape of XQuAD-R: 11 languages, 13,090 queries, 13,014 candidates, 768 dimensions."""
+    languages = ["ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"]
+    n_of = dict.fromkeys(languages, 1183) | {"ar": 1184}
+    candidates = [
+        {"candidate_id": f"{tag}{number}", "language": tag, "text": "passage"}
+        for tag in languages
+        for number in range(n_of[tag])
+    ]
+    queries = [
+        {"query_id": f"{group}@{tag}", "group_id": str(group), "language": tag, "text": "question"}
+        for tag in languages
+        for group in range(1190)
+    ]
+    relevance = [
+        {"query_id": f"{group}@{tag}", "candidate_id": f"{other}{group % 1183}"}
+        for tag in languages
+        for group in range(1190)
+        for other in languages
+    ]
+    task = RetrievalTask.from_rows("large", queries, candidates, relevance, languages)
+    random, embeddings = np.random.default_rng(0), []
+    for n_rows in (len(queries), len(candidates)):
+        vectors = random.standard_normal((n_rows, 768), dtype=np.float32)
+        embeddings.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+    task.relevant_pairs, task.candidate_language  # noqa: B018 (cached: not part of a search)
+    return task, *embeddings
+
+
+def test_ranking_takes_less_than_twice_the_bare_product(large):
+    task, queries, candidates = large
+    ratios = []
+    for _ in range(3):  # the best of three, since other programs disturb the clock
+        start = time.perf_counter()
+        for low in range(0, len(queries), 512):
+            queries[low : low + 512] @ candidates.T
+        middle = time.perf_counter()
+        relevant_ranks(queries, candidates, task, device="cpu")
+        ratios.append((time.perf_counter() - middle) / (middle - start))
+        if ratios[-1] <= 2.0:
+            break
+    assert len(task.candidates) == 13_014
+    assert min(ratios) <= 2.0, ratios
+
+
+def test_ranking_needs_less_than_a_gigabyte(large):
+    task, queries, candidates = large
+    tracemalloc.start()
+    relevant_ranks(queries, candidates, task, device="cpu")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**30

@@ -1,0 +1,335 @@
+"""Cached steps: trained once, made again when anything they depend on changes, and never stale."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kit
+from kit.core import fingerprints
+from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.run import jobs, pipeline
+from kit.run.settings import Settings
+from kit.train.history import headline
+
+SETTINGS = Settings(
+    run="tiny",
+    train=("jsonl:data/train.jsonl",),
+    test="jsonl:data/test",
+    dimension=16,
+    vocabulary_size=300,
+    samplings=("X-Y", "Hybrid"),
+    updates=20,
+    batch_size=8,
+    evaluations=2,
+)
+JOBS = [(sampling, 0) for sampling in SETTINGS.samplings]
+WORDS = {
+    "de": ("Hauptstadt von Land", "Die Hauptstadt ist"),
+    "en": ("Capital of country", "The capital is"),
+    "es": ("Capital del país", "La capital es"),
+}
+
+
+def _corpus(groups: range, name: str) -> ParallelCorpus:
+    return ParallelCorpus.from_rows(
+        [
+            {"group_id": f"g{group}", "language": tag, "query": f"{question} {group}?", "passage": f"{answer} {group}."}
+            for group in groups
+            for tag, (question, answer) in WORDS.items()
+        ],
+        name,
+    )
+
+
+def _write_data(home: Path) -> None:
+    (home / "notebooks").mkdir(exist_ok=True)
+    _corpus(range(60), "train").write(home / "data" / "train.jsonl")
+    # Ten questions of the training set, ten others.
+    RetrievalTask.from_corpus(_corpus(range(50, 70), "test"), "test").write(home / "data" / "test")
+
+
+@pytest.fixture(scope="module")
+def lines() -> list[str]:
+    """What the first run logged."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, lines):
+    """A project in which everything was trained and evaluated once."""
+    home = tmp_path_factory.mktemp("home")
+    _write_data(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KIT_HOME", str(home))
+        pipeline.evaluate_all(SETTINGS, lines.append)
+        yield home
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch) -> Path:
+    """A project with data and without a cache."""
+    _write_data(tmp_path)
+    monkeypatch.setenv("KIT_HOME", str(tmp_path))
+    return tmp_path
+
+
+def _summaries(results) -> dict:
+    return {sampling: [run.summary() for run in runs] for sampling, runs in results.evaluations.items()}
+
+
+class TestOnce:
+    def test_the_first_call_trains_and_evaluates_every_model(self, home, lines):
+        assert lines[0] == "2 models: 0 trained before, 2 to train"
+        assert sorted(line for line in lines if line.startswith("evaluated")) == [
+            "evaluated Hybrid, seed 0, on test",
+            "evaluated X-Y, seed 0, on test",
+        ]
+        assert all((pipeline.model_folder(SETTINGS, *job) / "model" / "modules.json").is_file() for job in JOBS)
+
+    def test_a_second_call_trains_nothing(self, home, monkeypatch):
+        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        said = []
+        histories = pipeline.train_all(SETTINGS, said.append)
+        assert said == ["2 models: 2 trained before, 0 to train"] and list(histories) == JOBS
+        assert [update for update, _ in histories["X-Y", 0].scores] == [10, 20]
+
+    def test_a_second_call_evaluates_nothing(self, home, monkeypatch):
+        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        said = []
+        results = pipeline.evaluate_all(SETTINGS, said.append)
+        assert said == [] and results.models == SETTINGS.samplings
+        assert {run.task_name for runs in results.evaluations.values() for run in runs} == {"test"}
+
+    def test_other_settings_use_what_they_share(self, home, monkeypatch):
+        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        assert list(pipeline.train_all(SETTINGS.changed(run="other", samplings=("Hybrid",)), lambda line: None)) == [
+            ("Hybrid", 0)
+        ]
+
+    def test_the_histories_come_in_the_order_of_the_settings(self, home):
+        turned = SETTINGS.changed(samplings=SETTINGS.samplings[::-1])
+        assert list(pipeline.train_all(turned, lambda line: None)) == JOBS[::-1]
+
+    def test_validation_scores(self, home):
+        scores = pipeline.train_all(SETTINGS, lambda line: None)["X-Y", 0].scores[-1][1]
+        assert scores["score"] == pytest.approx((scores["mono"] + scores["cross"] + scores["multi"]) / 3)
+        assert set(headline(scores)) == {"score", "mono", "cross", "multi", "distance"}
+        assert {name.split()[-1] for name in set(scores) - set(headline(scores))} == set(WORDS)
+
+    def test_recipe_score_is_the_mean_of_the_last_scores(self, home):
+        last = [history.scores[-1][1]["score"] for history in pipeline.train_all(SETTINGS, lambda line: None).values()]
+        assert pipeline.recipe_score(SETTINGS) == pytest.approx(np.mean(last))
+
+    def test_what_was_trained_stands_beside_the_model(self, home):
+        told = json.loads((pipeline.model_folder(SETTINGS, "Hybrid", 0) / "settings.json").read_text(encoding="utf-8"))
+        assert (told["sampling"], told["seed"], Settings().changed(**told["settings"])) == ("Hybrid", 0, SETTINGS)
+
+
+def test_without_its_cache_a_run_gives_the_same_scores(home):
+    before = _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None))
+    shutil.rmtree(home / "data" / "cache")
+    assert _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None)) == before
+
+
+def _more(number):
+    return number + 0.5 if isinstance(number, float) else not number if isinstance(number, bool) else number + 1
+
+
+OTHER = {"encoder": "tiny", "samplings": ("X-Y",), "seeds": (5,), "run": "other", "shares": (0.1,)}
+
+
+class TestKeys:
+    TRAINING = (
+        "encoder",
+        "dimension",
+        "vocabulary_size",
+        "max_tokens",
+        "updates",
+        "batch_size",
+        "learning_rate",
+        "temperature",
+        "margin",
+        "symmetric",
+        "dropout",
+        "evaluations",
+        "patience",
+    )
+    ELSEWHERE = ("run", "test", "samplings", "seeds")  # no matter of one training run
+    STUDIED = ("alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "tests", "bitexts")
+
+    def _changed(self, name: str) -> Settings:
+        return SETTINGS.changed(**{name: OTHER[name] if name in OTHER else _more(getattr(SETTINGS, name))})
+
+    def test_every_setting_is_thought_of(self):
+        assert {*self.TRAINING, *self.ELSEWHERE, *self.STUDIED, "train"} == {field.name for field in fields(Settings)}
+
+    @pytest.mark.parametrize("name", TRAINING)
+    def test_a_setting_of_training_makes_another_model_and_evaluation(self, fresh, name):
+        changed = self._changed(name)
+        assert pipeline.training_fingerprint(changed, "X-Y", 0) != pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
+        assert pipeline.evaluation_fingerprint(changed, "X-Y", 0) != pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
+
+    @pytest.mark.parametrize("name", ["run", "samplings", "seeds", "shares"])
+    def test_others_do_not(self, fresh, name):
+        assert pipeline.evaluation_fingerprint(self._changed(name), "X-Y", 0) == pipeline.evaluation_fingerprint(
+            SETTINGS, "X-Y", 0
+        )
+
+    def test_sampling_and_seed_make_another_model(self, fresh):
+        assert len({pipeline.training_fingerprint(SETTINGS, *job) for job in [*JOBS, ("X-Y", 1), ("Hybrid(0.5)", 0)]}) == 4
+
+    def test_bytes_of_the_training_data(self, fresh):
+        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
+        with (fresh / "data" / "train.jsonl").open("a") as stream:
+            stream.write("\n")
+        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
+
+    def test_bytes_of_the_test_data(self, fresh):
+        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0), pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
+        with (fresh / "data" / "test" / "queries.jsonl").open("a") as stream:
+            stream.write("\n")
+        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) == before[0]
+        assert pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0) != before[1]
+
+    def test_versions(self, fresh, monkeypatch):
+        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
+        monkeypatch.setattr(fingerprints, "versions", lambda: {"torch": "0.1"})
+        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
+
+    @pytest.fixture
+    def package(self, tmp_path_factory, monkeypatch) -> Path:
+        """A copy of the package, whose code counts."""
+        copy = tmp_path_factory.mktemp("copy") / "kit"
+        shutil.copytree(Path(kit.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(fingerprints, "__file__", str(copy / "config.py"))
+        monkeypatch.setattr(
+            fingerprints, "code_fingerprint", fingerprints.code_fingerprint.__wrapped__
+        )  # without its memory
+        return copy
+
+    @pytest.mark.parametrize(
+        "module",
+        [
+            "jobs",
+            "trainer",
+            "encoders",
+            "samplers",
+            "losses",
+            "corpus",
+            "clusters",
+            "tables",
+            "languages",
+            "seeding",
+            "sources/squad",
+            "evaluate",
+            "evaluation",
+            "panel",
+            "bias",
+            "peer",
+            "tops",
+            "search",
+            "metrics",
+        ],
+    )
+    def test_code_that_trains(self, fresh, package, module):
+        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
+        with (package / f"{module}.py").open("a") as stream:
+            stream.write("# changed\n")
+        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
+
+    @pytest.mark.parametrize(
+        "module", ["plots/style", "show", "report/page", "claims", "results", "stats", "audit", "runner", "__main__"]
+    )
+    def test_code_that_shows_makes_no_difference(self, fresh, package, module):
+        before = pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
+        assert (package / f"{module}.py").is_file()
+        with (package / f"{module}.py").open("a") as stream:
+            stream.write("# changed\n")
+        assert pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0) == before
+
+
+class TestNothingStale:
+    def test_new_test_data_is_read_in_the_same_process(self, home):
+        before = pipeline.evaluate_all(SETTINGS, lambda line: None).evaluations["X-Y"][0]
+        kept = home / "data" / "kept"
+        shutil.copytree(home / "data" / "test", kept)
+        RetrievalTask.from_corpus(_corpus(range(80, 85), "new"), "new").write(home / "data" / "test")
+        said = []
+        after = pipeline.evaluate_all(SETTINGS, said.append).evaluations["X-Y"][0]
+        shutil.rmtree(home / "data" / "test")
+        kept.rename(home / "data" / "test")
+        assert (before.task_name, after.task_name) == ("test", "new")
+        assert set(after.per_query.column("group_id").to_pylist()) == {f"g{group}" for group in range(80, 85)}
+        assert not any("to train" in line and not line.endswith(" 0 to train") for line in said)
+
+    def test_data_of_another_home(self, home, fresh):
+        RetrievalTask.from_corpus(_corpus(range(5), "other"), "other").write(fresh / "data" / "test")
+        assert pipeline.load_data(SETTINGS).test.name == "other"
+
+
+class TestData:
+    def test_validation_comes_from_clusters_that_are_not_trained_on(self, fresh):
+        data = pipeline.load_data(SETTINGS)
+        held_out = set(data.validation.queries.column("group_id").to_pylist())
+        trained = {group for corpus in data.corpora for group in corpus.group_ids}
+        assert held_out and held_out.isdisjoint(trained) and len(held_out | trained) == 60
+        texts = set(data.corpora[0].table.column("passage").to_pylist())
+        assert texts.isdisjoint(data.validation.candidates.column("text").to_pylist())
+
+    def test_a_shared_passage_keeps_groups_on_one_side(self, fresh):
+        rows = _corpus(range(60), "train").table.select(["group_id", "language", "query", "passage"]).to_pylist()
+        for row in rows:  # groups of three share their German answer
+            if row["language"] == "de":
+                row["passage"] = f"Antwort {int(row['group_id'][1:]) // 3}"
+        ParallelCorpus.from_rows(rows, "train").write(fresh / "data" / "train.jsonl")
+        data = pipeline.load_data(SETTINGS)
+        trained = {int(group[1:]) // 3 for group in data.corpora[0].group_ids}
+        held_out = {int(group[1:]) // 3 for group in data.validation.queries.column("group_id").to_pylist()}
+        assert held_out and trained.isdisjoint(held_out)
+
+    def test_the_validation_task_is_of_bounded_size(self, fresh, monkeypatch):
+        monkeypatch.setitem(jobs.VALIDATION_SIZE, "n_groups", 2)
+        _corpus(range(61), "train").write(fresh / "data" / "train.jsonl")  # not what another test has loaded
+        validation = pipeline.load_data(
+            SETTINGS.changed(train=("jsonl:data/train.jsonl",), test="jsonl:data/test")
+        ).validation
+        assert len(set(validation.queries.column("group_id").to_pylist())) == 2
+
+    def test_overlaps_of_each_corpus_with_the_test(self, fresh):
+        _corpus(range(100, 130), "apart").write(fresh / "data" / "apart.jsonl")
+        data = pipeline.load_data(SETTINGS.changed(train=("jsonl:data/train.jsonl", "jsonl:data/apart.jsonl")))
+        assert [(found.corpus, found.task) for found in data.overlaps] == [("train", "test"), ("apart", "test")]
+        shared = set(data.corpora[0].group_ids) & {f"g{group}" for group in range(50, 60)}
+        assert data.overlaps[0].questions.n_exact == 3 * len(shared) > 0
+        assert data.overlaps[1].questions.n_normalised == 0
+
+    def test_atlas_brings_its_own_validation_task(self):
+        corpora, validation = jobs.training_data(("atlas?languages=de,en",))
+        trained = set(corpora[0].group_ids)
+        assert trained.isdisjoint(validation.queries.column("group_id").to_pylist())
+
+
+class TestRefuses:
+    def test_a_wrong_sampling_before_anything_is_trained(self, fresh, monkeypatch):
+        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        with pytest.raises(ValueError, match="sampling 'X-Z' is not known"):
+            pipeline.train_all(SETTINGS.changed(samplings=("X-Y", "X-Z")))
+        assert not (fresh / "data" / "cache").exists()
+
+    @pytest.mark.parametrize("changes", [{"train": ("jsonl:data/absent.jsonl",)}, {"test": "jsonl:data/absent"}])
+    def test_data_that_is_not_there(self, fresh, changes):
+        with pytest.raises(ValueError, match=r"absent.* does not exist"):
+            pipeline.load_data(SETTINGS.changed(**changes))
+
+
+def test_scores_of_one_language_leave_the_cross_lingual_out():
+    from test_results import made_evaluation
+
+    scores = jobs.validation_scores(made_evaluation("swapped", "de"), watched="q0-de")
+    assert scores["score"] == 0.5 and np.isnan(scores["cross"])

@@ -1,0 +1,204 @@
+"""InfoNCE, masked by cluster."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from torch import nn
+
+from kit.train.losses import InfoNCE, info_nce
+
+
+class Given(nn.Module):
+    """A model whose embeddings are given: what a loss calls with features returns the embedding in them."""
+
+    def forward(self, features):
+        return {"sentence_embedding": features["x"]}
+
+
+def embeddings(n_rows, dim=5, seed=0):
+    return torch.randn(n_rows, dim, generator=torch.Generator().manual_seed(seed))
+
+
+def brute_force(queries, candidates, clusters, temperature):
+    """The formula of the docstring, query by query, in float64."""
+    losses = []
+    for i, query in enumerate(queries):
+        scores = [float(query @ d / np.linalg.norm(query) / np.linalg.norm(d)) / temperature for d in candidates]
+        kept = [j for j in range(len(candidates)) if j == i or clusters[j] != clusters[i] or clusters[j] == -1]
+        losses.append(math.log(sum(math.exp(scores[j] - scores[i]) for j in kept)))
+    return sum(losses) / len(losses)
+
+
+class TestValue:
+    def test_two_by_two_by_hand(self):
+        # Scores at t = 0.5: 2 and 0 for query 1; 2 cos 45° for both of query 2.
+        queries, passages = torch.tensor([[1.0, 0.0], [3.0, 3.0]]), torch.tensor([[2.0, 0.0], [0.0, 1.0]])
+        loss = info_nce(queries, passages, torch.tensor([0, 1]), temperature=0.5)
+        by_hand = (-math.log(math.e**2 / (math.e**2 + 1)) + math.log(2)) / 2
+        assert loss.item() == pytest.approx(by_hand, abs=1e-6)
+
+    def test_a_false_negative_leaves_only_the_positive(self):
+        queries, passages = embeddings(2), embeddings(2, seed=1)
+        assert info_nce(queries, passages, torch.tensor([4, 4]), 0.05).item() == 0.0
+
+    def test_a_single_row_has_nothing_to_tell_apart(self):
+        assert info_nce(embeddings(1), embeddings(1, seed=1), torch.tensor([0]), 0.05).item() == 0.0
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(1, 7), st.integers(0, 3), st.integers(0, 2**31), st.floats(0.05, 2), st.data())
+    def test_equals_brute_force(self, n_rows, n_negatives, seed, temperature, data):
+        n_candidates = n_rows * (1 + n_negatives)
+        queries, candidates = embeddings(n_rows, seed=seed), embeddings(n_candidates, seed=seed + 1)
+        clusters = data.draw(st.lists(st.integers(-1, 3), min_size=n_candidates, max_size=n_candidates))
+        expected = brute_force(queries.double().numpy(), candidates.double().numpy(), clusters, temperature)
+        loss = info_nce(queries, candidates, torch.tensor(clusters), temperature).item()
+        assert loss == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+    @pytest.mark.parametrize("n_negatives", [0, 2])
+    def test_equals_sentence_transformers_when_all_clusters_differ(self, n_negatives):
+        columns = [embeddings(6, seed=seed) for seed in range(2 + n_negatives)]
+        labels = torch.arange(6 * (1 + n_negatives)).reshape(6, -1)
+        results = []
+        for loss, labelled in (
+            (InfoNCE(Given(), temperature=0.04), labels),
+            (MultipleNegativesRankingLoss(Given(), scale=25.0), None),
+        ):
+            inputs = [column.clone().requires_grad_() for column in columns]
+            value = loss([{"x": column} for column in inputs], labelled)
+            value.backward()
+            results.append((value.detach(), *(column.grad for column in inputs)))
+        for ours, theirs in zip(*results):
+            torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+class TestVariants:
+    def test_symmetric_equals_sentence_transformers_when_all_clusters_differ(self):
+        inputs = [{"x": embeddings(6, seed=seed)} for seed in range(2)]
+        ours = InfoNCE(Given(), temperature=0.04, symmetric=True)(inputs, torch.arange(6))
+        both = {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
+        theirs = MultipleNegativesRankingLoss(Given(), scale=25.0, **both)(inputs, None)
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+    def test_symmetric_is_the_mean_of_both_directions(self):
+        queries, passages, clusters = embeddings(5), embeddings(5, seed=1), torch.tensor([0, 1, 0, -1, -1])
+        directions = [info_nce(*sides, clusters, 0.1) for sides in ((queries, passages), (passages, queries))]
+        torch.testing.assert_close(info_nce(queries, passages, clusters, 0.1, symmetric=True), sum(directions) / 2)
+
+    def test_hard_negatives_ask_for_nothing(self):
+        queries, candidates, clusters = embeddings(3), embeddings(6, seed=1), torch.arange(6)
+        back = info_nce(candidates[:3], queries, torch.arange(3), 0.1)
+        both = info_nce(queries, candidates, clusters, 0.1, symmetric=True)
+        torch.testing.assert_close(both, (info_nce(queries, candidates, clusters, 0.1) + back) / 2)
+
+    def test_margin_by_hand(self):
+        # Cosines are 1 and 0 for both queries; the own passage counts 0.4 less: scores 6 and 0 at t = 0.1.
+        loss = info_nce(torch.eye(2), torch.eye(2), torch.arange(2), 0.1, margin=0.4)
+        assert loss.item() == pytest.approx(math.log(1 + math.exp(-6)), rel=1e-4)
+
+    @pytest.mark.parametrize("margin", [-0.1, 1.1, float("nan")])
+    def test_a_margin_out_of_range_is_refused(self, margin):
+        with pytest.raises(ValueError, match=r"margin .* is not between 0 and 1"):
+            InfoNCE(Given(), margin=margin)
+
+
+class TestMask:
+    CLUSTERS = torch.tensor([7, 8, 7])  # passage 2 is a translation of passage 0
+
+    def loss_of_first_query(self, passages):
+        """The gradient with respect to query 0 knows everything that its loss depends on."""
+        queries = embeddings(3).requires_grad_()
+        info_nce(queries, passages, self.CLUSTERS, 0.1).backward()
+        return queries.grad[0]
+
+    def test_a_masked_passage_has_no_influence(self):
+        changed = embeddings(3, seed=1)
+        changed[2] = -3 * changed[2] + 1
+        torch.testing.assert_close(
+            self.loss_of_first_query(embeddings(3, seed=1)), self.loss_of_first_query(changed), rtol=0, atol=0
+        )
+
+    def test_a_passage_of_another_cluster_has(self):
+        changed = embeddings(3, seed=1)
+        changed[1] = -3 * changed[1] + 1
+        assert not torch.allclose(self.loss_of_first_query(embeddings(3, seed=1)), self.loss_of_first_query(changed))
+
+    def test_a_passage_masked_for_all_queries_gets_no_gradient(self):
+        candidates = embeddings(3, seed=1).requires_grad_()  # two passages, and one hard negative that is both's
+        info_nce(embeddings(2), candidates, torch.tensor([5, 5, 5]), 0.1).backward()
+        assert candidates.grad[2].abs().sum() == 0
+
+    def test_unknown_clusters_never_mask(self):
+        queries, passages = embeddings(4), embeddings(8, seed=1)
+        unknown = info_nce(queries, passages, torch.full((8,), -1), 0.1)
+        torch.testing.assert_close(unknown, info_nce(queries, passages, torch.arange(8), 0.1), rtol=0, atol=0)
+
+    def test_the_positive_is_never_masked(self):
+        queries, passages = embeddings(3), embeddings(3, seed=1)
+        queries.requires_grad_(), passages.requires_grad_()
+        loss = info_nce(queries, passages, torch.tensor([1, 1, 2]), 0.1)
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert (passages.grad.abs().sum(dim=1) > 0).all()
+
+    def test_a_hard_negative_of_the_own_cluster_is_masked(self):
+        queries, candidates = embeddings(2), embeddings(4, seed=1)
+        masked = info_nce(queries, candidates, torch.tensor([0, 1, 0, 1]), 0.1)
+        expected = brute_force(queries.numpy(), candidates.numpy(), [0, 1, 0, 1], 0.1)
+        assert masked.item() == pytest.approx(expected, rel=1e-5)
+
+
+class TestModule:
+    def test_labels_belong_to_the_columns_in_their_order(self):
+        # Labels are (row, column); candidates stand column after column.
+        queries, passages, negatives = embeddings(3), embeddings(3, seed=1), embeddings(3, seed=2)
+        labels = torch.tensor([[0, -1], [1, 0], [2, 1]])  # row 1's negative is row 0's passage, row 2's is row 1's
+        loss = InfoNCE(Given(), 0.1)([{"x": queries}, {"x": passages}, {"x": negatives}], labels)
+        expected = brute_force(queries.numpy(), np.concatenate([passages, negatives]), [0, 1, 2, -1, 0, 1], 0.1)
+        assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+    def test_flat_labels_without_negatives(self):
+        inputs = [{"x": embeddings(4)}, {"x": embeddings(4, seed=1)}]
+        labels = torch.tensor([0, 1, 0, 2])
+        torch.testing.assert_close(InfoNCE(Given())(inputs, labels), InfoNCE(Given())(inputs, labels[:, None]))
+
+    def test_settings_reach_the_model_card(self):
+        assert InfoNCE(Given(), 0.02, 0.3, True).get_config_dict() == {
+            "temperature": 0.02,
+            "margin": 0.3,
+            "symmetric": True,
+        }
+
+    @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
+    def test_a_temperature_that_is_not_positive_is_refused(self, temperature):
+        with pytest.raises(ValueError, match=r"temperature .* is not positive"):
+            InfoNCE(Given(), temperature)
+
+
+class TestNumbers:
+    def test_the_norm_of_embeddings_does_not_matter(self):
+        queries, passages, clusters = embeddings(4), embeddings(4, seed=1), torch.arange(4)
+        scaled = info_nce(queries * torch.tensor([[0.01], [1], [7], [300]]), passages * 50, clusters, 0.05)
+        torch.testing.assert_close(scaled, info_nce(queries, passages, clusters, 0.05))
+
+    def test_bfloat16_is_computed_in_float32(self):
+        queries, passages = embeddings(8, 64).bfloat16(), embeddings(8, 64, seed=1).bfloat16()
+        loss = info_nce(queries, passages, torch.arange(8), 0.01)
+        assert loss.dtype == torch.float32
+        assert loss.item() == pytest.approx(info_nce(queries.float(), passages.float(), torch.arange(8), 0.01).item(), abs=0)
+
+    def test_autocast_does_not_round_the_scores(self):
+        # The trainer calls the loss under autocast, where a product of float32 matrices is one of bfloat16.
+        queries, passages = embeddings(8, 64), embeddings(8, 64, seed=1)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = info_nce(queries, passages, torch.arange(8), 0.01)
+        assert loss.item() == info_nce(queries, passages, torch.arange(8), 0.01).item()
+
+    def test_very_low_temperatures_stay_finite(self):
+        assert torch.isfinite(info_nce(embeddings(4), embeddings(4, seed=1), torch.arange(4), 1e-4))
