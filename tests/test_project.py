@@ -1,10 +1,12 @@
-"""The project as a whole: which way imports point, what is declared and pinned, what is stored."""
+"""The project as a whole: which way imports go, what is declared and pinned, what is stored."""
 
 from __future__ import annotations
 
 import ast
-import graphlib
+import importlib
+import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,51 +25,8 @@ FILES = sorted((HERE / "kit").rglob("*.py"))
 NOTEBOOKS = sorted((HERE / "notebooks").glob("[0-9]*.ipynb"))
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
-# A module imports from its own floor or from a lower one; a module that is new is given a floor here.
-FLOORS = (
-    {"", "once", "paths", "seeding", "config", "languages", "tables", "workers"},
-    {"bitext", "clusters", "corpus", "overlap", "sources", "augment"},
-    {"samplers", "pairs", "losses", "encoders", "tokens", "history", "trainer"},
-    {
-        "search",
-        "metrics",
-        "tops",
-        "bias",
-        "peer",
-        "panel",
-        "remedy",
-        "debias",
-        "mining",
-        "stats",
-        "evaluation",
-        "evaluate",
-        "rankers",
-        "results",
-        "browse",
-        "projection",
-        "claims",
-        "findings",
-        "gaps",
-    },
-    {"plots", "show", "lists", "widgets", "report", "interop"},
-    {
-        "jobs",
-        "mining_job",
-        "bench",
-        "pipeline",
-        "study",
-        "domains",
-        "contrast",
-        "audit",
-        "params",
-        "progress",
-        "runner",
-        "refresh",
-        "__main__",
-    },
-)
-FLOOR_OF = {module: floor for floor, modules in enumerate(FLOORS) for module in modules}
-EXTRA_OF = {"interop": "mteb", "projection": "umap"}  # module -> the optional extra that its functions import
+ROOMS = ("core", "data", "augment", "train", "evaluate", "compare", "show", "run")
+EXTRA_OF = {"mteb.py": "mteb", "projection.py": "umap"}  # file -> the optional extra that its functions import
 PROMISED = (
     "jupyterlab torch transformers datasets sentence-transformers faiss-cpu plotly ipywidgets papermill nbval accelerate "
     "babel scipy pyarrow"
@@ -75,8 +34,8 @@ PROMISED = (
 
 
 def _module(path: Path) -> str:
-    """The module or folder of the package that a file belongs to; the package itself is the empty text."""
-    return path.relative_to(HERE / "kit").with_suffix("").parts[0].replace("__init__", "")
+    """The dotted name of a file."""
+    return ".".join(path.relative_to(HERE).with_suffix("").parts).removesuffix(".__init__")
 
 
 def _nodes(path: Path, checking: bool = True):
@@ -107,11 +66,6 @@ def _imports(path: Path, checking: bool = True) -> set[str]:
     return names
 
 
-def _inner(path: Path, checking: bool = True) -> set[str]:
-    """Modules of the package that a file imports."""
-    return {name.split(".")[1] for name in _imports(path, checking) if name.startswith("kit.")} - {_module(path)}
-
-
 def _tracked() -> list[Path]:
     found = subprocess.run(["git", "ls-files", "-z"], cwd=HERE, capture_output=True, text=True)
     if found.returncode:
@@ -119,36 +73,57 @@ def _tracked() -> list[Path]:
     return [HERE / name for name in found.stdout.split("\0") if name and (HERE / name).is_file()]
 
 
-class TestImports:
-    @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(HERE).as_posix())
-    def test_point_downwards(self, path):
-        assert _module(path) in FLOOR_OF, "give the module a floor"
-        assert {name for name in _inner(path) if FLOOR_OF[name] > FLOOR_OF[_module(path)]} == set()
+class TestRooms:
+    def test_imports_go_down_only(self):
+        found = subprocess.run(["lint-imports"], cwd=HERE, capture_output=True, text=True, env=_with_scripts())
+        assert found.returncode == 0, found.stdout
 
-    def test_have_no_cycle(self):
-        graph: dict[str, set[str]] = {}
-        for path in FILES:
-            graph.setdefault(_module(path), set()).update(_inner(path, checking=False))
-        list(graphlib.TopologicalSorter(graph).static_order())
+    def test_there_are_no_other(self):
+        assert {path.name for path in (HERE / "kit").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS)
+        assert {path.name for path in (HERE / "kit").glob("*.py")} == {"__init__.py", "__main__.py"}
 
-    def test_numpy_only(self):
-        heavy = {"torch", "sentence_transformers", "transformers", "pyarrow", "pandas", "scipy"}
-        assert (
-            self._loaded_by(
-                "kit.evaluate.metrics, kit.evaluate.bias.measures, kit.evaluate.bias.peer, kit.evaluate.debias.remedy, kit.evaluate.debias.remedies, kit.compare.stats"
-            )
-            & heavy
-            == set()
+    @pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda path: path.name)
+    def test_are_not_crowded(self, folder):
+        assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= 12
+
+    @pytest.mark.parametrize("room", ROOMS)
+    def test_a_face_says_what_the_room_is_for_and_keeps_what_it_offers(self, room):
+        face = importlib.import_module(f"kit.{room}")
+        assert len(face.__doc__.split("\n\n")) > 1  # what it is for, and what it does not know
+        assert face.__all__ and [name for name in face.__all__ if getattr(face, name) is None] == []
+
+    def test_every_file_is_tested_in_its_room(self):
+        assert {path.name for path in (HERE / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"} == set(
+            ROOMS
         )
 
+    @pytest.mark.parametrize("path", FILES, ids=_module)
+    def test_the_library_imports_from_files_and_not_from_faces(self, path):
+        faces = {f"kit.{room}" for room in ROOMS}
+        names = [
+            f"{node.module}.{alias.name}"
+            for node in _nodes(path)
+            if isinstance(node, ast.ImportFrom) and node.module in faces
+            for alias in node.names
+        ]
+        assert [name for name in names if importlib.util.find_spec(name) is None] == []
+
+
+class TestImports:
+    def test_numpy_only(self):
+        heavy = {"torch", "sentence_transformers", "transformers", "pandas"}
+        light = "kit.evaluate.metrics", "kit.evaluate.debias.remedy", "kit.evaluate.debias.remedies", "kit.compare.stats"
+        assert self._loaded_by(", ".join(light)) & (heavy | {"pyarrow", "scipy"}) == set()
+
     def test_no_torch_before_it_is_needed(self):
-        modules = [name for name in FLOOR_OF if name not in ("", "__main__", "losses", "pairs", "trainer")]
-        there = [name for name in modules if list((HERE / "kit").glob(f"{name}.py")) or (HERE / "kit" / name).is_dir()]
-        assert "torch" not in self._loaded_by(", ".join(f"kit.{name}" for name in there))
+        needed = {"kit.train.losses", "kit.train.pairs", "kit.train.trainer", "kit.augment.small_training"}
+        modules = [_module(path) for path in FILES if path.name != "__main__.py"]
+        assert "torch" not in self._loaded_by(", ".join(name for name in modules if name not in needed))
 
     def test_no_optional_package_before_it_is_needed(self):
         extras = {Requirement(text).name for extra in EXTRA_OF.values() for text in PROJECT["optional-dependencies"][extra]}
-        assert self._loaded_by(", ".join(f"kit.{name}" for name in EXTRA_OF)) & extras == set()
+        modules = [_module(path) for path in FILES if path.name in EXTRA_OF]
+        assert len(modules) == len(EXTRA_OF) and self._loaded_by(", ".join(modules)) & extras == set()
 
     def test_the_package_imports_nothing(self):
         assert not {name for name in self._loaded_by("kit", top=False) if name.startswith("kit.")}
@@ -160,6 +135,11 @@ class TestImports:
         code = f"import contextlib, io, sys\n{quiet}: import {module}\nprint(*sys.modules)"
         found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=HERE)
         return {name.split(".")[0] if top else name for name in found.stdout.split()}
+
+
+def _with_scripts() -> dict[str, str]:
+    """The environment, with the commands of this Python's packages."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def _requirements(texts: list[str]) -> dict[str, Requirement]:
@@ -175,7 +155,7 @@ class TestDependencies:
     def test_every_package_that_is_imported_is_asked_for(self):
         sold_as, missing = {"umap": ["umap-learn"], **packages_distributions()}, set()  # umap may not be installed
         for path in FILES:
-            extra = EXTRA_OF.get(_module(path))
+            extra = EXTRA_OF.get(path.name)
             asked = {*self.ASKED, *_requirements(PROJECT["optional-dependencies"][extra] if extra else [])}
             imported = {name.split(".")[0] for name in _imports(path)} - set(sys.stdlib_module_names) - {"kit"}
             missing |= {

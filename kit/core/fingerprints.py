@@ -67,8 +67,7 @@ def code_files(*modules: str) -> list[Path]:
             continue
         found.add(file)
         waiting += imported(file.read_text(encoding="utf-8"))
-    found |= {data for file in found if file.name == "__init__.py" for data in file.parent.rglob("*.json")}
-    return sorted(found)
+    return sorted(found | {data for file in found if file.name == "__init__.py" for data in _data_beside(file.parent)})
 
 
 def imported(source: str) -> set[str]:
@@ -107,6 +106,14 @@ def _file(module: str) -> Path | None:
         if file.is_file():
             return file
     return None
+
+
+def _data_beside(folder: Path) -> Iterator[Path]:
+    """Files of data in a package and in its folders that are no packages."""
+    yield from folder.glob("*.json")
+    for inner in folder.iterdir():
+        if inner.is_dir() and not (inner / "__init__.py").is_file():
+            yield from inner.rglob("*.json")
 
 
 def _modules_in(module: str) -> list[str]:

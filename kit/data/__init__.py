@@ -1,1 +1,8 @@
-"""TODO room."""
+"""What models learn from and are judged on: parallel corpora, retrieval tasks, bitext tasks, and where they come from.
+
+It reads and checks texts, and knows nothing of models, scores or experiments. A new source is one file in ``sources``.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

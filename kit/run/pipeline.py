@@ -94,7 +94,7 @@ def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
 def evaluation_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     """Key of an evaluation: that of its model, the task, the code that judges."""
     model, task = training_fingerprint(settings, sampling, seed), source_fingerprints([settings.data.test])
-    return fingerprint([model, task, code_fingerprint("kit.run.evaluating")])
+    return fingerprint([model, task, code_fingerprint("kit.run.evaluating", "kit.evaluate.bias")])
 
 
 def model_folder(settings: Settings, sampling: str, seed: int) -> Path:

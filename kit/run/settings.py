@@ -33,7 +33,11 @@ class DataConfig(Config):
 
 
 class MixtureConfig(Config):
-    """What study 06 varies: shares of monolingual batches, and the circumstances in which they are compared."""
+    """What study 06 varies.
+
+    alphas: shares of monolingual batches.
+    batch_sizes, temperatures: circumstances in which they are compared.
+    """
 
     alphas: Shares = (0.0, 0.25, 0.5, 0.75, 1.0)
     batch_sizes: Annotated[tuple[Annotated[int, Field(ge=2, le=2**31)], ...], ONCE] = (50,)
@@ -41,7 +45,10 @@ class MixtureConfig(Config):
 
 
 class DomainsConfig(Config):
-    """What study 07 adds and leaves out: sources of pairs of other domains."""
+    """What study 07 adds and leaves out.
+
+    domains: sources of pairs of other domains.
+    """
 
     domains: Texts = ("atlas?domains=currency&languages=en",)
 
@@ -58,7 +65,10 @@ class SyntheticConfig(Config):
 
 
 class MiningConfig(Config):
-    """What study 09 judges on: mining tasks."""
+    """What study 09 judges on.
+
+    bitexts: sources of mining tasks.
+    """
 
     bitexts: Texts = ("atlas?pair=de-en",)
 
@@ -120,7 +130,10 @@ class Settings(Config):
             parts.setdefault(part, {})[field] = value
         values = {name: getattr(self, name) for name in type(self).model_fields} | parts.pop("", {})
         for part, changes in parts.items():
-            values[part] = values[part].changed(**changes)
+            try:
+                values[part] = values[part].changed(**changes)
+            except ValueError as error:  # on the command line the name of an encoder is called encoder
+                raise ValueError(re.sub("^name is", f"{part} is", str(error))) from None
         return type(self)(**values)
 
     def flat(self) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def run(*models: str, tasks: tuple[str, ...] = TASK, **options) -> list[str]:
 
 class TestLabels:
     def _labels(self, *models: str) -> list[str]:
-        return [candidate.label for candidate in audits._candidates(models)]
+        return [candidate.label for candidate in audits._audited(models)]
 
     def test_a_name_on_the_hub_stays(self):
         assert self._labels("org/name", "LaBSE") == ["org/name", "LaBSE"]
@@ -129,7 +129,7 @@ class TestLabels:
         assert self._labels("models/one", str(home / "models" / "two") + "/") == ["one", "two"]
 
     def test_a_label_that_is_given(self, home):
-        candidates = audits._candidates(["mine=models/one", "hub=org/name", "a=b=c"])
+        candidates = audits._audited(["mine=models/one", "hub=org/name", "a=b=c"])
         assert [(candidate.label, candidate.name) for candidate in candidates] == [
             ("mine", "models/one"),
             ("hub", "org/name"),
@@ -278,7 +278,7 @@ class TestCache:
     @pytest.mark.parametrize(("name", "value"), [("code_fingerprint", "other code"), ("versions", {"torch": "0.1"})])
     def test_other_code_or_libraries(self, written, encoded, monkeypatch, name, value):
         run()
-        monkeypatch.setattr(audits.config, name, lambda *modules: value)
+        monkeypatch.setattr(audits.fingerprints, name, lambda *modules: value)
         run()
         assert encoded == ["capitals"] * 2
 
@@ -333,7 +333,7 @@ def test_a_model_from_the_hub_that_lies_in_its_cache(home, encoders, tmp_path):
     code = (
         "import json\n"
         "from pathlib import Path\n"
-        "from kit import audit\n"
+        "from kit.run import audits as audit\n"
         "def write_run(about, results):\n"
         "    print(json.dumps([results.models, about['models']]))\n"
         "    return Path('.')\n"

@@ -83,7 +83,7 @@ class TestStart:
 
         settings = Settings().changed(dimension=16, vocabulary_size=300, updates=4, evaluations=1)
         first = with_start(settings, [corpus(), corpus(languages=("th",))])
-        folder = home / first.encoder
+        folder = home / first.encoder.name
         made = folder.stat().st_mtime_ns
         assert with_start(settings, [corpus(), corpus(languages=("th",))]) == first
         assert folder.stat().st_mtime_ns == made and folder.is_relative_to(paths.cache())
@@ -94,7 +94,7 @@ class TestStart:
     def test_another_recipe_is_another_start(self, home, change):
         settings = Settings().changed(dimension=16, vocabulary_size=300)
         first, second = (with_start(one, [corpus()]) for one in (settings, settings.changed(**change)))
-        assert first.encoder != second.encoder and second.dropout == 0
+        assert first.encoder.name != second.encoder.name and second.encoder.dropout == 0
 
     def test_other_texts_are_another_start(self, home):
         settings = Settings().changed(dimension=16, vocabulary_size=300)
@@ -108,8 +108,8 @@ class TestStart:
 class TestArms:
     def test_each_domain_is_left_out_of_each_sampling(self):
         arms = arms_without(Settings(), DOMAINS, SAMPLINGS)
-        assert arms["technical"]["Hybrid"].train == ("jsonl:w", "jsonl:t", "jsonl:l")
-        assert arms["technical"]["Hybrid, without"].train == ("jsonl:w", "jsonl:l")
+        assert arms["technical"]["Hybrid"].data.train == ("jsonl:w", "jsonl:t", "jsonl:l")
+        assert arms["technical"]["Hybrid, without"].data.train == ("jsonl:w", "jsonl:l")
         assert arms["wiki"]["X-Y, without"].samplings == ("X-Y",)
         assert list(arms["wiki"]) == [f"{s}{end}" for s in SAMPLINGS for end in ("", ", without")]
 
@@ -146,14 +146,16 @@ class TestArms:
         monkeypatch.setattr(pipeline, "evaluate_missing", lambda recipes, log: asked["missing"].append(recipes))
 
         def judge_one(settings, log):
-            asked["judged"].append((settings.samplings[0], len(settings.train), settings.test))
-            return [made_evaluation("right", name=settings.test)]
+            asked["judged"].append((settings.samplings[0], len(settings.data.train), settings.data.test))
+            return [made_evaluation("right", name=settings.data.test)]
 
         monkeypatch.setattr(pipeline, "evaluate_runs", judge_one)
         found = judge_without(Settings(), DOMAINS, SAMPLINGS)
         (missing,) = asked["missing"]  # all of them together
         assert len({arm.changed(test="any").fingerprint() for arm in missing}) == 3 + 3 * 3 - 1
-        assert [arm.test for arm in missing] == [DOMAINS[n].test for n, size in enumerate((6, 6, 5)) for _ in range(size)]
+        assert [arm.data.test for arm in missing] == [
+            DOMAINS[n].test for n, size in enumerate((6, 6, 5)) for _ in range(size)
+        ]
         assert asked["judged"][-5:] == [
             (sampling, n, DOMAINS[2].test)
             for sampling, n in (("X-X-mono", 3), ("X-X-mono", 2), ("X-Y", 3), ("Hybrid", 3), ("Hybrid", 2))

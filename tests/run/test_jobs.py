@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from kit.run import jobs, pipeline
+from kit.run import training
 from kit.run.settings import Settings
+from kit.train.config import EncoderConfig
 from kit.train.history import History
-
-SETTINGS = Settings().changed(train=("atlas",))
 
 
 @pytest.fixture
@@ -22,43 +21,27 @@ def home(tmp_path, monkeypatch):
 
 def test_a_relative_folder_starts_at_the_project(home, monkeypatch):
     monkeypatch.chdir(home / "notebooks")  # where kernels run
-    assert jobs.encoder_folder(SETTINGS.changed(encoder="mine")) == home / "mine"
+    assert training.encoder_folder(EncoderConfig(name="mine")) == home / "mine"
 
 
 @pytest.mark.parametrize("name", ["static", "tiny", "sentence-transformers/LaBSE"])
 def test_made_encoders_and_names_on_the_hub_have_no_folder(home, name):
     (home / "static").mkdir()  # a folder of that name does not matter
-    assert jobs.encoder_folder(SETTINGS.changed(encoder=name)) is None
-
-
-def test_other_weights_in_the_folder_make_another_key(home):
-    settings = SETTINGS.changed(encoder="mine")
-    before = pipeline.training_fingerprint(settings, "X-Y", 0)
-    (home / "mine" / "weights").write_text("2")
-    assert pipeline.training_fingerprint(settings, "X-Y", 0) != before
+    assert training.encoder_folder(EncoderConfig(name=name)) is None
 
 
 def test_a_model_without_a_readable_history_is_not_trained(tmp_path):
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "modules.json").write_text("[]")
-    assert not jobs.is_trained(tmp_path)
+    assert not training.is_trained(tmp_path)
     History([(1, 0.5)], []).write(tmp_path / "history.json")
-    assert jobs.is_trained(tmp_path)
+    assert training.is_trained(tmp_path)
     (tmp_path / "history.json").write_text("")  # cut off
-    assert not jobs.is_trained(tmp_path)
-
-
-def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
-    import fcntl
-
-    with jobs._alone(tmp_path), (tmp_path / "lock").open("w") as second, pytest.raises(BlockingIOError):
-        fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with (tmp_path / "lock").open("w") as third:
-        fcntl.flock(third, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back
+    assert not training.is_trained(tmp_path)
 
 
 def test_a_run_with_impossible_settings_is_refused_before_it_starts():
     with pytest.raises(ValueError, match="evaluations 4 exceeds updates 3"):
         Settings().changed(updates=3)
-    with pytest.raises(ValueError, match="seeds is -1"):
+    with pytest.raises(ValueError, match=r"seeds\[1\] is -1"):
         Settings().changed(seeds=(0, -1))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import kit
-from kit.core import fingerprints
 from kit.data.corpus import ParallelCorpus, RetrievalTask
-from kit.run import jobs, pipeline
+from kit.evaluate.evaluator import evaluate
+from kit.run import pipeline, training
 from kit.run.settings import Settings
-from kit.train.history import headline
+from kit.train.config import EncoderConfig, TrainingConfig
+from kit.train.history import ANSWER, MEDIAN, headline
 
-SETTINGS = Settings(
+SETTINGS = Settings().changed(
     run="tiny",
     train=("jsonl:data/train.jsonl",),
     test="jsonl:data/test",
@@ -93,21 +92,21 @@ class TestOnce:
         assert all((pipeline.model_folder(SETTINGS, *job) / "model" / "modules.json").is_file() for job in JOBS)
 
     def test_a_second_call_trains_nothing(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        monkeypatch.setattr(pipeline.processes, "run_all", None)
         said = []
         histories = pipeline.train_all(SETTINGS, said.append)
         assert said == ["2 models: 2 trained before, 0 to train"] and list(histories) == JOBS
         assert [update for update, _ in histories["X-Y", 0].scores] == [10, 20]
 
     def test_a_second_call_evaluates_nothing(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        monkeypatch.setattr(pipeline.processes, "run_all", None)
         said = []
         results = pipeline.evaluate_all(SETTINGS, said.append)
         assert said == [] and results.models == SETTINGS.samplings
         assert {run.task_name for runs in results.evaluations.values() for run in runs} == {"test"}
 
     def test_other_settings_use_what_they_share(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        monkeypatch.setattr(pipeline.processes, "run_all", None)
         assert list(pipeline.train_all(SETTINGS.changed(run="other", samplings=("Hybrid",)), lambda line: None)) == [
             ("Hybrid", 0)
         ]
@@ -128,130 +127,16 @@ class TestOnce:
 
     def test_what_was_trained_stands_beside_the_model(self, home):
         told = json.loads((pipeline.model_folder(SETTINGS, "Hybrid", 0) / "settings.json").read_text(encoding="utf-8"))
-        assert (told["sampling"], told["seed"], Settings().changed(**told["settings"])) == ("Hybrid", 0, SETTINGS)
+        assert (told["sampling"], told["seed"]) == ("Hybrid", 0)
+        assert (
+            EncoderConfig(**told["encoder"]) == SETTINGS.encoder and TrainingConfig(**told["training"]) == SETTINGS.training
+        )
 
 
 def test_without_its_cache_a_run_gives_the_same_scores(home):
     before = _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None))
     shutil.rmtree(home / "data" / "cache")
     assert _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None)) == before
-
-
-def _more(number):
-    return number + 0.5 if isinstance(number, float) else not number if isinstance(number, bool) else number + 1
-
-
-OTHER = {"encoder": "tiny", "samplings": ("X-Y",), "seeds": (5,), "run": "other", "shares": (0.1,)}
-
-
-class TestKeys:
-    TRAINING = (
-        "encoder",
-        "dimension",
-        "vocabulary_size",
-        "max_tokens",
-        "updates",
-        "batch_size",
-        "learning_rate",
-        "temperature",
-        "margin",
-        "symmetric",
-        "dropout",
-        "evaluations",
-        "patience",
-    )
-    ELSEWHERE = ("run", "test", "samplings", "seeds")  # no matter of one training run
-    STUDIED = ("alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "tests", "bitexts")
-
-    def _changed(self, name: str) -> Settings:
-        return SETTINGS.changed(**{name: OTHER[name] if name in OTHER else _more(getattr(SETTINGS, name))})
-
-    def test_every_setting_is_thought_of(self):
-        assert {*self.TRAINING, *self.ELSEWHERE, *self.STUDIED, "train"} == {field.name for field in fields(Settings)}
-
-    @pytest.mark.parametrize("name", TRAINING)
-    def test_a_setting_of_training_makes_another_model_and_evaluation(self, fresh, name):
-        changed = self._changed(name)
-        assert pipeline.training_fingerprint(changed, "X-Y", 0) != pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
-        assert pipeline.evaluation_fingerprint(changed, "X-Y", 0) != pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
-
-    @pytest.mark.parametrize("name", ["run", "samplings", "seeds", "shares"])
-    def test_others_do_not(self, fresh, name):
-        assert pipeline.evaluation_fingerprint(self._changed(name), "X-Y", 0) == pipeline.evaluation_fingerprint(
-            SETTINGS, "X-Y", 0
-        )
-
-    def test_sampling_and_seed_make_another_model(self, fresh):
-        assert len({pipeline.training_fingerprint(SETTINGS, *job) for job in [*JOBS, ("X-Y", 1), ("Hybrid(0.5)", 0)]}) == 4
-
-    def test_bytes_of_the_training_data(self, fresh):
-        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
-        with (fresh / "data" / "train.jsonl").open("a") as stream:
-            stream.write("\n")
-        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
-
-    def test_bytes_of_the_test_data(self, fresh):
-        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0), pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
-        with (fresh / "data" / "test" / "queries.jsonl").open("a") as stream:
-            stream.write("\n")
-        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) == before[0]
-        assert pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0) != before[1]
-
-    def test_versions(self, fresh, monkeypatch):
-        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
-        monkeypatch.setattr(fingerprints, "versions", lambda: {"torch": "0.1"})
-        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
-
-    @pytest.fixture
-    def package(self, tmp_path_factory, monkeypatch) -> Path:
-        """A copy of the package, whose code counts."""
-        copy = tmp_path_factory.mktemp("copy") / "kit"
-        shutil.copytree(Path(kit.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        monkeypatch.setattr(fingerprints, "__file__", str(copy / "config.py"))
-        monkeypatch.setattr(
-            fingerprints, "code_fingerprint", fingerprints.code_fingerprint.__wrapped__
-        )  # without its memory
-        return copy
-
-    @pytest.mark.parametrize(
-        "module",
-        [
-            "jobs",
-            "trainer",
-            "encoders",
-            "samplers",
-            "losses",
-            "corpus",
-            "clusters",
-            "tables",
-            "languages",
-            "seeding",
-            "sources/squad",
-            "evaluate",
-            "evaluation",
-            "panel",
-            "bias",
-            "peer",
-            "tops",
-            "search",
-            "metrics",
-        ],
-    )
-    def test_code_that_trains(self, fresh, package, module):
-        before = pipeline.training_fingerprint(SETTINGS, "X-Y", 0)
-        with (package / f"{module}.py").open("a") as stream:
-            stream.write("# changed\n")
-        assert pipeline.training_fingerprint(SETTINGS, "X-Y", 0) != before
-
-    @pytest.mark.parametrize(
-        "module", ["plots/style", "show", "report/page", "claims", "results", "stats", "audit", "runner", "__main__"]
-    )
-    def test_code_that_shows_makes_no_difference(self, fresh, package, module):
-        before = pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0)
-        assert (package / f"{module}.py").is_file()
-        with (package / f"{module}.py").open("a") as stream:
-            stream.write("# changed\n")
-        assert pipeline.evaluation_fingerprint(SETTINGS, "X-Y", 0) == before
 
 
 class TestNothingStale:
@@ -294,7 +179,7 @@ class TestData:
         assert held_out and trained.isdisjoint(held_out)
 
     def test_the_validation_task_is_of_bounded_size(self, fresh, monkeypatch):
-        monkeypatch.setitem(jobs.VALIDATION_SIZE, "n_groups", 2)
+        monkeypatch.setitem(training.VALIDATION_SIZE, "n_groups", 2)
         _corpus(range(61), "train").write(fresh / "data" / "train.jsonl")  # not what another test has loaded
         validation = pipeline.load_data(
             SETTINGS.changed(train=("jsonl:data/train.jsonl",), test="jsonl:data/test")
@@ -310,14 +195,14 @@ class TestData:
         assert data.overlaps[1].questions.n_normalised == 0
 
     def test_atlas_brings_its_own_validation_task(self):
-        corpora, validation = jobs.training_data(("atlas?languages=de,en",))
+        corpora, validation = training.training_data(("atlas?languages=de,en",))
         trained = set(corpora[0].group_ids)
         assert trained.isdisjoint(validation.queries.column("group_id").to_pylist())
 
 
 class TestRefuses:
     def test_a_wrong_sampling_before_anything_is_trained(self, fresh, monkeypatch):
-        monkeypatch.setattr(pipeline.workers, "run_all", None)
+        monkeypatch.setattr(pipeline.processes, "run_all", None)
         with pytest.raises(ValueError, match="sampling 'X-Z' is not known"):
             pipeline.train_all(SETTINGS.changed(samplings=("X-Y", "X-Z")))
         assert not (fresh / "data" / "cache").exists()
@@ -328,8 +213,32 @@ class TestRefuses:
             pipeline.load_data(SETTINGS.changed(**changes))
 
 
-def test_scores_of_one_language_leave_the_cross_lingual_out():
-    from test_results import made_evaluation
+def test_validation_scores_are_those_of_an_evaluation():
+    task = RetrievalTask.from_corpus(_corpus(range(12), "made"), "made")
+    model, watched = _Lettered(), training.watched_query(task)
+    found, evaluation = training.validation_scores(model, task, watched), evaluate(model, task)
+    summary = evaluation.summary()
+    for name, setting in (("mono", "monolingual"), ("cross", "cross-lingual"), ("multi", "multilingual")):
+        assert found[name] == summary[setting]["average_precision"]
+    assert found["distance"] == summary["multilingual"]["rank_distance"]
+    assert found["score"] == pytest.approx(np.mean([found[name] for name in ("mono", "cross", "multi")]))
+    ranks = evaluation.version_ranks()
+    row = task.queries.column("query_id").to_pylist().index(watched)
+    for code, language in enumerate(task.languages):
+        assert found[MEDIAN + language] == np.median(ranks[:, code]) and found[ANSWER + language] == ranks[row, code]
 
-    scores = jobs.validation_scores(made_evaluation("swapped", "de"), watched="q0-de")
-    assert scores["score"] == 0.5 and np.isnan(scores["cross"])
+
+def test_scores_of_one_language_leave_the_cross_lingual_out():
+    rows = [row for row in _corpus(range(12), "made").table.to_pylist() if row["language"] == "de"]
+    task = RetrievalTask.from_corpus(ParallelCorpus.from_rows(rows, "made"), "made")
+    scores = training.validation_scores(_Lettered(), task, training.watched_query(task))
+    assert scores["score"] == np.mean([scores["mono"], scores["multi"]]) and np.isnan(scores["cross"])
+
+
+class _Lettered:
+    """Embeds a text by how often letters stand in it."""
+
+    def encode_query(self, texts, **options):
+        return np.array([[text.count(letter) + 0.1 for letter in "aeinst0123456789"] for text in texts], np.float32)
+
+    encode_document = encode_query

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -32,14 +31,14 @@ class TestArms:
         monkeypatch.setattr(pipeline, "evaluate_missing", lambda recipes, log: asked["missing"].append(recipes))
 
         def judge(settings, log):
-            asked["judged"].append((settings.samplings[0], settings.test))
-            return [made_evaluation("right", name=settings.test) for _ in settings.seeds]
+            asked["judged"].append((settings.samplings[0], settings.data.test))
+            return [made_evaluation("right", name=settings.data.test) for _ in settings.seeds]
 
         monkeypatch.setattr(pipeline, "evaluate_runs", judge)
         return asked
 
     def test_all_arms_are_made_together_and_judged_on_every_test(self, asked):
-        arms = {"none": ARM, "half": replace(ARM, samplings=("Hybrid(0.5)",))}
+        arms = {"none": ARM, "half": ARM.changed(samplings=("Hybrid(0.5)",))}
         results = run_arms(arms, ["atlas", "jsonl:mine"])
         tests = ("atlas", "jsonl:mine")
         assert asked["missing"] == [[arm.changed(test=test) for test in tests for arm in arms.values()]]
@@ -52,11 +51,11 @@ class TestArms:
         ("arms", "error"),
         [
             ({}, "0 arms and 1 tests"),
-            ({"two": replace(ARM, samplings=("X-Y", "Hybrid"))}, "arm 'two' has samplings X-Y, Hybrid: give each arm one"),
-            ({"a": ARM, "b": replace(ARM, updates=40)}, "arms differ in updates: {'a': 20, 'b': 40}"),
-            ({"a": ARM, "b": replace(ARM, batch_size=50)}, "arms differ in batch_size"),
-            ({"a": ARM, "b": replace(ARM, seeds=(1,))}, "arms differ in seeds"),
-            ({"a": ARM, "b": replace(ARM, encoder="tiny")}, "arms differ in encoder"),
+            ({"two": ARM.changed(samplings=("X-Y", "Hybrid"))}, "arm 'two' has samplings X-Y, Hybrid: give each arm one"),
+            ({"a": ARM, "b": ARM.changed(updates=40)}, "arms differ in updates: {'a': 20, 'b': 40}"),
+            ({"a": ARM, "b": ARM.changed(batch_size=50)}, "arms differ in batch_size"),
+            ({"a": ARM, "b": ARM.changed(seeds=(1,))}, "arms differ in seeds"),
+            ({"a": ARM, "b": ARM.changed(encoder="tiny")}, "arms differ in encoder"),
         ],
     )
     def test_what_cannot_be_compared_is_refused_before_training(self, asked, arms, error):

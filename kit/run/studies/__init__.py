@@ -1,1 +1,1 @@
-"""TODO room."""
+"""What the studies of notebooks 06 to 09 share and what each has of its own."""

@@ -65,7 +65,11 @@ def web_page(
         notebooks: file names of the executed notebooks.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kit.show.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+        loader=jinja2.PackageLoader("kit.show.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["name"] = _name
     # The parts are put in as they are: they are ours, and what comes from data has been made safe in `_as_script_data`.
@@ -88,7 +92,11 @@ def web_page(
 def summary(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> str:
     """``summary.md``: the paragraph, the tables of models and where they come from, as Markdown."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kit.show.report"), autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+        loader=jinja2.PackageLoader("kit.show.report"),
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {"md": _markdown, "code": _code_span, "block": _code_block}
     return environment.get_template("summary.md").render(_content(folder_name, metrics, results, verdicts)) + "\n"
