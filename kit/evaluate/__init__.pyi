@@ -1,14 +1,9 @@
-from . import bias as bias
-from . import debias as debias
-from . import mining as mining
+from . import bias as bias, debias as debias, mining as mining
 from .bias.measures import PANEL as PANEL
 from .bias.panel import chance as chance
 from .encoding import encode_task as encode_task
 from .evaluation import Evaluation as Evaluation
-from .evaluator import evaluate as evaluate
-from .evaluator import evaluate_embeddings as evaluate_embeddings
+from .evaluator import evaluate as evaluate, evaluate_embeddings as evaluate_embeddings
 from .index import Index as Index
-from .mteb import mteb_bitext as mteb_bitext
-from .mteb import mteb_retrieval as mteb_retrieval
-from .rankers import RANKERS as RANKERS
-from .rankers import made_evaluation as made_evaluation
+from .mteb import mteb_bitext as mteb_bitext, mteb_retrieval as mteb_retrieval
+from .rankers import RANKERS as RANKERS, made_evaluation as made_evaluation

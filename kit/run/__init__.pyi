@@ -1,23 +1,12 @@
-from . import pipeline as pipeline
-from . import profiles as profiles
+from . import pipeline as pipeline, profiles as profiles
 from .audits import audit as audit
 from .evaluating import load_test as load_test
 from .pipeline import (
     evaluate_all as evaluate_all,
-)
-from .pipeline import (
     load_data as load_data,
-)
-from .pipeline import (
     load_model as load_model,
-)
-from .pipeline import (
     model_folder as model_folder,
-)
-from .pipeline import (
     train_all as train_all,
-)
-from .pipeline import (
     with_remedies as with_remedies,
 )
 from .profiles import command as command

@@ -1,12 +1,7 @@
-from .config import EncoderConfig as EncoderConfig
-from .config import TrainingConfig as TrainingConfig
-from .encoders import load_encoder as load_encoder
-from .encoders import make_encoder as make_encoder
+from .config import EncoderConfig as EncoderConfig, TrainingConfig as TrainingConfig
+from .encoders import load_encoder as load_encoder, make_encoder as make_encoder
 from .history import History as History
-from .losses import InfoNCE as InfoNCE
-from .losses import info_nce as info_nce
+from .losses import InfoNCE as InfoNCE, info_nce as info_nce
 from .pairs import pair_dataset as pair_dataset
-from .samplers import SAMPLINGS as SAMPLINGS
-from .samplers import PairBatchSampler as PairBatchSampler
-from .samplers import Sampling as Sampling
+from .samplers import SAMPLINGS as SAMPLINGS, PairBatchSampler as PairBatchSampler, Sampling as Sampling
 from .trainer import fine_tune as fine_tune

@@ -10,8 +10,7 @@ import sys
 import pytest
 
 from kit.augment import translator
-from kit.augment.generation import cut
-from kit.augment.generation import join as join_pieces
+from kit.augment.generation import cut, join as join_pieces
 from kit.augment.groups import back_translate, join, mix, synthetic_groups
 from kit.augment.huggingface import Codes, subtags
 from kit.augment.quality import quality

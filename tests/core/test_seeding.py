@@ -10,8 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from kit.core.seeding import generator, seed_everything, stable_fraction, stable_hash
 

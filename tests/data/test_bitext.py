@@ -12,8 +12,7 @@ from kit.core.languages import is_tag
 from kit.data.bitext import BitextTask
 from kit.data.lines import language_pairs
 from kit.data.registry import load_bitext
-from kit.data.sources.bucc import PATTERNS
-from kit.data.sources.bucc import bitext as bucc
+from kit.data.sources.bucc import PATTERNS, bitext as bucc
 from kit.data.sources.sentences import bitext as parallel
 from kit.data.sources.tatoeba import bitext as tatoeba
 

@@ -6,8 +6,7 @@ import gzip
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from kit.data.registry import checksums, load_corpus, load_task
 from kit.data.sources.sentences import corpus, half, parallel_rows

@@ -8,8 +8,7 @@ from math import comb, log2
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy import stats as scipy_stats
 from scipy.spatial.distance import jensenshannon
 from test_search import random_task

@@ -6,9 +6,7 @@ import json
 import shlex
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as examples, strategies as st
 
 from kit.run import commands
 from kit.run.profiles import command, read_metrics, settings_of

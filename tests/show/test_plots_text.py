@@ -6,8 +6,7 @@ import html
 import unicodedata
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from kit.show.plots.text import clean, clusters, labels, n_columns, n_lines, plain, title_of
 

@@ -17,9 +17,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
+from hypothesis import given, settings as examples, strategies as st
 from test_results import made_evaluation, made_task
 
 from kit.compare.paper import CLAIMS, NOT_TESTED, check_claims
