@@ -56,7 +56,7 @@ def synthetic_groups(
         raise ValueError(
             f"corpus {corpus.name} is in {', '.join(corpus.languages)}: select one (corpus.select(languages=['en']))"
         )
-    (source,) = corpus.languages
+    source = next(iter(corpus.languages))
     _check(source, targets, fields)
     rows = corpus.table.to_pylist()
     translated = {target: _translated(rows, translator, source, target, fields) for target in targets}

@@ -87,7 +87,9 @@ class HuggingFaceTranslator:
             self._tokenizer.src_lang = source_code
             return self._tokenizer(text)["input_ids"]
 
-        return encode, self._tokenizer.convert_tokens_to_ids(self._tokens[target_code])
+        first = self._tokenizer.convert_tokens_to_ids(self._tokens[target_code])
+        assert isinstance(first, int)
+        return encode, first
 
     def _ask_opus(self, source: str, target: str) -> tuple[Callable[[str], list[int]], None]:
         """How Opus-MT is asked: the target as first token of the input, if the model has more than one."""
@@ -139,9 +141,9 @@ def _language_tokens(tokenizer: PreTrainedTokenizerBase) -> dict[str, str]:
 
 
 def _opus_pair(name: str, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
-    stored = (tokenizer.source_lang, tokenizer.target_lang)
-    if all(stored):
-        return stored
+    source, target = getattr(tokenizer, "source_lang", None), getattr(tokenizer, "target_lang", None)
+    if source and target:
+        return str(source), str(target)
     match = _PAIR_IN_NAME.search(name)
     if not match:
         raise ValueError(

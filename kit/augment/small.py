@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.augment.generation import Generator, default_device
-from kit.augment.small_training import SmallModel, encode_for, target_token, train_model, train_tokenizer
+from kit.augment.small_training import SmallModel, encode_for, target_token, token_id, train_model, train_tokenizer
 from kit.augment.translator import translate_distinct
 from kit.core.files import alone, folder_version, quiet, whole_folder
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
@@ -109,7 +109,8 @@ class SmallTranslator:
         try:
             languages = json.loads((folder / _SETTINGS).read_text(encoding="utf-8"))["languages"]
             with quiet():
-                model = M2M100ForConditionalGeneration.from_pretrained(folder).to(default_device())
+                model = M2M100ForConditionalGeneration.from_pretrained(folder)
+                model.to(default_device())  # pyright: ignore[reportArgumentType] (typed as a decorator of transformers)
             tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
         except Exception as error:  # the readers of weights and of tokenizers each have errors of their own
             raise ValueError(
@@ -125,7 +126,7 @@ class SmallTranslator:
         for tag in (source, target):
             if tag not in self.languages:
                 raise ValueError(f"{self.name} does not know {tag!r}: it was trained on {', '.join(self.languages)}")
-        first = self._tokenizer.convert_tokens_to_ids(target_token(target))
+        first = token_id(self._tokenizer, target_token(target))
         return self._generator.translate(texts, target, lambda text: encode_for(self._tokenizer, text, target), first)
 
 

@@ -86,12 +86,19 @@ def target_token(language: str) -> str:
 
 def encode(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """Ids of a text with the end token, shape (n_tokens,)."""
-    return [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return [*tokenizer.encode(text, add_special_tokens=False), token_id(tokenizer, str(tokenizer.eos_token))]
+
+
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    """Id of one token; that of unknown words where there is none."""
+    found = tokenizer.convert_tokens_to_ids(token)
+    assert isinstance(found, int)
+    return found
 
 
 def encode_for(tokenizer: PreTrainedTokenizerFast, text: str, target: str) -> list[int]:
     """Ids of an input: the token of the target, the text, the end token."""
-    return [tokenizer.convert_tokens_to_ids(target_token(target)), *encode(tokenizer, text)]
+    return [token_id(tokenizer, target_token(target)), *encode(tokenizer, text)]
 
 
 def train_model(
@@ -142,6 +149,8 @@ def train_model(
 def _model(tokenizer: PreTrainedTokenizerFast, shape: SmallModel) -> M2M100ForConditionalGeneration:
     from transformers import M2M100Config, M2M100ForConditionalGeneration
 
+    end = token_id(tokenizer, str(tokenizer.eos_token))
+
     sides = {}
     for side in ("encoder", "decoder"):
         sides |= {f"{side}_layers": shape.n_layers, f"{side}_attention_heads": shape.dimension // 32}
@@ -155,10 +164,10 @@ def _model(tokenizer: PreTrainedTokenizerFast, shape: SmallModel) -> M2M100ForCo
             max_position_embeddings=shape.max_tokens + 2,  # the token of the target and the end
             dropout=shape.dropout,
             scale_embedding=True,
-            pad_token_id=tokenizer.pad_token_id,
-            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=token_id(tokenizer, str(tokenizer.pad_token)),
+            eos_token_id=end,
             bos_token_id=None,
-            decoder_start_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=end,
             attention_dropout=0.0,
             **sides,
         )
@@ -186,7 +195,7 @@ def _pairs(rows: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerFast
             random = generator(seed, "pair", index)
             row = ids[random.integers(len(ids))]
             source, target = (sorted(row)[number] for number in random.permutation(len(row))[:2])
-            first = tokenizer.convert_tokens_to_ids(target_token(target))
+            first = token_id(tokenizer, target_token(target))
             return {"input_ids": [first, *row[source]], "labels": [first, *row[target]]}
 
     return Pairs()
@@ -200,11 +209,11 @@ def _collate(pairs: list[dict[str, list[int]]], tokenizer: PreTrainedTokenizerFa
         width = max(map(len, rows))
         return torch.tensor([row + [value] * (width - len(row)) for row in rows])  # (batch, tokens)
 
-    pad, end = tokenizer.pad_token_id, tokenizer.eos_token_id
+    pad, end = (token_id(tokenizer, str(token)) for token in (tokenizer.pad_token, tokenizer.eos_token))
     inputs = padded([pair["input_ids"] for pair in pairs], pad)
     return {
         "input_ids": inputs,
-        "attention_mask": (inputs != pad).long(),
+        "attention_mask": torch.ne(inputs, pad).long(),
         "decoder_input_ids": padded([[end, *pair["labels"][:-1]] for pair in pairs], pad),
         "labels": padded([pair["labels"] for pair in pairs], -100),  # -100: no loss there
     }
@@ -216,7 +225,7 @@ def _speaker(log: Callable[[str], None], steps: int):
 
     class Speaker(TrainerCallback):
         def on_log(self, args, state, control, logs=None, **kwargs):
-            if "loss" in (logs or {}):
+            if logs and "loss" in logs:
                 log(f"update {state.global_step} of {steps}: loss {float(logs['loss']):.3f}")
 
     return Speaker()

@@ -101,7 +101,9 @@ def word_translator(
                 partial.write_text(json.dumps([[one.source, one.target, one.words] for one in made]), encoding="utf-8")
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        lexicons = [Lexicon(*pair, {word: tuple(entry) for word, entry in words.items()}) for *pair, words in kept]
+        lexicons = [
+            Lexicon(source, target, {word: tuple(entry) for word, entry in words.items()}) for source, target, words in kept
+        ]
     except (ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error!r:.60}): delete it; it is made again") from None
     return WordTranslator(lexicons)

@@ -53,11 +53,11 @@ def _message(kind: type[Config], error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{name!r} is unknown: choose from {', '.join(kind.model_fields)}"
     if not name:  # a check over several fields
-        return str(first["ctx"]["error"])
+        return str(first.get("ctx", {})["error"])
     default = kind.model_fields[name].get_default(call_default_factory=True)
     seen = f"{name}{''.join(f'[{part}]' for part in index)} is {first['input']!r}"
     if first["type"] == "value_error":
-        remedy = str(first["ctx"]["error"])
+        remedy = str(first.get("ctx", {})["error"])
         return f"{seen}: {remedy}" + (f", such as {list(default)!r}" if "at least one entry" in remedy else "")
     if {"ge", "le"} & set(first.get("ctx", {})):
         return f"{seen}: {_range(kind.model_fields[name], bool(index))}"

@@ -24,7 +24,7 @@ def language_tag(code: str) -> str:
 
     parts = code.strip().replace("_", "-").split("-")
     language = parts[0].lower()
-    language = get_global("language_aliases").get(language, language).partition("_")[0]
+    language = str(get_global("language_aliases").get(language, language)).partition("_")[0]
     language = {"cmn": "zh"}.get(language, language)
     rest = [part.title() if len(part) == 4 else part.upper() for part in parts[1:]]
     tag = "-".join([language, *rest])

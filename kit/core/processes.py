@@ -119,6 +119,7 @@ class _Process:
 
     def _submit(self) -> Future:
         events = self._events
+        assert events is not None
         try:
             future = self._executor.submit(_call, *self._order)
         except BrokenProcessPool:  # it died while it waited

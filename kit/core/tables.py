@@ -253,6 +253,7 @@ def read_task_settings(path: Path) -> dict:
     """
     if not path.is_file():
         raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
+    settings: dict = {}
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)

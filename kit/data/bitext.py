@@ -163,7 +163,7 @@ class BitextTask:
         groups = passage_clusters(members, keys)[:n_sentences]
         least: dict[str, str] = {}
         for member, group in zip(members, groups):
-            least[group] = min(member, least.get(group, member))
+            least[group] = min(member, least[group]) if group in least else member
         groups = [least[group] for group in groups]
         return {"source": groups[: len(self.source)], "target": groups[len(self.source) :]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -119,11 +119,9 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
                 group = corpus.table.column("group_id")[row].as_py()
                 examples[part].append(Example(identifier, group, text, exact))
     total = {
-        part: Found(
-            *(sum(counts[language, part][i] for language in task.languages) for i in range(3)), tuple(examples[part])
-        )
-        for part in parts
+        part: Found(*(sum(counts[language, part][i] for language in task.languages) for i in range(3))) for part in parts
     }
+    total = {part: replace(found, examples=tuple(examples[part])) for part, found in total.items()}
     return Overlap(corpus.name, task.name, **total, by_language={key: Found(*count) for key, count in counts.items()})
 
 

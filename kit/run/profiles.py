@@ -162,7 +162,7 @@ def _typed(name: str, text: str, default: object, where: str) -> object:
             return text == "true"
         raise ValueError(f"-p {name}={text}: write true or false")
     try:
-        return type(default)(text)
+        return {int: int, float: float, str: str}[type(default)](text)
     except ValueError:
         kind = type(default).__name__
         raise ValueError(f"-p {name}={text}: not a value of type {kind}, such as {default!r}{where}") from None
@@ -209,6 +209,7 @@ def notebook_defaults(source: Path) -> dict[str, object]:
         for node in ast.parse(text).body
         if isinstance(node, ast.Assign)
         for target in node.targets
+        if isinstance(target, ast.Name)
     }
 
 

@@ -21,10 +21,10 @@ class EncoderConfig(Config):
     """
 
     name: str = "static"
-    dimension: int = Field(128, ge=1, le=_MANY)
-    vocabulary_size: int = Field(8192, ge=1, le=_MANY)
-    max_tokens: int = Field(128, ge=1, le=_MANY)
-    dropout: float = Field(0.0, ge=0.0, le=0.9)
+    dimension: int = Field(default=128, ge=1, le=_MANY)
+    vocabulary_size: int = Field(default=8192, ge=1, le=_MANY)
+    max_tokens: int = Field(default=128, ge=1, le=_MANY)
+    dropout: float = Field(default=0.0, ge=0.0, le=0.9)
 
 
 class TrainingConfig(Config):
@@ -42,18 +42,18 @@ class TrainingConfig(Config):
         keep the last.
     """
 
-    updates: int = Field(1000, ge=1, le=_MANY)
-    batch_size: int = Field(100, ge=2, le=_MANY)
-    learning_rate: float = Field(3e-5, ge=1e-9, le=100.0)
-    weight_decay: float = Field(1e-2, ge=0.0, le=100.0)
-    warmup: float = Field(0.1, ge=0.0, le=1.0)
-    temperature: float = Field(0.05, ge=1e-4, le=100.0)
-    margin: float = Field(0.0, ge=0.0, le=1.0)
+    updates: int = Field(default=1000, ge=1, le=_MANY)
+    batch_size: int = Field(default=100, ge=2, le=_MANY)
+    learning_rate: float = Field(default=3e-5, ge=1e-9, le=100.0)
+    weight_decay: float = Field(default=1e-2, ge=0.0, le=100.0)
+    warmup: float = Field(default=0.1, ge=0.0, le=1.0)
+    temperature: float = Field(default=0.05, ge=1e-4, le=100.0)
+    margin: float = Field(default=0.0, ge=0.0, le=1.0)
     symmetric: bool = False
-    hard_negatives: int = Field(0, ge=0, le=1000)
-    tau: float = Field(1.0, ge=0.0, le=10.0)
-    evaluations: int = Field(5, ge=1, le=_MANY)
-    patience: int = Field(0, ge=0, le=_MANY)
+    hard_negatives: int = Field(default=0, ge=0, le=1000)
+    tau: float = Field(default=1.0, ge=0.0, le=10.0)
+    evaluations: int = Field(default=5, ge=1, le=_MANY)
+    patience: int = Field(default=0, ge=0, le=_MANY)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -48,9 +48,9 @@ def bitext(folder: str | Path, pair: str, part: str = "train") -> BitextTask:
         for side in SIDES
     }
     gold = [dict(zip(("source_id", "target_id"), fields)) for fields in _fields(files["gold"], "id<TAB>id")]
-    tags = [language_tag(language) for language in languages]
+    source, target = (language_tag(language) for language in languages)
     places = {name: line_of(path) for name, path in files.items()}
-    return BitextTask.from_rows(f"bucc {pair} {part}", *tags, rows["source"], rows["target"], gold, places)
+    return BitextTask.from_rows(f"bucc {pair} {part}", source, target, rows["source"], rows["target"], gold, places)
 
 
 def _fields(path: Path, form: str) -> list[tuple[str, str]]:

@@ -101,7 +101,8 @@ def bitext_of_rows(
             kept_rows[part].append(sentence)
             lines[part].append(line)
     where = {part: (lambda index, numbers=lines[part]: f"{path}, line {numbers[index]}") for part in lines}
-    return BitextTask.from_rows(f"{path.name.split('.')[0]} {'-'.join(tags)}", *tags, *kept_rows.values(), where)
+    name = f"{path.name.split('.')[0]} {'-'.join(tags)}"
+    return BitextTask.from_rows(name, *tags, kept_rows["source"], kept_rows["target"], kept_rows["gold"], where)
 
 
 def parallel_rows(path: str | Path) -> list[tuple[int, str, dict[str, str]]]:
@@ -113,8 +114,8 @@ def parallel_rows(path: str | Path) -> list[tuple[int, str, dict[str, str]]]:
     rows, seen = [], {}
     for line, row in enumerate(json_lines(path), 1):
         sentence_id, texts = row.get("id"), row.get("texts")
-        right = isinstance(sentence_id, str) and sentence_id and isinstance(texts, dict)
-        if not right or not all(isinstance(text, str) for text in texts.values()):
+        right = isinstance(sentence_id, str) and sentence_id
+        if not right or not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
             raise ValueError(f'{path}, line {line}: not of the form {{"id": "1", "texts": {{"de": "…", "en": "…"}}}}')
         if sentence_id in seen:
             raise ValueError(f"{path}, line {line}: id {sentence_id!r} stands already in line {seen[sentence_id]}")

@@ -36,5 +36,5 @@ def bitext(folder: str | Path, pair: str) -> BitextTask:
         )
     gold = [{f"{side}_id": f"{code}-{n}" for side, code in zip(SIDES, codes)} for n in range(1, n_source + 1)]
     places = {side: line_of(path) for side, path in files.items()} | {"gold": line_of(files["source"])}
-    tags = [language_tag(code) for code in codes]
-    return BitextTask.from_rows(f"tatoeba {pair}", *tags, rows["source"], rows["target"], gold, places)
+    source, target = (language_tag(code) for code in codes)
+    return BitextTask.from_rows(f"tatoeba {pair}", source, target, rows["source"], rows["target"], gold, places)

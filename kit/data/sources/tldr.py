@@ -51,9 +51,8 @@ def task(path: str | Path, part: str = "test", languages: Sequence[str] | None =
 
 
 def _check(page: dict, place: str) -> None:
-    texts = [page.get("queries"), page.get("passages")]
-    right = isinstance(page.get("group_id"), str) and all(isinstance(part, dict) and part for part in texts)
-    if not right or set(texts[0]) != set(texts[1]):
+    texts = [part for part in (page.get("queries"), page.get("passages")) if isinstance(part, dict) and part]
+    if not isinstance(page.get("group_id"), str) or len(texts) < 2 or set(texts[0]) != set(texts[1]):
         raise ValueError(f"{place}: not of the form {{group_id, queries: {{language: text}}, passages: {{language: text}}}}")
 
 

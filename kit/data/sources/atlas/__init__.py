@@ -194,7 +194,7 @@ def known_digests() -> dict[str, str]:
     >>> "2.18.0" in known_digests()
     True
     """
-    return json.loads(files(__package__).joinpath("hashes.json").read_text(encoding="utf-8"))
+    return json.loads(files("kit.data.sources.atlas").joinpath("hashes.json").read_text(encoding="utf-8"))
 
 
 def statistics(rows: Iterable[Mapping]) -> dict[str, dict[str, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from babel import localedata
 from babel.core import get_global
@@ -137,7 +138,7 @@ class Fact:
     fact_id: str
     relation: str
     entity: str
-    slots: tuple[tuple[str, object], ...]
+    slots: tuple[tuple[str, Any], ...]
 
     @property
     def domain(self) -> str:

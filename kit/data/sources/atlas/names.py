@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from babel import Locale
 from babel.lists import format_list
@@ -52,14 +53,14 @@ class Names:
         }
         self._known: dict[tuple[str, object], str] = {}
 
-    def text(self, slot: str, value: object) -> str:
+    def text(self, slot: str, value: Any) -> str:
         """Words for a slot; raises ``KeyError`` where CLDR has no name for the code in this language."""
         key = (slot, value)
         if key not in self._known:
             self._known[key] = self._find(slot, value)
         return self._known[key]
 
-    def texts(self, slots: tuple[tuple[str, object], ...]) -> dict[str, str]:
+    def texts(self, slots: tuple[tuple[str, Any], ...]) -> dict[str, str]:
         """Words for all placeholders of a fact; where the language has it, also ``territory_in`` ("in der Schweiz")."""
         found = {slot: self.text(slot, value) for slot, value in slots}
         inside = self.templates.inside
@@ -68,7 +69,7 @@ class Names:
             found["territory_in"] = inside[code] if code in inside else inside[""].format(territory=found["territory"])
         return found
 
-    def _find(self, slot: str, value: object) -> str:
+    def _find(self, slot: str, value: Any) -> str:
         if slot in ("year", "number", "code", "endonym"):
             return str(value)
         if slot in self._special:

@@ -61,7 +61,7 @@ def load_templates(language: str) -> Templates:
     >>> load_templates("en").query["first-day"][0]
     'On which day does the week start in {territory}?'
     """
-    path = files(__package__).joinpath("templates", f"{language}.json")
+    path = files("kit.data.sources.atlas").joinpath("templates", f"{language}.json")
     if not path.is_file():
         raise ValueError(f"language {language!r}: no file {path}: write one, with the keys of the other languages")
     return checked_templates(json.loads(path.read_text(encoding="utf-8")), f"templates/{language}.json")
