@@ -206,11 +206,3 @@ def drop_rows(found: Sequence[Drop], column: str = "mono mAP") -> list[dict[str,
 
 def _interval(drop: Drop) -> str:
     return f"{drop.difference:+.3f} [{drop.low:+.3f} to {drop.high:+.3f}]"
-
-
-def markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows as a table in Markdown; an empty list gives an empty text."""
-    if not rows:
-        return ""
-    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (rows[0], *(row.values() for row in rows))]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])

@@ -22,6 +22,7 @@ from kit.compare.stats import (
     paired_randomisation_test,
 )
 from kit.core.once import once
+from kit.core.printing import Table, estimate
 from kit.core.tables import whole_file
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
@@ -315,29 +316,18 @@ class Results:
         return cls(evaluations)
 
 
-def cells_of(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> list[list[str]]:
-    """Rows of printed cells: the model, then ``mean ± deviation`` (the mean alone for one seed) of each column."""
-    return [[model, *(_cell(DIGITS[column], *pair) for column, pair in columns.items())] for model, columns in table.items()]
-
-
 def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
-    """A table as plain text, one line a model; takes ``Results.table`` or what ``metrics.json`` kept of it."""
-    rows = [["model", *next(iter(table.values()))], *cells_of(table)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-        for row in rows
+    """A table as plain text, a line a model: ``mean ± deviation`` (the mean alone for one seed) in each column.
+
+    Args:
+        table: as ``Results.table`` gives it, or what ``metrics.json`` kept of it.
+    """
+    rows = [
+        {"model": model} | {name: estimate(*pair, DIGITS[name], plain=True) for name, pair in columns.items()}
+        for model, columns in table.items()
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _cell(digits: int, mean: float | None, deviation: float | None) -> str:
-    if mean is None or np.isnan(mean):
-        return "–"
-    mean = round(mean, digits) + 0.0  # adding 0 turns -0 into 0
-    if deviation is None or np.isnan(deviation):
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+    head, *lines = repr(Table(rows, numeric=list(rows[0])[1:])).splitlines()
+    return "\n".join([head, "-" * len(head), *lines])
 
 
 def without_nan(value: object) -> object:

@@ -9,7 +9,7 @@ import pytest
 from test_results import made_evaluation
 
 from kit.compare.findings import Finding, judge
-from kit.compare.gaps import Domain, Drop, drop_rows, drops, markdown, mean_drop, mean_without
+from kit.compare.gaps import Domain, Drop, drop_rows, drops, mean_drop, mean_without
 from kit.compare.results import HEADLINE, Results
 from kit.compare.stats import macro_mean
 from kit.core import paths
@@ -241,10 +241,8 @@ class TestDrops:
         rows = drop_rows(drops(FOUND, TWO, SAMPLINGS))
         assert rows[0]["drop [95 %]"].startswith("+0.500 [") and rows[0]["of the score"] == "50%"
         assert rows[4]["drop [95 %]"] == "0 by construction" and rows[4]["of the score"] == "–"
-        lines = markdown(rows).splitlines()
-        assert lines[0] == "| left out | sampling | mono mAP, all domains | without it | drop [95 %] | of the score |"
-        assert lines[1] == "|---|---|---|---|---|---|" and len(lines) == 2 + 6
-        assert markdown([]) == ""
+        names = ["left out", "sampling", "mono mAP, all domains", "without it", "drop [95 %]", "of the score"]
+        assert len(rows) == 6 and all(list(row) == names for row in rows)
 
 
 class TestShiftChart:

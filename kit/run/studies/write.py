@@ -11,6 +11,7 @@ from kit.compare.findings import Finding
 from kit.compare.results import DIGITS, HEADLINE, Results
 from kit.core.fingerprints import versions
 from kit.core.paths import notebooks, reports, root
+from kit.core.printing import Table, estimate, span
 from kit.core.tables import whole_file
 from kit.run import profiles
 from kit.run.settings import Settings
@@ -120,22 +121,12 @@ def _table(task: str, results: Results) -> str:
     if len(results.languages) == 1:
         del columns["rank distance"]  # of versions in one language: no matter of languages
     columns = {name: place for name, place in columns.items() if results.values(results.models[0], *place).values.size}
-    means = results.table(columns)
-    lines = [
-        f"## {results.task_name}\n\n`{task}`\n",
-        "| arm | " + " | ".join(columns) + " |",
-        "|---" * (1 + len(columns)) + "|",
-    ]
+    means, rows = results.table(columns), []
     for arm in results.models:
-        cells = []
+        rows.append({"arm": arm})
         for name, place in columns.items():
-            digits, spread = DIGITS.get(name, 3), means[arm][name][1]
-            interval = results.interval(arm, *place)
-            if name == "rank distance":
-                digits = 0
-            shown = "" if spread != spread else f" ± {spread:,.{digits}f}"
-            cells.append(
-                f"{interval.estimate:,.{digits}f}{shown} [{interval.low:,.{digits}f} to {interval.high:,.{digits}f}]"
-            )
-        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            digits = 0 if name == "rank distance" else DIGITS.get(name, 3)
+            found = results.interval(arm, *place)
+            score = estimate(found.estimate, means[arm][name][1], digits)
+            rows[-1][name] = f"{score} [{span(found.low, found.high, digits)}]"
+    return f"## {results.task_name}\n\n`{task}`\n\n{Table(rows).markdown()}"

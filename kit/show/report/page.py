@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, Verdict, claim_cells
 from kit.compare.results import Results
+from kit.core.printing import MISSING
 from kit.evaluate.bias.measures import PANEL
 from kit.show.report import grids, words
 from kit.show.report.drawing import ORDER
@@ -44,7 +45,7 @@ class Fact:
     @property
     def differs(self) -> bool:
         """Whether runs that have it have it differently."""
-        return len(set(self.values) - {grids.MISSING}) > 1
+        return len(set(self.values) - {MISSING}) > 1
 
 
 def web_page(
@@ -65,7 +66,11 @@ def web_page(
         notebooks: file names of the executed notebooks.
     """
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kit.show.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+        loader=jinja2.PackageLoader("kit.show.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["name"] = _name
     # The parts are put in as they are: they are ours, and what comes from data has been made safe in `_as_script_data`.
@@ -88,7 +93,11 @@ def web_page(
 def summary(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> str:
     """``summary.md``: the paragraph, the tables of models and where they come from, as Markdown."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kit.show.report"), autoescape=False, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+        loader=jinja2.PackageLoader("kit.show.report"),
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters |= {"md": _markdown, "code": _code_span, "block": _code_block}
     return environment.get_template("summary.md").render(_content(folder_name, metrics, results, verdicts)) + "\n"
@@ -131,7 +140,7 @@ def _facts(runs: Sequence[Mapping]) -> list[Fact]:
         ("machine", "machine"),
     ):
         for name in dict.fromkeys(name for run in runs for name in run[group]):
-            values = tuple(_value_text(run[group][name]) if name in run[group] else grids.MISSING for run in runs)
+            values = tuple(_value_text(run[group][name]) if name in run[group] else MISSING for run in runs)
             facts.append(Fact(title, name, values))
     return facts
 

@@ -10,8 +10,9 @@ import numpy as np
 from kit.compare.paper import Verdict
 from kit.compare.results import HEADLINE, Results
 from kit.compare.stats import holm
+from kit.core.printing import number
 from kit.evaluate.bias.measures import PANEL
-from kit.show.report.grids import LEVEL, best_model, number, ranking
+from kit.show.report.grids import LEVEL, best_model, ranking
 
 SETTINGS = {"mono mAP": "monolingual", "cross mAP": "cross-lingual", "multi mAP": "multilingual"}
 
