@@ -340,6 +340,12 @@ class TestStoredNotebooks:
     def test_code_cells_are_short(self, path):
         assert max(len("".join(cell["source"]).splitlines()) for cell in self._cells(path, "code")) <= 15
 
+    def test_code_cells_fit_a_window(self, path):
+        wide = [
+            line for cell in self._cells(path, "code") for line in "".join(cell["source"]).splitlines() if len(line) > 110
+        ]
+        assert wide == []
+
     def test_markers_of_nbval_are_whole_lines(self, path):
         lines = [
             line for cell in self._cells(path, "code") for line in "".join(cell["source"]).splitlines() if "NBVAL" in line

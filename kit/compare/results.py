@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kit.compare.columns import BIAS_COLUMNS, DIGITS, HEADLINE, Where
 from kit.compare.stats import (
     Comparison,
     Interval,
@@ -24,25 +25,7 @@ from kit.compare.stats import (
 from kit.core.once import once
 from kit.core.printing import Table, estimate
 from kit.core.tables import whole_file
-from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
-
-HEADLINE = {
-    "mono mAP": ("monolingual", "average_precision"),
-    "cross mAP": ("cross-lingual", "average_precision"),
-    "multi mAP": ("multilingual", "average_precision"),
-    "mono R@1": ("monolingual", "recall_at_1"),
-    "cross R@1": ("cross-lingual", "recall_at_1"),
-    "multi R@10": ("multilingual", "recall_at_10"),
-    "rank distance": ("multilingual", "rank_distance"),
-}
-"""Columns of the paper's tables: (setting, measure) of each."""
-
-BIAS_COLUMNS = {measure.label: ("multilingual", measure.column) for measure in PANEL}
-"""Columns of the bias panel, in its order; rank distance, its first, also closes the headline."""
-
-DIGITS = {name: 3 for name in HEADLINE} | {measure.label: measure.digits for measure in PANEL}
-"""Digits after the point in a printed table."""
 
 
 @dataclass(frozen=True)
@@ -159,12 +142,12 @@ class Results:
         """
         reference = reference or self.models[0]
         every = HEADLINE | BIAS_COLUMNS
-        columns = {name: place for name, place in every.items() if self.values(reference, *place).values.size}
+        columns = {name: where for name, where in every.items() if self.values(reference, *where).values.size}
         found = [
-            (model, column, self.compare(model, reference, *place))
+            (model, column, self.compare(model, reference, *where))
             for model in self.models
             if model != reference
-            for column, place in columns.items()
+            for column, where in columns.items()
         ]
         adjusted = holm(np.array([compared.overall.p_value for _, _, compared in found]))
         return [Difference(name, reference, *one, float(p)) for (name, *one), p in zip(found, adjusted)]
@@ -190,11 +173,11 @@ class Results:
         """The paper's columns (``HEADLINE``) as ``table`` gives them."""
         return self.table(HEADLINE)
 
-    def table(self, columns: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, tuple[float, float]]]:
+    def table(self, columns: Mapping[str, Where]) -> dict[str, dict[str, tuple[float, float]]]:
         """Mean and standard deviation over seeds (n - 1 in the denominator; NaN for one seed), by model and column."""
         table = {}
         for model in self.models:
-            scores = {column: self.by_seed(model, *place) for column, place in columns.items()}
+            scores = {column: self.by_seed(model, *where) for column, where in columns.items()}
             table[model] = {
                 column: (float(np.mean(seeds)), float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan"))
                 for column, seeds in scores.items()
@@ -257,7 +240,7 @@ class Results:
                 model: {
                     "by_seed": [run.summary() for run in runs],
                     "intervals": {
-                        column: asdict(self.interval(model, *place)) for column, place in (HEADLINE | BIAS_COLUMNS).items()
+                        column: asdict(self.interval(model, *where)) for column, where in (HEADLINE | BIAS_COLUMNS).items()
                     },
                 }
                 for model, runs in self.evaluations.items()
