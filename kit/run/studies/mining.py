@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from kit.compare.claims import Claim, Finding, judge, not_tested
 from kit.compare.columns import Where
 from kit.compare.mining import MiningResults
 from kit.compare.stats import Interval
+from kit.core.languages import language_name
 from kit.core.printing import Table, number, span
 from kit.data.bitext import BitextTask
 from kit.evaluate.mining.mined import ACCURACY, MEASURES, NEAREST, WAYS
@@ -99,7 +100,29 @@ def with_distractors(tasks: Mapping[str, BitextTask]) -> dict[str, BitextTask]:
     return {spec: task for spec, task in tasks.items() if any(task.n_distractors)}
 
 
-def mining_panels(tasks: Mapping[str, BitextTask], known: Sequence[str]) -> dict[str, Panel]:
+def task_rows(tasks: Mapping[str, BitextTask], known: Collection[str]) -> list[dict[str, object]]:
+    """Rows of a table: the pair of each task, its group (``resource_groups``), its sentences with and without translation.
+
+    Args:
+        tasks: by source.
+        known: languages of the training text.
+    """
+    group_of = {spec: group for group, specs in resource_groups(tasks, known).items() for spec in specs}
+    return [
+        {
+            "set": task.name.split()[0],
+            "pair": f"{task.source_language}-{task.target_language}",
+            "group": group_of[spec],
+            "languages": " and ".join(map(language_name, (task.source_language, task.target_language))),
+            "gold pairs": task.n_gold,
+            "source without": task.n_distractors[0],
+            "target without": task.n_distractors[1],
+        }
+        for spec, task in tasks.items()
+    ]
+
+
+def mining_panels(tasks: Mapping[str, BitextTask], known: Collection[str]) -> dict[str, Panel]:
     """What methods are compared on: F1 in each group of pairs with distractors, accuracy over the others.
 
     Args:

@@ -16,7 +16,7 @@ from kit.run.studies.arms import run_arms
 
 Log = Callable[[str], None]
 
-SETTINGS = tuple(HEADLINE[column] for column in ("mono mAP", "cross mAP", "multi mAP"))
+AVERAGED = tuple(HEADLINE[column] for column in ("mono mAP", "cross mAP", "multi mAP"))
 """What an arm's score is the mean of: the mAP within a language, across languages and in the pool."""
 
 MEAN = "mean mAP"
@@ -64,14 +64,13 @@ def arm_name(alpha: float) -> str:
 
 
 def ratio_arms(settings: Settings, alphas: Sequence[float], **changes: object) -> dict[str, Settings]:
-    """An arm for each share of monolingual batches, with other settings changed alike in all."""
+    """An arm for each share of monolingual batches, with other settings changed alike in all.
+
+    Raises:
+        ValueError: shares without a middle (``ends_and_middle``).
+    """
+    ends_and_middle(alphas)
     return {arm_name(alpha): settings.changed(samplings=(f"Hybrid({alpha:g})",), **changes) for alpha in alphas}
-
-
-def run_ratios(settings: Settings, log: Log = print) -> Results:
-    """Train and judge an arm for each of the settings' shares; they need two ends and a middle (``ends_and_middle``)."""
-    ends_and_middle(settings.mixture.alphas)  # refused before the training
-    return run_arms(ratio_arms(settings, settings.mixture.alphas), [settings.data.test], log)[settings.data.test]
 
 
 def ends_and_middle(alphas: Sequence[float]) -> tuple[float, float, float]:
@@ -108,7 +107,7 @@ def level_rows(levels: Mapping[str, Results]) -> list[dict[str, object]]:
     """Rows of a table: the best arm of each level, the arms that win 95 % of the draws, and the score of every arm."""
     rows = []
     for name, results in levels.items():
-        best = best_arm(results, SETTINGS)
+        best = best_arm(results, AVERAGED)
         row = {"level": name, "best": best.arm, "with 95 % of the draws": ", ".join(best.within())}
         rows.append(row | {arm: sum(scores) / len(scores) for arm, scores in mean_scores(results).items()})
     return rows
@@ -116,7 +115,7 @@ def level_rows(levels: Mapping[str, Results]) -> list[dict[str, object]]:
 
 def mean_scores(results: Results) -> dict[str, list[float]]:
     """By arm, its three scores, each a mean over the seeds."""
-    return {arm: [sum(results.by_seed(arm, *where)) / results.n_seeds[arm] for where in SETTINGS] for arm in results.models}
+    return {arm: [sum(results.by_seed(arm, *where)) / results.n_seeds[arm] for where in AVERAGED] for arm in results.models}
 
 
 def judge_ratios(results: Results, alphas: Sequence[float]) -> list[Finding]:
@@ -130,5 +129,5 @@ def judge_ratios(results: Results, alphas: Sequence[float]) -> list[Finding]:
 def _judge(claim: Claim, results: Results) -> Finding:
     if claim.column != MEAN:
         return judge_models(claim, results)
-    first, second = (overall(results, arm, SETTINGS) for arm in (claim.first, claim.second))
+    first, second = (overall(results, arm, AVERAGED) for arm in (claim.first, claim.second))
     return judge(claim, first, second, results.task_name)

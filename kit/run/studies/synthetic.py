@@ -123,6 +123,11 @@ def synthetic_arms(settings: Settings, texts: Mapping[str, ParallelCorpus]) -> d
     return arms
 
 
+def share_results(settings: Settings, results: Results) -> Results:
+    """The arms that differ in their share of synthetic groups alone, in the order of the shares."""
+    return Results({name: results.evaluations[name] for name in map(share_name, settings.synthetic.shares)})
+
+
 def score_rows(results: Mapping[str, Results], titles: Mapping[str, str]) -> list[dict[str, object]]:
     """Rows of a table: the scores of each arm on every test, each column where the test has its setting.
 
