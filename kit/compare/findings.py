@@ -230,7 +230,7 @@ def markdown(findings: Sequence[Finding]) -> str:
 
 
 def short(findings: Sequence[Finding]) -> str:
-    """How many were seen, and the same in four columns, for a README."""
+    """How many were seen, and all of them in four columns."""
     counts = ", ".join(f"{sum(one.verdict == verdict for one in findings)} {verdict}" for verdict in VERDICTS)
     rows = []
     for finding in findings:
@@ -238,8 +238,7 @@ def short(findings: Sequence[Finding]) -> str:
         place = place if len(place) <= 48 else place[:47] + "…"
         rows.append([finding.claim, place, finding.interval, f"**{finding.verdict}**"])
     names = ("claim", "study, tested on", "difference [95 % interval]", "verdict")
-    folded = f"<details><summary>The claims, one by one</summary>\n\n{_rows(names, rows)}\n\n</details>"
-    return f"{len(findings)} claims: {counts}.\n\n{folded}"
+    return f"{len(findings)} claims: {counts}.\n\n{_rows(names, rows)}"
 
 
 def _rows(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
@@ -32,14 +31,14 @@ class TestArms:
         monkeypatch.setattr(pipeline, "evaluate_missing", lambda recipes, log: asked["missing"].append(recipes))
 
         def judge(settings, log):
-            asked["judged"].append((settings.samplings[0], settings.test))
-            return [made_evaluation("right", name=settings.test) for _ in settings.seeds]
+            asked["judged"].append((settings.samplings[0], settings.data.test))
+            return [made_evaluation("right", name=settings.data.test) for _ in settings.seeds]
 
         monkeypatch.setattr(pipeline, "evaluate_runs", judge)
         return asked
 
     def test_all_arms_are_made_together_and_judged_on_every_test(self, asked):
-        arms = {"none": ARM, "half": replace(ARM, samplings=("Hybrid(0.5)",))}
+        arms = {"none": ARM, "half": ARM.changed(samplings=("Hybrid(0.5)",))}
         results = run_arms(arms, ["atlas", "jsonl:mine"])
         tests = ("atlas", "jsonl:mine")
         assert asked["missing"] == [[arm.changed(test=test) for test in tests for arm in arms.values()]]
@@ -52,11 +51,11 @@ class TestArms:
         ("arms", "error"),
         [
             ({}, "0 arms and 1 tests"),
-            ({"two": replace(ARM, samplings=("X-Y", "Hybrid"))}, "arm 'two' has samplings X-Y, Hybrid: give each arm one"),
-            ({"a": ARM, "b": replace(ARM, updates=40)}, "arms differ in updates: {'a': 20, 'b': 40}"),
-            ({"a": ARM, "b": replace(ARM, batch_size=50)}, "arms differ in batch_size"),
-            ({"a": ARM, "b": replace(ARM, seeds=(1,))}, "arms differ in seeds"),
-            ({"a": ARM, "b": replace(ARM, encoder="tiny")}, "arms differ in encoder"),
+            ({"two": ARM.changed(samplings=("X-Y", "Hybrid"))}, "arm 'two' has samplings X-Y, Hybrid: give each arm one"),
+            ({"a": ARM, "b": ARM.changed(updates=40)}, "arms differ in updates: {'a': 20, 'b': 40}"),
+            ({"a": ARM, "b": ARM.changed(batch_size=50)}, "arms differ in batch_size"),
+            ({"a": ARM, "b": ARM.changed(seeds=(1,))}, "arms differ in seeds"),
+            ({"a": ARM, "b": ARM.changed(encoder="tiny")}, "arms differ in encoder"),
         ],
     )
     def test_what_cannot_be_compared_is_refused_before_training(self, asked, arms, error):
@@ -127,14 +126,15 @@ class TestOverall:
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project with one study's notebook, a README with a place for the table, and results to leave."""
+    """A project with one study's notebook, a page with a place for the table, and results to leave."""
     monkeypatch.setenv("KIT_HOME", str(tmp_path))
     (tmp_path / "notebooks" / "params").mkdir(parents=True)
     (tmp_path / "notebooks" / "params" / "real.yaml").write_text("run: real\nupdates: 9\nevaluations: 1\n")
     cell = 'run = "smoke"\nupdates = 20\nevaluations = 1\n'
     cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell, "outputs": []}]
     (tmp_path / "notebooks" / "06_mine.ipynb").write_text(json.dumps({"cells": cells}))
-    (tmp_path / "README.md").write_text("before\n" + "\nold\n".join(write._MARKS) + "\nafter\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "claims.md").write_text("before\n" + "\nold\n".join(write._MARKS) + "\nafter\n")
     return tmp_path
 
 
@@ -162,12 +162,12 @@ class TestLeaveAndGather:
         assert f"`{command}`" in text and "More." in text and "| right | 1.000 [1.000 to 1.000] |" in text
         assert (folder / "06-figures" / "bars.json").is_file()
 
-    def test_findings_of_runs_come_together_in_the_readme(self, project):
+    def test_findings_of_runs_come_together_in_the_docs(self, project):
         self.leave(Settings().changed(run="real", updates=9, evaluations=1))
         found = write.gather(["real"])
         assert found[0].claim == "right is better" and findings.read(project / "reports" / "claims.json")[0] == found[0]
         assert "python -m kit claims real" in (project / "reports" / "claims.md").read_text(encoding="utf-8")
-        lines = (project / "README.md").read_text(encoding="utf-8").splitlines()
+        lines = (project / "docs" / "claims.md").read_text(encoding="utf-8").splitlines()
         assert (lines[0], lines[-1]) == ("before", "after") and "old" not in lines
         assert any(line.startswith("| right is better | 06, ") for line in lines)
 
@@ -175,8 +175,11 @@ class TestLeaveAndGather:
         with pytest.raises(ValueError, match="none holds no findings"):
             write.gather(["none"])
 
-    def test_a_readme_without_a_place_is_refused(self, project):
+    @pytest.mark.parametrize("written", ["nothing\n", None])
+    def test_docs_without_a_place_are_refused(self, project, written):
         self.leave(Settings().changed(run="real", updates=9, evaluations=1))
-        (project / "README.md").write_text("nothing\n")
+        (project / "docs" / "claims.md").unlink()
+        if written:
+            (project / "docs" / "claims.md").write_text(written)
         with pytest.raises(ValueError, match="no place for the table"):
             write.gather(["real"])
