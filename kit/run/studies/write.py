@@ -57,7 +57,7 @@ def leave(
 
 
 def gather(runs: Sequence[str]) -> list[Finding]:
-    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, and the table in ``docs/claims.md``.
+    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, the table in ``docs/claims.md``.
 
     Args:
         runs: folders in ``reports/``, such as ``ratio-real``; of a training run, its verdicts on the paper's claims count.
