@@ -82,7 +82,7 @@ def markdown(findings: Sequence[Finding]) -> str:
 
 
 def short(findings: Sequence[Finding]) -> str:
-    """How many were seen, and the same in four columns, for a README."""
+    """How many were seen, and all of them in four columns."""
     counts = ", ".join(f"{sum(one.verdict == verdict for one in findings)} {verdict}" for verdict in VERDICTS)
     rows = []
     for finding in findings:
@@ -95,8 +95,7 @@ def short(findings: Sequence[Finding]) -> str:
                 "verdict": f"**{finding.verdict}**",
             }
         )
-    summary = "<details><summary>The claims, one by one</summary>"
-    return f"{len(findings)} claims: {counts}.\n\n{summary}\n\n{Table(rows).markdown(_RULE)}\n\n</details>"
+    return f"{len(findings)} claims: {counts}.\n\n{Table(rows).markdown(_RULE)}"
 
 
 def collect(findings: Sequence[Finding]) -> list[Finding]:

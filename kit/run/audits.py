@@ -135,10 +135,10 @@ def _evaluated(
         else:
             log(f"  {task.name}: evaluated before")
             return replace(evaluation, model_name=one.label), facts | {"speed": told}  # it may have had another label
-    log(f"  {task.name}: {len(task.queries):,} queries, {len(task.audited):,} audited")
+    log(f"  {task.name}: {len(task.queries):,} queries, {len(task.candidates):,} candidates")
     started = time.monotonic()
     embeddings = encode_task(model, task, batch_size, show_progress=sys.stderr.isatty())
-    texts_per_s = (len(task.queries) + len(task.audited)) / (time.monotonic() - started)
+    texts_per_s = (len(task.queries) + len(task.candidates)) / (time.monotonic() - started)
     evaluation = evaluate_embeddings(*embeddings, task, one.label)
     evaluation.write(path)
     with whole_file(speed) as partial:

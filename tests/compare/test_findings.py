@@ -26,7 +26,7 @@ class TestTogether:
     def test_short_has_a_row_for_each(self):
         text = findings.short([SEEN])
         assert text.startswith("1 claims: 1 seen here, 0 not seen here, 0 not tested.")
-        assert text.splitlines()[-3] == "| one beats the other | 99, task | +0.100 [+0.100 to +0.100] | **seen here** |"
+        assert text.splitlines()[-1] == "| one beats the other | 99, task | +0.100 [+0.100 to +0.100] | **seen here** |"
 
     def test_written_and_read(self, tmp_path):
         found = [SEEN, UNTESTED]

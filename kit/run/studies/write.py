@@ -59,7 +59,7 @@ def leave(
 
 
 def gather(runs: Sequence[str]) -> list[Finding]:
-    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, and the table in ``README.md``.
+    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, the table in ``docs/claims.md``.
 
     Args:
         runs: folders in ``reports/``, such as ``ratio-real``; of a training run, the paper's claims that it tested count.
@@ -68,7 +68,7 @@ def gather(runs: Sequence[str]) -> list[Finding]:
         All findings, as ``findings.collect`` orders them.
 
     Raises:
-        ValueError: a run without findings; a README without the place for the table.
+        ValueError: a run without findings; no ``docs/claims.md`` with a place for the table.
     """
     found = []
     for run in runs:
@@ -84,21 +84,22 @@ def gather(runs: Sequence[str]) -> list[Finding]:
     )
     with whole_file(reports() / "claims.md") as partial:
         partial.write_text(f"{head}\n\n{findings.markdown(found)}", encoding="utf-8")
-    _into_readme(findings.short(found))
+    _into_docs(findings.short(found))
     return found
 
 
 _MARKS = "<!-- claims: written by python -m kit claims -->", "<!-- end of claims -->"
 
 
-def _into_readme(text: str) -> None:
-    path = root() / "README.md"
-    before, first, rest = path.read_text(encoding="utf-8").partition(_MARKS[0])
+def _into_docs(text: str) -> None:
+    path = root() / "docs" / "claims.md"
+    written = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, first, rest = written.partition(_MARKS[0])
     _, last, after = rest.partition(_MARKS[1])
     if not (first and last):
         raise ValueError(f"{path}: no place for the table: write the lines {_MARKS[0]!r} and {_MARKS[1]!r}")
     with whole_file(path) as partial:
-        partial.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
+        partial.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}", encoding="utf-8")
 
 
 def _command(number: str, settings: Settings) -> str:
