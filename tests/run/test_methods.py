@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pkgutil
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from kit.data.bitext import BitextTask
 from kit.data.corpus import ParallelCorpus
 from kit.data.registry import load_corpus
 from kit.evaluate.mining.mined import ACCURACY
-from kit.run import jobs, pipeline
+from kit.run import mining, pipeline
 from kit.run.settings import Settings
 from kit.run.studies import methods
 from kit.run.studies.methods import keep_switched, mine_arms, resource_groups, shared_side, whole_texts
@@ -136,22 +135,24 @@ class TestArms:
         """The models that were loaded, instead of trained ones, in this process instead of others."""
         loaded = []
 
-        def in_processes(function, jobs, n_all, log):
-            for (_, sampling, seed), more in jobs:
-                loaded.append((sampling, seed))
-                order = {"settings": asdict(ARM), "sampling": sampling, "seed": seed, "folder": sampling, "n_threads": 1}
-                pkgutil.resolve_name(function)(order | more, log)
+        def in_processes(function, jobs, log):
+            for job in jobs:
+                sampling, _, seed = job.name.partition(", seed ")
+                loaded.append((sampling, int(seed)))
+                function(job, log)
 
         monkeypatch.setattr(pipeline, "train_missing", lambda recipes, log: None)
+        monkeypatch.setattr(pipeline, "model_folder", lambda settings, sampling, seed: Path(f"{sampling}-{seed}"))
         monkeypatch.setattr(pipeline, "in_processes", in_processes)
-        monkeypatch.setattr(jobs, "load_trained", lambda folder: _Model(0.01 if folder.name == "X-Y" else 3.0))
-        monkeypatch.setattr(jobs, "remembered_tokens", lambda model: nullcontext())
-        monkeypatch.setattr(jobs, "_load", lambda spec, sums: self.TASKS[spec])
-        for module, name in ((methods, "bitext_checksums"), (jobs, "checksums")):
-            monkeypatch.setattr(module, name, lambda specs: dict.fromkeys(specs, "sum"))
+        monkeypatch.setattr(mining, "load_trained", lambda folder: _Model(0.01 if folder.name.startswith("X-Y") else 3.0))
+        monkeypatch.setattr(mining, "remembered_tokens", lambda model: nullcontext())
+        monkeypatch.setattr(mining, "_load", lambda spec, sums: self.TASKS[spec])
+        monkeypatch.setattr(mining, "checksums", lambda specs: dict.fromkeys(specs, "sum"))
+        monkeypatch.setattr(methods, "source_fingerprints", lambda specs: list(specs))
+        monkeypatch.setattr(pipeline, "source_fingerprints", lambda specs: list(specs))
         return loaded
 
-    ARMS = {"across": ARM, "within": replace(ARM, samplings=("X-X-mono",))}  # noqa: RUF012
+    ARMS = {"across": ARM, "within": ARM.changed(samplings=("X-X-mono",))}  # noqa: RUF012
     TASKS = {"one": task("a", "en", "de"), "two": task("b", "sw", "en")}  # noqa: RUF012
 
     def test_every_arm_and_seed_mines_every_task_once(self, loaded):
@@ -165,11 +166,11 @@ class TestArms:
     def test_only_what_is_missing_is_mined(self, loaded):
         mine_arms(self.ARMS, {"one": self.TASKS["one"]})
         lines = []
-        mine_arms(self.ARMS | {"English": replace(ARM, samplings=("En-En",))}, self.TASKS, lines.append)
+        mine_arms(self.ARMS | {"English": ARM.changed(samplings=("En-En",))}, self.TASKS, lines.append)
         assert [line.rpartition(": ")[2] for line in lines] == ["1 task(s)"] * 4 + ["2 task(s)"] * 2
 
     def test_arms_that_share_a_model_mine_once(self, loaded):
-        results = mine_arms({"across": ARM, "the same": replace(ARM, run="other")}, self.TASKS)
+        results = mine_arms({"across": ARM, "the same": ARM.changed(run="other")}, self.TASKS)
         assert loaded == [("X-Y", 0), ("X-Y", 1)]
         assert results.by_seed("the same", ACCURACY, ["one", "two"]) == [1.0, 1.0]
 
@@ -179,9 +180,9 @@ class TestArms:
         rows = [row | {"text": f"fr {n}"} for n, row in enumerate(other.target.to_pylist())]
         other = BitextTask.from_rows("c", "en", "fr", other.source.to_pylist(), rows, other.gold.to_pylist())
         tasks = {"one": self.TASKS["one"], "three": other}
-        monkeypatch.setattr(jobs, "load_trained", lambda folder: model)
-        monkeypatch.setattr(jobs, "_load", lambda spec, sums: tasks[spec])
-        results = mine_arms({"across": replace(ARM, seeds=(0,))}, tasks)
+        monkeypatch.setattr(mining, "load_trained", lambda folder: model)
+        monkeypatch.setattr(mining, "_load", lambda spec, sums: tasks[spec])
+        results = mine_arms({"across": ARM.changed(seeds=(0,))}, tasks)
         english = self.TASKS["one"].texts("source")
         assert model.asked == [english + self.TASKS["one"].texts("target"), other.texts("target")]
         assert results.by_seed("across", ACCURACY, ["one", "three"]) == [1.0]
@@ -197,7 +198,7 @@ class TestArms:
 
     def test_what_cannot_be_compared_is_refused(self, loaded):
         with pytest.raises(ValueError, match="arms differ in updates"):
-            mine_arms(self.ARMS | {"longer": replace(ARM, updates=40)}, self.TASKS)
+            mine_arms(self.ARMS | {"longer": ARM.changed(updates=40)}, self.TASKS)
         with pytest.raises(ValueError, match="0 arms and 2 tasks"):
             mine_arms({}, self.TASKS)
         assert loaded == []

@@ -81,7 +81,7 @@ def ends_and_middle(alphas: Sequence[float]) -> tuple[float, float, float]:
     """
     found = min(alphas), min(alphas, key=lambda alpha: abs(alpha - 0.5)), max(alphas)
     if len(set(found)) < 3:
-        raise ValueError(f"alphas are {', '.join(map(str, alphas))}: give one between the ends that is nearer to 0.5")
+        raise ValueError(f"alphas are {', '.join(map(str, alphas))}: the one nearest to 0.5 is an end: give one between")
     return found
 
 
