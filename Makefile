@@ -4,7 +4,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 
-.PHONY: help setup run test lab refresh screenshots lint clean
+.PHONY: help setup run test lab refresh screenshots docs lint clean
 
 help:
 	@echo "make run      set up, run notebooks 00 to 04 (profile cpu), print the table of results"
@@ -12,6 +12,7 @@ help:
 	@echo "make lab      set up, open JupyterLab on the notebooks"
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
 	@echo "make screenshots  run the explorers in JupyterLab and store their pictures in reports/screens (needs Chrome or Chromium)"
+	@echo "make docs     build the site from docs/ and the docstrings, into site/"
 	@echo "make lint     check style"
 	@echo "make clean    remove cached models and evaluations (not reports)"
 
@@ -38,7 +39,11 @@ refresh: setup
 	$(BIN)/python -m kit refresh
 
 screenshots: setup
-	KIT_SCREENSHOTS=1 $(BIN)/python -m pytest tests/test_jupyterlab.py
+	KIT_SCREENSHOTS=1 $(BIN)/python -m pytest tests/run/test_jupyterlab.py
+
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/mkdocs build --strict
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

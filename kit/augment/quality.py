@@ -14,6 +14,7 @@ from kit.augment.small import small_translator
 from kit.augment.translator import CachedTranslator, Translator
 from kit.augment.wordwise import word_translator
 from kit.core.paths import cache
+from kit.core.printing import Table
 from kit.data.parallel import load_parallel, pairs
 
 _BY_CHARACTER = {"ja", "th", "km", "lo", "my", "yue"}
@@ -137,7 +138,6 @@ def table(scores: Mapping[str, Mapping[str, Quality]]) -> list[dict[str, str | i
 
 def markdown(scores: Mapping[str, Mapping[str, Quality]], dropped: Mapping[str, int]) -> str:
     """A section for a study's tables: the translators, the best one first, and how many rows each filter dropped."""
-    rows = table({name: scores[name] for name in ranked(scores)})
-    lines = ["## Translators", "", "| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-    lines += ["| " + " | ".join(map(str, row.values())) + " |" for row in rows]
-    return "\n".join([*lines, "", "Rows dropped: " + ", ".join(f"{name} {n:,}" for name, n in dropped.items()) + "."])
+    found = Table(table({name: scores[name] for name in ranked(scores)})).markdown()
+    counts = ", ".join(f"{name} {n:,}" for name, n in dropped.items())
+    return f"## Translators\n\n{found}\n\nRows dropped: {counts}."

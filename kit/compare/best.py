@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kit.compare.columns import Where
 from kit.compare.results import Results
 from kit.core.seeding import generator
 
@@ -41,14 +42,14 @@ class Best:
         return ordered[: int(np.searchsorted(reached, confidence - 1e-12)) + 1]
 
 
-def best_arm(results: Results, places: Sequence[tuple[str, str]], n_resamples: int = 2000, seed: int = 0) -> Best:
+def best_arm(results: Results, averaged: Sequence[Where], n_resamples: int = 2000, seed: int = 0) -> Best:
     """The arm with the highest mean of some scores, and how sure that is.
 
     A resample draws question groups and, by arm, training seeds, both with replacement; the arm with the highest score in it
     counts. Of equal scores the first arm counts.
 
     Args:
-        places: (setting, measure) of each score; higher is better in all of them.
+        averaged: the scores; higher is better in all of them.
         n_resamples: number of draws, at least 1.
 
     Raises:
@@ -56,7 +57,7 @@ def best_arm(results: Results, places: Sequence[tuple[str, str]], n_resamples: i
     """
     if n_resamples < 1:
         raise ValueError(f"n_resamples is {n_resamples}: choose at least 1")
-    by_group = {model: _by_group(results, model, places) for model in results.models}  # (n_seeds, n_groups)
+    by_group = {model: _by_group(results, model, averaged) for model in results.models}  # (n_seeds, n_groups)
     scores = {model: float(values.sum(axis=1).mean()) for model, values in by_group.items()}
     random = generator(seed, "study", "best arm")
     wins = dict.fromkeys(results.models, 0)
@@ -71,24 +72,24 @@ def best_arm(results: Results, places: Sequence[tuple[str, str]], n_resamples: i
     return Best(max(scores, key=scores.__getitem__), {model: won / n_resamples for model, won in wins.items()})
 
 
-def overall(results: Results, model: str, places: Sequence[tuple[str, str]]) -> list[np.ndarray]:
-    """The mean of some scores as ``findings.judge`` takes it: one column (n_groups, 1) a seed, whose mean is that score.
+def overall(results: Results, model: str, averaged: Sequence[Where]) -> list[np.ndarray]:
+    """The mean of some scores as ``kit.compare.claims.judge`` takes it: one column (n_groups, 1) a seed with that mean.
 
     A group's entry is what it adds to the score, times the number of groups. Arguments and errors as in ``best_arm``.
     """
-    return [added[:, None] * len(added) for added in _by_group(results, model, places)]
+    return [added[:, None] * len(added) for added in _by_group(results, model, averaged)]
 
 
-def _by_group(results: Results, model: str, places: Sequence[tuple[str, str]]) -> np.ndarray:
+def _by_group(results: Results, model: str, averaged: Sequence[Where]) -> np.ndarray:
     """What each question group adds to the score of each seed, (n_seeds, n_groups); a row sums to the score."""
     rows = []
     for run in results.evaluations[model]:
         added = 0.0
-        for place in places:
-            values = run.values(*place).values  # (n_groups, n_cells)
+        for where in averaged:
+            values = run.values(*where).values  # (n_groups, n_cells)
             if not values.size:
-                raise ValueError(f"the task has no {place[0]} setting: leave it out of places")
+                raise ValueError(f"the task has no {where.setting} setting: leave it out of averaged")
             share = np.nan_to_num(values / (~np.isnan(values)).sum(axis=0)).mean(axis=1)  # (n_groups,)
-            added = added + share / len(places)
+            added = added + share / len(averaged)
         rows.append(added)
     return np.array(rows)

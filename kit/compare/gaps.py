@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kit.compare.best import overall
-from kit.compare.findings import Finding, by_seed, judge
-from kit.compare.results import HEADLINE, Results
+from kit.compare.claims import Claim, Finding, judge, not_tested, seed_values
+from kit.compare.columns import HEADLINE
+from kit.compare.results import Results
 from kit.compare.stats import macro_mean, paired_randomisation_test
-
-CROSS = ("cross-lingual", "average_precision")
 
 
 @dataclass(frozen=True)
@@ -45,60 +44,58 @@ class Drop:
         return self.difference / self.score if self.score else float("nan")
 
 
-def wider_gap(claim: Finding, results: Results, first: str, second: str, place: tuple[str, str] = CROSS) -> Finding:
-    """Whether the first model serves two language pairs less evenly than the second.
+def wider_gap(claim: Claim, results: Results) -> Finding:
+    """Whether the claim's first model serves two language pairs less evenly than its second.
 
     The two are the pairs in which the *second* model, the reference, is best and worst. Each model's gap is its score in the
     one minus its score in the other, over its own mean score of all pairs (else a model that is bad everywhere would pass
     for even); the claim is seen where the first model's gap is wider. The interval takes the mean as known.
 
     Args:
-        claim: its text and study.
-        results: on a task with at least two pairs in the setting of ``place``.
-        place: (setting, measure).
+        claim: its column names the score.
+        results: on a task with at least two pairs in the setting of that score.
 
     Raises:
         ValueError: fewer than two pairs.
     """
-    values = results.values(second, *place)
+    where = claim.where
+    values = results.values(claim.second, *where)
     if len(values.cells) < 2:
-        raise ValueError(f"{results.task_name} has {len(values.cells)} {place[0]} pairs: a gap needs two")
+        raise ValueError(f"{results.task_name} has {len(values.cells)} {where.setting} pairs: a gap needs two")
     means = np.nanmean(values.values, axis=0)
     ends = [int(means.argmax()), int(means.argmin())]
     best, worst = (" → ".join(values.cells[end]) for end in ends)
     gaps = []
-    for model in (first, second):
-        level = macro_mean(results.values(model, *place).values)
-        gaps.append([2 * one[:, ends] * [1, -1] / level for one in by_seed(results, model, place)])  # mean of (best, −worst)
-    effect = f"mAP ({best} − {worst}) / mean, {first} − {second}"
-    return judge(replace(claim, on=results.task_name, effect=effect), *gaps)
+    for model in (claim.first, claim.second):
+        level = macro_mean(results.values(model, *where).values)
+        sides = [2 * one[:, ends] * [1, -1] / level for one in seed_values(results, model, where)]  # mean of (best, −worst)
+        gaps.append(sides)
+    return judge(replace(claim, column=f"mAP ({best} − {worst}) / mean"), *gaps, results.task_name)
 
 
-def larger_gain(
-    claim: Finding, tests: tuple[Results, Results], first: str, second: str, passages: str, place: tuple[str, str] = CROSS
-) -> Finding:
-    """Whether one test shows a larger gain of a model over another than a second test that has the same questions.
+def larger_gain(claim: Claim, tests: tuple[Results, Results], passages: str) -> Finding:
+    """Whether one test shows a larger gain of the first model over the second than another test with the same questions.
 
     Args:
-        claim: its text and study.
+        claim: its column names the score.
         tests: results of both models on either test; the gain on the first minus that on the second is judged.
         passages: only cells whose passages are in this language count.
-        place: (setting, measure).
 
     Returns:
-        The claim, judged; not tested, with the reason in ``on``, if the tests differ in their questions or in those cells.
+        Not tested, with the reason in ``on``, if the tests differ in their questions or in those cells.
     """
-    values = [results.values(first, *place) for results in tests]
+    where = claim.where
+    values = [results.values(claim.first, *where) for results in tests]
     kept = [[cell for cell in one.cells if cell[1] == passages] for one in values]
     if values[0].group_ids != values[1].group_ids or kept[0] != kept[1] or not kept[0]:
-        return replace(claim, on="not here: no test has the same questions in both forms", verdict="not tested")
+        return not_tested(claim, "not here: no test has the same questions in both forms")
     gains = []
     for results, one in zip(tests, values):
         columns = [number for number, cell in enumerate(one.cells) if cell in kept[0]]
-        runs = zip(by_seed(results, first, place), by_seed(results, second, place))
+        runs = zip(*(seed_values(results, model, where) for model in (claim.first, claim.second)))
         gains.append([a[:, columns] - b[:, columns] for a, b in runs])
-    on = f"{tests[0].task_name} and {tests[1].task_name}"
-    return judge(replace(claim, on=on, effect=f"mAP, ({first} − {second}) on the first − on the second"), *gains)
+    sides = {"first": f"({claim.first} − {claim.second}) on the first", "second": "on the second"}
+    return judge(replace(claim, column="mAP", **sides), *gains, f"{tests[0].task_name} and {tests[1].task_name}")
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def drops(
     """The drop of every domain and sampling, from what ``judge_without`` returned.
 
     Args:
-        column: a score of ``kit.compare.results.HEADLINE`` where higher is better; domains whose test lacks it are left out.
+        column: a score of ``kit.compare.columns.HEADLINE`` where higher is better; domains whose test lacks it are left out.
     """
     found = []
     for domain in domains:
@@ -148,7 +145,7 @@ def drops(
 def mean_drop(
     results: Mapping[str, Results], names: Sequence[str], sampling: str, column: str = "mono mAP", relative: bool = False
 ) -> list[np.ndarray]:
-    """The drop of a sampling as ``findings.judge`` takes it: one array (n_groups of all tests, n_domains) a seed.
+    """The drop of a sampling as ``kit.compare.claims.judge`` takes it: one array (n_groups of all tests, n_domains) a seed.
 
     A column is a domain: the groups of its test hold what they add to the drop, all others NaN, so that the macro mean is
     the mean over the domains. Compare two samplings with it for a contrast of contrasts.
@@ -206,11 +203,3 @@ def drop_rows(found: Sequence[Drop], column: str = "mono mAP") -> list[dict[str,
 
 def _interval(drop: Drop) -> str:
     return f"{drop.difference:+.3f} [{drop.low:+.3f} to {drop.high:+.3f}]"
-
-
-def markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows as a table in Markdown; an empty list gives an empty text."""
-    if not rows:
-        return ""
-    lines = [f"| {' | '.join(map(str, cells))} |" for cells in (rows[0], *(row.values() for row in rows))]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kit.compare.columns import Where
 from kit.compare.stats import Interval, bootstrap_interval, macro_mean
 from kit.evaluate.mining.mined import Mined
 
@@ -31,8 +32,8 @@ class MiningResults:
         self._mined = mined
         self.tasks, self.models = tuple(mined), tuple(seeds[0])
 
-    def values(self, model: str, place: tuple[str, str], tasks: Sequence[str]) -> list[np.ndarray]:
-        """What ``kit.compare.findings.judge`` takes of one model: (way, measure) by sentence and task, one array a seed.
+    def values(self, model: str, where: Where, tasks: Sequence[str]) -> list[np.ndarray]:
+        """What ``kit.compare.claims.judge`` takes of one model: (way, measure) by sentence and task, one array a seed.
 
         Shape (n_sentences, n_tasks), NaN where a task does not have a sentence; the same rows for every model.
         """
@@ -45,14 +46,14 @@ class MiningResults:
         for seed in range(len(runs[0])):
             table = np.full((len(known), len(tasks)), np.nan)
             for cell, of_task in enumerate(runs):
-                table[rows[ends[cell] : ends[cell + 1]], cell] = of_task[seed].values[place]
+                table[rows[ends[cell] : ends[cell + 1]], cell] = of_task[seed].values[where]
             made.append(table)
         return made
 
-    def by_seed(self, model: str, place: tuple[str, str], tasks: Sequence[str]) -> list[float]:
+    def by_seed(self, model: str, where: Where, tasks: Sequence[str]) -> list[float]:
         """The score of each training seed, a mean over tasks."""
-        return [macro_mean(values) for values in self.values(model, place, tasks)]
+        return [macro_mean(values) for values in self.values(model, where, tasks)]
 
-    def interval(self, model: str, place: tuple[str, str], tasks: Sequence[str]) -> Interval:
+    def interval(self, model: str, where: Where, tasks: Sequence[str]) -> Interval:
         """Mean over seeds and tasks, with its 95 % bootstrap interval over sentences."""
-        return bootstrap_interval(np.mean(self.values(model, place, tasks), axis=0))
+        return bootstrap_interval(np.mean(self.values(model, where, tasks), axis=0))

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kit.compare.columns import BIAS_COLUMNS, DIGITS, HEADLINE, Where
 from kit.compare.stats import (
     Comparison,
     Interval,
@@ -22,26 +23,9 @@ from kit.compare.stats import (
     paired_randomisation_test,
 )
 from kit.core.once import once
+from kit.core.printing import Table, estimate
 from kit.core.tables import whole_file
-from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
-
-HEADLINE = {
-    "mono mAP": ("monolingual", "average_precision"),
-    "cross mAP": ("cross-lingual", "average_precision"),
-    "multi mAP": ("multilingual", "average_precision"),
-    "mono R@1": ("monolingual", "recall_at_1"),
-    "cross R@1": ("cross-lingual", "recall_at_1"),
-    "multi R@10": ("multilingual", "recall_at_10"),
-    "rank distance": ("multilingual", "rank_distance"),
-}
-"""Columns of the paper's tables: (setting, measure) of each."""
-
-BIAS_COLUMNS = {measure.label: ("multilingual", measure.column) for measure in PANEL}
-"""Columns of the bias panel, in its order; rank distance, its first, also closes the headline."""
-
-DIGITS = {name: 3 for name in HEADLINE} | {measure.label: measure.digits for measure in PANEL}
-"""Digits after the point in a printed table."""
 
 
 @dataclass(frozen=True)
@@ -158,12 +142,12 @@ class Results:
         """
         reference = reference or self.models[0]
         every = HEADLINE | BIAS_COLUMNS
-        columns = {name: place for name, place in every.items() if self.values(reference, *place).values.size}
+        columns = {name: where for name, where in every.items() if self.values(reference, *where).values.size}
         found = [
-            (model, column, self.compare(model, reference, *place))
+            (model, column, self.compare(model, reference, *where))
             for model in self.models
             if model != reference
-            for column, place in columns.items()
+            for column, where in columns.items()
         ]
         adjusted = holm(np.array([compared.overall.p_value for _, _, compared in found]))
         return [Difference(name, reference, *one, float(p)) for (name, *one), p in zip(found, adjusted)]
@@ -189,11 +173,11 @@ class Results:
         """The paper's columns (``HEADLINE``) as ``table`` gives them."""
         return self.table(HEADLINE)
 
-    def table(self, columns: Mapping[str, tuple[str, str]]) -> dict[str, dict[str, tuple[float, float]]]:
+    def table(self, columns: Mapping[str, Where]) -> dict[str, dict[str, tuple[float, float]]]:
         """Mean and standard deviation over seeds (n - 1 in the denominator; NaN for one seed), by model and column."""
         table = {}
         for model in self.models:
-            scores = {column: self.by_seed(model, *place) for column, place in columns.items()}
+            scores = {column: self.by_seed(model, *where) for column, where in columns.items()}
             table[model] = {
                 column: (float(np.mean(seeds)), float(np.std(seeds, ddof=1)) if len(seeds) > 1 else float("nan"))
                 for column, seeds in scores.items()
@@ -256,7 +240,7 @@ class Results:
                 model: {
                     "by_seed": [run.summary() for run in runs],
                     "intervals": {
-                        column: asdict(self.interval(model, *place)) for column, place in (HEADLINE | BIAS_COLUMNS).items()
+                        column: asdict(self.interval(model, *where)) for column, where in (HEADLINE | BIAS_COLUMNS).items()
                     },
                 }
                 for model, runs in self.evaluations.items()
@@ -315,29 +299,18 @@ class Results:
         return cls(evaluations)
 
 
-def cells_of(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> list[list[str]]:
-    """Rows of printed cells: the model, then ``mean ± deviation`` (the mean alone for one seed) of each column."""
-    return [[model, *(_cell(DIGITS[column], *pair) for column, pair in columns.items())] for model, columns in table.items()]
-
-
 def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
-    """A table as plain text, one line a model; takes ``Results.table`` or what ``metrics.json`` kept of it."""
-    rows = [["model", *next(iter(table.values()))], *cells_of(table)]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-        for row in rows
+    """A table as plain text, a line a model: ``mean ± deviation`` (the mean alone for one seed) in each column.
+
+    Args:
+        table: as ``Results.table`` gives it, or what ``metrics.json`` kept of it.
+    """
+    rows = [
+        {"model": model} | {name: estimate(*pair, DIGITS[name], plain=True) for name, pair in columns.items()}
+        for model, columns in table.items()
     ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
-
-
-def _cell(digits: int, mean: float | None, deviation: float | None) -> str:
-    if mean is None or np.isnan(mean):
-        return "–"
-    mean = round(mean, digits) + 0.0  # adding 0 turns -0 into 0
-    if deviation is None or np.isnan(deviation):
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+    head, *lines = repr(Table(rows, numeric=list(rows[0])[1:])).splitlines()
+    return "\n".join([head, "-" * len(head), *lines])
 
 
 def without_nan(value: object) -> object:

@@ -123,7 +123,7 @@ def _evaluated(
 ) -> tuple[Evaluation, dict[str, str]]:
     """The evaluation of a model on a task, from the cache if it is there, with what is to be known of the model."""
     facts = _facts(one, model)
-    code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.bias")
+    code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.encoding")
     key = [facts, source_fingerprints([spec]), code, fingerprints.versions()]
     path = paths.cache() / "audit" / f"{fingerprints.fingerprint(key)}.parquet"
     speed = path.with_suffix(".txt")
@@ -135,7 +135,7 @@ def _evaluated(
         else:
             log(f"  {task.name}: evaluated before")
             return replace(evaluation, model_name=one.label), facts | {"speed": told}  # it may have had another label
-    log(f"  {task.name}: {len(task.queries):,} queries, {len(task.candidates):,} audited")
+    log(f"  {task.name}: {len(task.queries):,} queries, {len(task.candidates):,} candidates")
     started = time.monotonic()
     embeddings = encode_task(model, task, batch_size, show_progress=sys.stderr.isatty())
     texts_per_s = (len(task.queries) + len(task.candidates)) / (time.monotonic() - started)

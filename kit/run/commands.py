@@ -107,7 +107,7 @@ def _add_claims(commands: argparse._SubParsersAction) -> None:
         "claims",
         help="put the findings of several runs in one table",
         description="Gather what the studies and the training runs found, claim by claim, into reports/claims.md, "
-        "reports/claims.json and the table in README.md.",
+        "reports/claims.json and the table in docs/claims.md.",
     )
     claims.add_argument("runs", nargs="+", metavar="RUN", help="names of folders in reports/, such as cpu ratio-real")
     claims.set_defaults(function=_claims)

@@ -1,64 +1,18 @@
-"""Tables with texts in any script, and figures: shown in a notebook, written as data, drawn as pictures."""
+"""Tables and figures: shown in a notebook, written as data, drawn as pictures."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kit.core.printing import Table
 from kit.core.tables import whole_file
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-
-class Table:
-    """A small table: HTML in a notebook, aligned text elsewhere. Texts are escaped and find their own direction.
-
-    >>> print(Table([{"language": "de", "facts": 3}]))
-    language  facts
-    de            3
-    """
-
-    def __init__(self, rows: Sequence[dict]):
-        self.rows = [{name: _cell(value) for name, value in row.items()} for row in rows]
-        self.numeric = {name for row in rows for name, value in row.items() if _is_number(value)}
-
-    def _repr_html_(self) -> str:
-        names = list(self.rows[0]) if self.rows else []
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = "".join("<tr>" + "".join(self._html_cell(name, row[name]) for name in names) + "</tr>" for row in self.rows)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-    def _html_cell(self, name: str, text: str) -> str:
-        align = "right" if name in self.numeric else "start"
-        return f'<td dir="auto" style="text-align: {align}">{html.escape(text)}</td>'
-
-    def __repr__(self) -> str:
-        names = list(self.rows[0]) if self.rows else []
-        widths = {name: max(len(name), *(len(row[name]) for row in self.rows)) for name in names}
-        lines = [dict(zip(names, names)), *self.rows]
-        return "\n".join(
-            "  ".join(
-                line[name].rjust(widths[name]) if name in self.numeric else line[name].ljust(widths[name]) for name in names
-            ).rstrip()
-            for line in lines
-        )
-
-
-def _cell(value: object) -> str:
-    if not _is_number(value):
-        return str(value)
-    if isinstance(value, Integral):
-        return f"{value:,}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
-
-
-def _is_number(value: object) -> bool:
-    """Whether a value is a number of Python or NumPy; ``True`` is a word."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+__all__ = ["Table", "mime_bundle", "picture", "show", "write_figures"]
 
 
 def show(figure: go.Figure) -> None:

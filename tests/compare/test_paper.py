@@ -1,155 +1,41 @@
-"""The rules for a verdict, each on numbers made for it, and the published figures."""
+"""The paper's claims on results, and the published figures."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from test_results import made_evaluation
 
-from kit.compare.paper import (
-    CLAIMS,
-    MARGIN_DISTANCE,
-    MARGIN_MAP,
-    NOT_TESTED,
-    Claim,
-    Verdict,
-    check_claims,
-    claims_text,
-)
-from kit.compare.results import HEADLINE, Results, SeedComparison
-from kit.compare.stats import Comparison
+from kit.compare.claims import Finding, not_tested
+from kit.compare.paper import CLAIMS, NOT_TESTED, PUBLISHED, check_claims, claim_cells, claims_text
+from kit.compare.results import Results
 
 HIGHER = next(claim for claim in CLAIMS if claim.kind == "better" and claim.column == "cross mAP")
 FAIRER = next(claim for claim in CLAIMS if claim.kind == "better" and claim.column == "rank distance")
-AS_GOOD = next(claim for claim in CLAIMS if claim.kind == "reaches" and claim.column == "mono mAP")
-AS_FAIR = next(claim for claim in CLAIMS if claim.kind == "reaches" and claim.column == "rank distance")
+MADE = {
+    "X-X-mono": [made_evaluation("own first")] * 2,
+    "X-Y": [made_evaluation("right")] * 2,
+    "Hybrid": [made_evaluation("right")] * 2,
+}
 
 
-@dataclass
-class _Made:
-    """Stands for ``Results``: every comparison has the interval and the seeds given; every rank distance is 200."""
-
-    low: float
-    high: float
-    by_seed: tuple[float, ...]
-    models: tuple[str, ...] = ("X-X-mono", "X-Y", "Hybrid")
-    without: str = ""
-
-    def values(self, model, setting, measure):
-        return SimpleNamespace(values=np.zeros((0 if setting == self.without else 3, 2)))
-
-    def compare(self, first, second, setting, measure):
-        return SeedComparison(Comparison((self.low + self.high) / 2, self.low, self.high, 0.03), self.by_seed)
-
-    def headline(self):
-        return {model: {"rank distance": (200.0, 1.0)} for model in self.models}
-
-
-def _verdict(claim: Claim, made: _Made) -> str:
-    return next(verdict.verdict for verdict in check_claims(made) if verdict.claim == claim)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "by_seed", "verdict"),
-    [
-        (0.001, 0.05, (0.02, 0.03), "seen here"),
-        (0.0, 0.05, (0.02, 0.03), "not seen here"),  # the interval touches zero
-        (-0.001, 0.05, (0.02, 0.03), "not seen here"),  # and holds it
-        (0.001, 0.05, (0.04, -0.001), "not seen here"),  # one seed disagrees
-        (0.001, 0.05, (0.04, 0.0), "not seen here"),  # one seed sees nothing
-        (-0.05, -0.01, (-0.02, -0.03), "not seen here"),  # the other way round
-    ],
-)
-def test_better(low, high, by_seed, verdict):
-    assert _verdict(HIGHER, _Made(low, high, by_seed)) == verdict
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "by_seed", "verdict"),
-    [
-        (-5.0, -1.0, (-2.0, -3.0), "seen here"),  # lower is fairer
-        (-5.0, 0.0, (-2.0, -3.0), "not seen here"),
-        (-5.0, -1.0, (-2.0, 1.0), "not seen here"),
-        (1.0, 5.0, (2.0, 3.0), "not seen here"),
-    ],
-)
-def test_better_of_a_distance_is_lower(low, high, by_seed, verdict):
-    assert _verdict(FAIRER, _Made(low, high, by_seed)) == verdict
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "by_seed", "verdict"),
-    [
-        (-0.009, 0.002, (-0.005, 0.001), "seen here"),  # worse, by less than the margin of 0.01
-        (0.001, 0.02, (0.01, 0.01), "seen here"),  # better is within any margin
-        (-0.011, 0.002, (-0.005, 0.001), "not seen here"),  # the interval leaves the margin
-        (-MARGIN_MAP, 0.002, (-0.005, 0.001), "not seen here"),  # or touches it
-        (-0.009, 0.002, (-0.011, 0.001), "not seen here"),  # one seed leaves it
-    ],
-)
-def test_reaches(low, high, by_seed, verdict):
-    assert _verdict(AS_GOOD, _Made(low, high, by_seed)) == verdict
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "by_seed", "verdict"),
-    [
-        (-3.0, 9.0, (4.0, 5.0), "seen here"),  # larger by less than 5 % of the other's 200
-        (-30.0, -9.0, (-20.0, -21.0), "seen here"),  # fairer is within any margin
-        (-3.0, 11.0, (4.0, 5.0), "not seen here"),
-        (-3.0, MARGIN_DISTANCE * 200, (4.0, 5.0), "not seen here"),
-        (-3.0, 9.0, (4.0, 10.5), "not seen here"),
-    ],
-)
-def test_reaches_of_a_distance_is_not_larger(low, high, by_seed, verdict):
-    assert _verdict(AS_FAIR, _Made(low, high, by_seed)) == verdict
-
-
-def test_the_margin_of_a_distance_is_a_share_of_the_second():
-    made = _Made(-3.0, 9.0, (4.0, 5.0))
-    made.headline = lambda: {"Hybrid": {"rank distance": (1000.0, 1.0)}, "X-Y": {"rank distance": (100.0, 1.0)}}
-    verdicts = {verdict.claim: verdict.verdict for verdict in check_claims(_only(made, {"Hybrid", "X-Y"}))}
-    assert verdicts[AS_FAIR] == "not seen here"  # 9 is more than 5 % of X-Y's 100
-
-
-def _only(made: _Made, models: set[str]) -> _Made:
-    made.models = tuple(sorted(models))
-    return made
-
-
-@pytest.mark.parametrize("missing", ["X-X-mono", "X-Y", "Hybrid"])
+@pytest.mark.parametrize("missing", MADE)
 def test_a_sampling_that_was_not_run_leaves_its_claims_untested(missing):
-    made = _only(_Made(1.0, 1.0, (1.0,)), {"X-X-mono", "X-Y", "Hybrid", "En-En"} - {missing})
-    untested = {verdict.claim for verdict in check_claims(made) if verdict.verdict == "not tested"}
-    assert untested == {claim for claim in CLAIMS if missing in (claim.first, claim.second)}
-
-
-def test_a_task_without_the_setting_leaves_its_claims_untested():
-    verdicts = check_claims(_Made(1.0, 1.0, (1.0,), without="cross-lingual"))
-    untested = {verdict.claim for verdict in verdicts if verdict.verdict == "not tested"}
-    assert untested == {claim for claim in CLAIMS if HEADLINE[claim.column][0] == "cross-lingual"} != set()
+    found = check_claims(Results({name: runs for name, runs in MADE.items() if name != missing}))
+    untested = [(claim, one) for claim, one in zip(CLAIMS, found) if not one.is_tested]
+    assert [claim for claim, _ in untested] == [claim for claim in CLAIMS if missing in (claim.first, claim.second)]
+    assert {one.on for _, one in untested} == {f"this run has no {missing}"}
 
 
 @pytest.fixture(scope="module")
-def real() -> list[Verdict]:
+def real() -> list[Finding]:
     """X-X-mono is as good as X-Y but puts the query's language first; Hybrid is X-Y."""
-    return check_claims(
-        Results(
-            {
-                "X-X-mono": [made_evaluation("own first")] * 2,
-                "X-Y": [made_evaluation("right")] * 2,
-                "Hybrid": [made_evaluation("right")] * 2,
-            }
-        )
-    )
+    return check_claims(Results(MADE))
 
 
 def test_on_results(real):
-    verdicts = {verdict.claim.text: verdict.verdict for verdict in real}
+    verdicts = {finding.claim: finding.verdict for finding in real}
     assert [verdicts[claim.text] for claim in CLAIMS] == [
         "not seen here",  # X-Y costs nothing in the query's own language
         "not seen here",  # nor does it help from one language to one other
@@ -163,18 +49,20 @@ def test_on_results(real):
 
 
 def test_the_difference_behind_a_verdict(real):
-    verdict = real[CLAIMS.index(FAIRER)]
-    assert (verdict.difference, verdict.low, verdict.high, verdict.by_seed) == (-1, -1, -1, (-1, -1))
+    found = real[CLAIMS.index(FAIRER)]
+    assert (found.difference, found.low, found.high, found.by_seed) == (-1, -1, -1, (-1, -1))
+    assert (found.effect, found.on) == ("rank distance, X-Y − X-X-mono", "made")
 
 
 def test_one_language():
-    results = Results({name: [made_evaluation("right", "de")] for name in ("X-X-mono", "X-Y", "Hybrid")})
-    tested = {verdict.claim.column for verdict in check_claims(results) if verdict.verdict != "not tested"}
+    found = check_claims(Results({name: [made_evaluation("right", "de")] for name in MADE}))
+    tested = {claim.column for claim, one in zip(CLAIMS, found) if one.is_tested}
     assert tested == {"mono mAP", "multi mAP"}
+    assert {one.on for one in found if not one.is_tested and "cross" in one.claim} == {"made has no cross-lingual setting"}
 
 
-def test_every_claim_is_judged_once_and_in_order():
-    assert [verdict.claim for verdict in check_claims(_Made(1.0, 1.0, (1.0,)))] == list(CLAIMS)
+def test_every_claim_is_judged_once_and_in_order(real):
+    assert [finding.claim for finding in real] == [claim.text for claim in CLAIMS]
 
 
 def test_text_is_a_table_of_all_claims(real):
@@ -188,8 +76,13 @@ def test_text_is_a_table_of_all_claims(real):
 
 
 def test_text_of_what_was_not_tested():
-    line = claims_text([Verdict(HIGHER, "not tested")]).splitlines()[2]
+    line = claims_text([not_tested(HIGHER, "no X-Y")]).splitlines()[2]
     assert line == f"| {HIGHER.text} | cross mAP 0.700 against 0.674 | – | – | **not tested** |"
+
+
+def test_a_finding_of_something_else_is_refused():
+    with pytest.raises(ValueError, match="'all is well' is no claim of the paper"):
+        claim_cells(Finding("all is well", "04 the paper"))
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
@@ -198,16 +91,17 @@ def test_the_figures_are_the_published_ones(claim, shared_data):
     if not tables.is_file():
         pytest.skip(f"no {tables}")
     summary = json.loads(tables.read_text(encoding="utf-8"))["summary"]
-    setting, measure = HEADLINE[claim.column]
+    setting, measure = claim.where
     if measure == "rank_distance":
         published = summary["rank_distance"]["XLM-R"]["XQuAD-R"]
     else:
         at = summary["mAP"]["order"].index(setting)
         published = {name: scores[at] for name, scores in summary["mAP"]["XLM-R"]["XQuAD-R"].items()}
-    assert claim.paper == (published[claim.first], published[claim.second])
+    assert PUBLISHED[claim] == (published[claim.first], published[claim.second])
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
 def test_the_published_figures_bear_the_claim_out(claim):
-    gain = (claim.paper[0] - claim.paper[1]) * (-1 if claim.column == "rank distance" else 1)
+    first, second = PUBLISHED[claim]
+    gain = (first - second) * (-1 if claim.lower_is_better else 1)
     assert gain > 0 if claim.kind == "better" else gain >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from math import log2, sqrt
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_search import random_task, tied_embeddings
 
-from kit.compare.results import BIAS_COLUMNS, DIGITS, HEADLINE, CellTests, Results, cells_of, table_text
+from kit.compare.results import BIAS_COLUMNS, DIGITS, HEADLINE, CellTests, Results, table_text
 from kit.compare.stats import holm, macro_mean, paired_randomisation_test
 from kit.data.corpus import RetrievalTask
 from kit.evaluate.bias.panel import chance
@@ -523,12 +524,17 @@ class TestRead:
             Results.read(tmp_path)
 
 
+def cells_in(table) -> list[list[str]]:
+    """What stands in the rows of the printed table."""
+    return [re.split(" {2,}", line.strip()) for line in table_text(table).splitlines()[2:]]
+
+
 class TestText:
     def test_a_tiny_negative_number_is_printed_as_zero(self):
-        assert cells_of({"one": {"mono mAP": (-0.0001, float("nan"))}}) == [["one", "0.000"]]
+        assert cells_in({"one": {"mono mAP": (-0.0001, float("nan"))}}) == [["one", "0.000"]]
 
     def test_cells(self, results):
-        assert cells_of(results.headline())[0] == [
+        assert cells_in(results.headline())[0] == [
             "X-Y",
             "0.750 ± 0.354",
             "0.750 ± 0.354",
@@ -540,12 +546,12 @@ class TestText:
         ]
 
     def test_one_seed_stands_alone(self):
-        assert cells_of(Results({"S": [made_evaluation("own first")]}).headline()) == [
+        assert cells_in(Results({"S": [made_evaluation("own first")]}).headline()) == [
             ["S", "1.000", "1.000", "0.833", "1.000", "1.000", "1.000", "2"]
         ]
 
     def test_one_language_has_dashes(self):
-        assert cells_of(ONE_LANGUAGE.headline())[0] == [
+        assert cells_in(ONE_LANGUAGE.headline())[0] == [
             "X-Y",
             "0.750 ± 0.354",
             "–",
@@ -558,7 +564,7 @@ class TestText:
 
     def test_the_panel_with_chance(self):
         # n = 4, m = 2: distance 5 * 1 / 3, cover rank 2 * 5 / 3; one of two versions is in the own language.
-        model, chance_row = cells_of(Results({"S": [made_evaluation("right")]}).bias_table(ABOUT["chance"]))
+        model, chance_row = cells_in(Results({"S": [made_evaluation("right")]}).bias_table(ABOUT["chance"]))
         assert model[:5] == ["S", "1", "2", "1.000", "1.000"] and model[6:] == ["0.317", "0.600"]
         assert chance_row[:5] == ["random ranking", "2", "3", "1.000", "0.500"] and chance_row[6:] == ["0.500", "0.000"]
 

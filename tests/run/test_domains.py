@@ -8,16 +8,30 @@ import numpy as np
 import pytest
 from test_results import made_evaluation
 
-from kit.compare.findings import Finding, judge
-from kit.compare.gaps import Domain, Drop, drop_rows, drops, markdown, mean_drop, mean_without
-from kit.compare.results import HEADLINE, Results
+from kit.compare.claims import judge
+from kit.compare.columns import HEADLINE
+from kit.compare.gaps import Domain, Drop, drop_rows, drops, mean_drop, mean_without
+from kit.compare.results import Results
 from kit.compare.stats import macro_mean
 from kit.core import paths
 from kit.data.corpus import ParallelCorpus
 from kit.data.registry import load_corpus
 from kit.run import pipeline
 from kit.run.settings import Settings
-from kit.run.studies.domains import arms_without, domain_name, judge_without, sample_groups, with_start
+from kit.run.studies.domains import (
+    DROP,
+    arms_without,
+    batch_rows,
+    domain_name,
+    english_arms,
+    judge_shift,
+    judge_steps,
+    judge_without,
+    sample_groups,
+    shift_text,
+    step_panels,
+    with_start,
+)
 from kit.show.plots.studies import shift_chart, steps_chart
 
 SAMPLINGS = ("X-X-mono", "X-Y", "Hybrid")
@@ -88,7 +102,7 @@ class TestStart:
         assert with_start(settings, [corpus(), corpus(languages=("th",))]) == first
         assert folder.stat().st_mtime_ns == made and folder.is_relative_to(paths.cache())
         assert load_encoder(str(folder)).encode(["x"]).shape == (1, 16)
-        assert first.changed(encoder="static") == settings
+        assert first.changed(encoder="static") == settings.changed(dropout=0.0)
 
     @pytest.mark.parametrize("change", [{"dimension": 32}, {"vocabulary_size": 400}, {"dropout": 0.5}])
     def test_another_recipe_is_another_start(self, home, change):
@@ -115,9 +129,10 @@ class TestArms:
 
     def test_only_what_is_left_out_differs(self):
         for mine in arms_without(Settings().changed(updates=70), DOMAINS, SAMPLINGS).values():
-            assert {arm.changed(train=("atlas",), samplings=("X-Y",)) for arm in mine.values()} == {
-                Settings().changed(updates=70, samplings=("X-Y",))
-            }
+            for arm in mine.values():
+                assert arm.changed(train=("atlas",), samplings=("X-Y",)) == Settings().changed(
+                    updates=70, samplings=("X-Y",)
+                )
 
     def test_a_domain_in_one_language_plays_no_part_in_x_y(self):
         assert list(arms_without(Settings(), DOMAINS, SAMPLINGS)["legal"]) == [
@@ -235,7 +250,9 @@ class TestDrops:
 
     def test_a_contrast_of_contrasts(self):
         first, second = (mean_drop(FOUND, ["wiki"], sampling) for sampling in ("X-X-mono", "Hybrid"))
-        found = judge(Finding("Hybrid loses less", "07"), first, second)
+        claim = DROP.filled(kind="drop", other="X-X-mono", score="mono mAP")
+        found = judge(claim, first, second, "mean over wiki")
+        assert found.effect == "drop of mono mAP, X-X-mono − Hybrid"
         assert found.difference == pytest.approx(0.25) and found.by_seed == pytest.approx((0.5, 0.0))
         assert found.verdict == "not seen here", "one seed shows nothing"
 
@@ -243,10 +260,104 @@ class TestDrops:
         rows = drop_rows(drops(FOUND, TWO, SAMPLINGS))
         assert rows[0]["drop [95 %]"].startswith("+0.500 [") and rows[0]["of the score"] == "50%"
         assert rows[4]["drop [95 %]"] == "0 by construction" and rows[4]["of the score"] == "–"
-        lines = markdown(rows).splitlines()
-        assert lines[0] == "| left out | sampling | mono mAP, all domains | without it | drop [95 %] | of the score |"
-        assert lines[1] == "|---|---|---|---|---|---|" and len(lines) == 2 + 6
-        assert markdown([]) == ""
+        names = ["left out", "sampling", "mono mAP, all domains", "without it", "drop [95 %]", "of the score"]
+        assert len(rows) == 6 and all(list(row) == names for row in rows)
+
+
+class TestJudgeShift:
+    # "X-Y" on legal is 0 by construction, so that it is compared over wiki alone, whatever the score.
+    RESULTS: ClassVar = {"wiki": FOUND["wiki"], "legal": FOUND["legal"]}
+
+    def test_drops_then_scores_of_what_is_missing(self):
+        found = judge_shift(self.RESULTS, TWO)
+        assert [(one.effect.split(", ")[0], one.on) for one in found] == [
+            *[
+                (kind, f"mean over {names}")
+                for names in ("wiki; legal", "wiki")
+                for kind in ("drop of mono mAP", "relative drop of mono mAP")
+            ],
+            *[(kind, "mean over wiki") for _ in range(2) for kind in ("drop of cross mAP", "relative drop of cross mAP")],
+            *[("mono mAP without the domain", "mean over wiki; legal")] * 2,
+            *[("cross mAP without the domain", "mean over wiki")] * 2,
+        ]
+        drop, _, without_x_y = found[0], found[1], found[2]
+        assert drop.difference == pytest.approx(
+            (0.5 - 0.5) / 2 - (0.25 + 0) / 2
+        ) and without_x_y.difference == pytest.approx(0 - 0.25)
+        assert found[8].difference == pytest.approx((0.75 + 1) / 2 - (0.5 + 1) / 2)
+        assert {one.study for one in found} == {"07 diverse domains"}
+
+    def test_a_text_for_each_score(self):
+        text = shift_text({"mono mAP": drops(FOUND, TWO, SAMPLINGS), "cross mAP": []})
+        assert text.count("## Part B: left out") == 2 and "| wiki | X-Y | 0.500 |" in text
+
+
+class TestEnglishArms:
+    ADDED: ClassVar = {name: corpus(5, domain=name) for name in ("legal", "technical")}
+
+    @pytest.fixture
+    def arms(self, monkeypatch):
+        monkeypatch.setattr(
+            pipeline, "keep_corpus", lambda corpus: f"jsonl:{domain_name(corpus)}:{'+'.join(corpus.languages)}:{len(corpus)}"
+        )
+        return english_arms(Settings().changed(train=("jsonl:base",)), corpus(20), self.ADDED, 5)
+
+    def test_a_step_for_each_domain_and_a_control_of_as_many_sources(self, arms):
+        assert {name: arm.data.train for name, arm in arms.items()} == {
+            "none": ("jsonl:base",),
+            "+ legal": ("jsonl:base", "jsonl:legal:en:5"),
+            "+ technical": ("jsonl:base", "jsonl:legal:en:5", "jsonl:technical:en:5"),
+            "English base": ("jsonl:base", "jsonl:English base 1:en:5", "jsonl:English base 2:en:5"),
+        }
+        assert {arm.samplings for arm in arms.values()} == {("Hybrid",)}
+
+    def test_monolingual_batches_are_shared_by_size(self, arms):
+        rows = {row.pop("arm"): list(row.values()) for row in batch_rows(arms, corpus(20), 5)}
+        assert rows["none"] == [0.5, 0.5, 0.0]
+        assert rows["+ technical"] == rows["English base"] == [0.5, 0.5 * 20 / 30, 0.5 * 10 / 30]
+
+
+def _steps(languages: str, name: str) -> Results:
+    models = {"none": "swapped", "+ legal": "swapped", "+ technical": "right", "English base": "own first"}
+    return Results({arm: [made_evaluation(model, languages, name)] for arm, model in models.items()})
+
+
+class TestJudgeSteps:
+    TESTS: ClassVar = {"base": "b", "legal": "l", "technical": "t"}
+    RESULTS: ClassVar = {
+        test: _steps(tags, name)
+        for test, tags, name in (
+            ("b", "de en", "base"),
+            ("l", "en", "legal"),
+            ("t", "de en", "tldr"),
+            ("s", "en", "scifact"),
+        )
+    }
+
+    def test_in_order_and_only_where_the_setting_is(self):
+        found = judge_steps(self.RESULTS, self.TESTS, ["s"])
+        assert [(one.on, one.effect) for one in found] == [
+            ("legal", "English mAP, + technical − none"),
+            ("tldr", "English mAP, + technical − none"),
+            *[("base", "cross mAP, + technical − none")] * 2,
+            ("tldr", "cross mAP, + technical − none"),
+            ("tldr", "cross mAP, + technical − English base"),
+            ("scifact", "nDCG@10, + technical − none"),
+            ("not run: their data is on the hub", ""),
+        ]
+        assert [one.difference for one in found[:6]] == pytest.approx([0.5] * 5 + [0.0])
+        assert found[4].claim == "Cross-lingual retrieval in the domain technical improves with English pairs of it"
+        assert found[6].claim == "English pairs of other domains improve zero-shot retrieval on scifact"
+
+    def test_panels_are_the_settings_that_a_test_has(self):
+        assert list(step_panels(self.RESULTS, self.TESTS, ["s"])) == [
+            "base: monolingual mAP",
+            "base: cross-lingual mAP",
+            "legal: monolingual mAP",
+            "technical: monolingual mAP",
+            "technical: cross-lingual mAP",
+            "scifact: nDCG@10",
+        ]
 
 
 class TestShiftChart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,20 +137,19 @@ class TestArms:
 
         def in_processes(function, jobs, log):
             for job in jobs:
-                loaded.append(job.name)
+                sampling, _, seed = job.name.partition(", seed ")
+                loaded.append((sampling, int(seed)))
                 function(job, log)
 
         monkeypatch.setattr(pipeline, "train_missing", lambda recipes, log: None)
+        monkeypatch.setattr(pipeline, "model_folder", lambda settings, sampling, seed: Path(f"{sampling}-{seed}"))
         monkeypatch.setattr(pipeline, "in_processes", in_processes)
-        folder = lambda settings, sampling, seed: (
-            home / f"{sampling} {pipeline.training_fingerprint(settings, sampling, seed)}"
-        )
-        monkeypatch.setattr(pipeline, "model_folder", folder)
         monkeypatch.setattr(mining, "load_trained", lambda folder: _Model(0.01 if folder.name.startswith("X-Y") else 3.0))
         monkeypatch.setattr(mining, "remembered_tokens", lambda model: nullcontext())
         monkeypatch.setattr(mining, "_load", lambda spec, sums: self.TASKS[spec])
-        for module, name in ((methods, "source_fingerprints"), (mining, "checksums")):
-            monkeypatch.setattr(module, name, lambda specs: dict.fromkeys(specs, "sum"))
+        monkeypatch.setattr(mining, "checksums", lambda specs: dict.fromkeys(specs, "sum"))
+        monkeypatch.setattr(methods, "source_fingerprints", lambda specs: list(specs))
+        monkeypatch.setattr(pipeline, "source_fingerprints", lambda specs: list(specs))
         return loaded
 
     ARMS = {"across": ARM, "within": ARM.changed(samplings=("X-X-mono",))}  # noqa: RUF012
@@ -157,7 +157,7 @@ class TestArms:
 
     def test_every_arm_and_seed_mines_every_task_once(self, loaded):
         results = mine_arms(self.ARMS, self.TASKS)
-        assert loaded == ["X-Y, seed 0", "X-Y, seed 1", "X-X-mono, seed 0", "X-X-mono, seed 1"]
+        assert loaded == [("X-Y", 0), ("X-Y", 1), ("X-X-mono", 0), ("X-X-mono", 1)]
         assert results.by_seed("across", ACCURACY, ["one", "two"]) == [1.0, 1.0]
         assert results.interval("within", ACCURACY, ["one"]).estimate < 1
         mine_arms(self.ARMS, self.TASKS)
@@ -171,7 +171,7 @@ class TestArms:
 
     def test_arms_that_share_a_model_mine_once(self, loaded):
         results = mine_arms({"across": ARM, "the same": ARM.changed(run="other")}, self.TASKS)
-        assert loaded == ["X-Y, seed 0", "X-Y, seed 1"]
+        assert loaded == [("X-Y", 0), ("X-Y", 1)]
         assert results.by_seed("the same", ACCURACY, ["one", "two"]) == [1.0, 1.0]
 
     def test_a_side_that_tasks_have_in_common_is_encoded_once(self, loaded, monkeypatch):

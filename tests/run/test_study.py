@@ -12,15 +12,16 @@ from test_results import made_evaluation
 
 from kit.compare import best, findings
 from kit.compare.best import Best, best_arm, pareto_front
-from kit.compare.findings import of_models
-from kit.compare.results import HEADLINE, Results
+from kit.compare.claims import Claim, judge_models
+from kit.compare.columns import HEADLINE
+from kit.compare.results import Results
 from kit.run import pipeline
 from kit.run.settings import Settings
 from kit.run.studies import write
 from kit.run.studies.arms import run_arms
 
 ARM = Settings().changed(samplings=("X-Y",), updates=20, evaluations=2)
-PLACES = [HEADLINE[column] for column in ("mono mAP", "cross mAP", "multi mAP")]
+AVERAGED = [HEADLINE[column] for column in ("mono mAP", "cross mAP", "multi mAP")]
 
 
 class TestArms:
@@ -80,36 +81,36 @@ class TestParetoFront:
 class TestBestArm:
     def test_an_arm_that_is_best_for_every_question_wins_every_draw(self):
         results = Results({"wrong": [made_evaluation("swapped")], "right": [made_evaluation("right")]})
-        best = best_arm(results, PLACES, n_resamples=50)
+        best = best_arm(results, AVERAGED, n_resamples=50)
         assert best == Best("right", {"wrong": 0.0, "right": 1.0})
         assert best.within() == ["right"]
 
     def test_equal_arms_go_to_the_first(self):
         results = Results({name: [made_evaluation("right")] for name in ("a", "b")})
-        assert best_arm(results, PLACES, n_resamples=20).share == {"a": 1.0, "b": 0.0}
+        assert best_arm(results, AVERAGED, n_resamples=20).share == {"a": 1.0, "b": 0.0}
 
     def test_seeds_are_drawn_too(self):
         # Two seeds, one good and one bad: the lucky arm wins where both that are drawn are the good one, in a quarter.
         lucky = [made_evaluation("right"), made_evaluation("swapped")]
         results = Results({"lucky": lucky, "steady": [made_evaluation("own first")]})
-        best = best_arm(results, PLACES, n_resamples=2000)
+        best = best_arm(results, AVERAGED, n_resamples=2000)
         # Mean of the settings: right 1, swapped (.5 + .5 + 5/12) / 3, their mean .736; own first (1 + 1 + 5/6) / 3 = .944.
         assert best.share["lucky"] == pytest.approx(0.25, abs=0.03) and best.arm == "steady"
 
     def test_the_score_is_the_mean_of_the_settings(self):
         results = Results({"own first": [made_evaluation("own first")]})
-        added = best._by_group(results, "own first", PLACES)  # (n_seeds, n_groups)
+        added = best._by_group(results, "own first", AVERAGED)  # (n_seeds, n_groups)
         assert added.shape == (1, 2)
-        assert added.sum() == pytest.approx(np.mean([results.by_seed("own first", *place)[0] for place in PLACES]))
+        assert added.sum() == pytest.approx(np.mean([results.by_seed("own first", *where)[0] for where in AVERAGED]))
 
     def test_a_setting_that_the_task_does_not_have_is_refused(self):
         results = Results({"a": [made_evaluation("right", "de")]})
         with pytest.raises(ValueError, match="no cross-lingual setting"):
-            best_arm(results, PLACES)
+            best_arm(results, AVERAGED)
 
     def test_no_draw_is_refused(self):
         with pytest.raises(ValueError, match="n_resamples is 0"):
-            best_arm(Results({"a": [made_evaluation("right")]}), PLACES, n_resamples=0)
+            best_arm(Results({"a": [made_evaluation("right")]}), AVERAGED, n_resamples=0)
 
     def test_the_fewest_arms_that_hold_the_best(self):
         assert Best("b", {"a": 0.3, "b": 0.66, "c": 0.04}).within() == ["b", "a"]
@@ -119,21 +120,22 @@ class TestBestArm:
 class TestOverall:
     def test_its_mean_is_the_mean_of_the_settings(self):
         results = Results({"own first": [made_evaluation("own first"), made_evaluation("right")]})
-        columns = best.overall(results, "own first", PLACES)
-        scores = np.mean([results.by_seed("own first", *place) for place in PLACES], axis=0)
+        columns = best.overall(results, "own first", AVERAGED)
+        scores = np.mean([results.by_seed("own first", *where) for where in AVERAGED], axis=0)
         assert [column.mean() for column in columns] == pytest.approx(scores)
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A project with one study's notebook, a README with a place for the table, and results to leave."""
+    """A project with one study's notebook, a page with a place for the table, and results to leave."""
     monkeypatch.setenv("KIT_HOME", str(tmp_path))
     (tmp_path / "notebooks" / "params").mkdir(parents=True)
     (tmp_path / "notebooks" / "params" / "real.yaml").write_text("run: real\nupdates: 9\nevaluations: 1\n")
     cell = 'run = "smoke"\nupdates = 20\nevaluations = 1\n'
     cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell, "outputs": []}]
     (tmp_path / "notebooks" / "06_mine.ipynb").write_text(json.dumps({"cells": cells}))
-    (tmp_path / "README.md").write_text("before\n" + "\nold\n".join(write._MARKS) + "\nafter\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "claims.md").write_text("before\n" + "\nold\n".join(write._MARKS) + "\nafter\n")
     return tmp_path
 
 
@@ -141,9 +143,9 @@ class TestLeaveAndGather:
     RESULTS = Results({"right": [made_evaluation("right")], "own": [made_evaluation("own first")]})
 
     def leave(self, settings):
-        claim = of_models("right is better", "06 mine", self.RESULTS, "right", "own", "multi mAP", HEADLINE["multi mAP"])
+        found = judge_models(Claim("06 mine", "right is better", "right", "own", "multi mAP"), self.RESULTS)
         figures = {"bars": go.Figure()}
-        return write.leave("06", settings, {"atlas": self.RESULTS}, [claim], figures, more="More.")
+        return write.leave("06", settings, {"atlas": self.RESULTS}, [found], figures, more="More.")
 
     @pytest.mark.parametrize(
         ("settings", "command"),
@@ -161,12 +163,12 @@ class TestLeaveAndGather:
         assert f"`{command}`" in text and "More." in text and "| right | 1.000 [1.000 to 1.000] |" in text
         assert (folder / "06-figures" / "bars.json").is_file()
 
-    def test_findings_of_runs_come_together_in_the_readme(self, project):
+    def test_findings_of_runs_come_together_in_the_docs(self, project):
         self.leave(Settings().changed(run="real", updates=9, evaluations=1))
         found = write.gather(["real"])
         assert found[0].claim == "right is better" and findings.read(project / "reports" / "claims.json")[0] == found[0]
         assert "python -m kit claims real" in (project / "reports" / "claims.md").read_text(encoding="utf-8")
-        lines = (project / "README.md").read_text(encoding="utf-8").splitlines()
+        lines = (project / "docs" / "claims.md").read_text(encoding="utf-8").splitlines()
         assert (lines[0], lines[-1]) == ("before", "after") and "old" not in lines
         assert any(line.startswith("| right is better | 06, ") for line in lines)
 
@@ -174,8 +176,11 @@ class TestLeaveAndGather:
         with pytest.raises(ValueError, match="none holds no findings"):
             write.gather(["none"])
 
-    def test_a_readme_without_a_place_is_refused(self, project):
+    @pytest.mark.parametrize("written", ["nothing\n", None])
+    def test_docs_without_a_place_are_refused(self, project, written):
         self.leave(Settings().changed(run="real", updates=9, evaluations=1))
-        (project / "README.md").write_text("nothing\n")
+        (project / "docs" / "claims.md").unlink()
+        if written:
+            (project / "docs" / "claims.md").write_text(written)
         with pytest.raises(ValueError, match="no place for the table"):
             write.gather(["real"])

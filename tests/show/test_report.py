@@ -249,7 +249,7 @@ class TestWriteRun:
         _json(one_language / file)
 
     def test_claims(self, trained):
-        assert [verdict["claim"]["text"] for verdict in _json(trained / "claims.json")] == [claim.text for claim in CLAIMS]
+        assert [finding["claim"] for finding in _json(trained / "claims.json")] == [claim.text for claim in CLAIMS]
 
     def test_histories(self, trained):
         assert _json(trained / "training.json")[0] == {"model": "X-X-mono", "seed": 0} | json.loads(

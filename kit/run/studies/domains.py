@@ -1,13 +1,21 @@
-"""Studies of domains: equal amounts of each, one start for all arms, one domain left out at a time, and what that costs."""
+"""Study 07: English pairs of other domains step by step, and one domain left out at a time, from one start for all arms."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from kit.compare.gaps import Domain, by_construction
+import numpy as np
+
+from kit.compare.claims import Claim, Finding, judge, judge_models, not_tested, seed_values
+from kit.compare.columns import COLUMNS, Where
+from kit.compare.gaps import Domain, Drop, by_construction, drop_rows, mean_drop, mean_without
+from kit.compare.paper import MARGIN_MAP
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.core.files import alone, whole_folder
+from kit.core.printing import Table
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import ParallelCorpus
 from kit.run import pipeline
@@ -15,6 +23,38 @@ from kit.run.settings import Settings
 from kit.train import encoders
 
 Log = Callable[[str], None]
+
+NONE, CONTROL = "none", "English base"
+"""The arm to which nothing is added, and the one to which as many English pairs of the base are."""
+
+_better = partial(Claim, "07 diverse domains")
+_reaches = partial(Claim, "07 diverse domains", kind="reaches", margin=MARGIN_MAP)
+
+WITHIN = _better("English pairs of the domain {domain} help on it within English", "{last}", NONE, "English mAP")
+ON_THE_BASE = (
+    _reaches("English pairs of other domains cost the base no cross-lingual quality", "{last}", NONE, "cross mAP"),
+    _better("English pairs of other domains improve cross-lingual retrieval on the base", "{last}", NONE, "cross mAP"),
+)
+ACROSS = (
+    _better("Cross-lingual retrieval in the domain {domain} improves with English pairs of it", "{last}", NONE, "cross mAP"),
+    _better(
+        "Cross-lingual retrieval in the domain {domain} improves by more than with as many English pairs of the base",
+        "{last}",
+        CONTROL,
+        "cross mAP",
+    ),
+)
+FURTHER = _better("English pairs of other domains improve zero-shot retrieval on {task}", "{last}", NONE, "nDCG@10")
+ON_THE_HUB = _better("English pairs of other domains improve the other sets of BEIR and MTEB", "{last}", NONE, "nDCG@10")
+DROP = _better(
+    "Hybrid's {kind} under domain shift is smaller than that of {other} ({score})", "{other}", "Hybrid", "{kind} of {score}"
+)
+MISSING = _better(
+    "On domains that are missing from the training Hybrid scores higher than {other} ({score})",
+    "Hybrid",
+    "{other}",
+    "{score} without the domain",
+)
 
 
 def domain_name(corpus: ParallelCorpus) -> str:
@@ -109,3 +149,113 @@ def judge_without(
         )
         for domain in domains
     }
+
+
+def english_arms(
+    start: Settings, base: ParallelCorpus, added: Mapping[str, ParallelCorpus], n_pairs: int
+) -> dict[str, Settings]:
+    """Hybrid arms: ``none``; a step for each domain, whose English pairs come and stay; and the control, with as many
+    additional sources of English pairs of the base as there are steps.
+
+    Args:
+        start: trained on the base.
+        added: by domain, of ``n_pairs`` groups each.
+    """
+    hybrid = start.changed(samplings=("Hybrid",))
+    train = hybrid.data.train
+    english = [pipeline.keep_corpus(corpus.select(languages=["en"])) for corpus in added.values()]
+    whole = base.select(languages=["en"])
+    more = [
+        replace(sample_groups(whole, n_pairs, seed=number), name=f"{CONTROL} {number}")
+        for number in range(1, len(added) + 1)
+    ]
+    steps = {_step(name): (*train, *english[:number]) for number, name in enumerate(added, 1)}
+    trained = {NONE: train, **steps, CONTROL: (*train, *map(pipeline.keep_corpus, more))}
+    return {arm: hybrid.changed(train=sources) for arm, sources in trained.items()}
+
+
+def _step(domain: str) -> str:
+    return f"+ {domain}"
+
+
+def batch_rows(arms: Mapping[str, Settings], base: ParallelCorpus, n_pairs: int) -> list[dict[str, object]]:
+    """Rows of a table: of the batches of each of ``english_arms``, the shares that are cross-lingual and monolingual."""
+    n_base, rows = len(base.group_ids), []
+    for arm, settings in arms.items():
+        n_added = n_pairs * (len(settings.data.train) - 1)
+        shares = {"monolingual, base": n_base / (n_base + n_added), "English, added": n_added / (n_base + n_added)}
+        rows.append({"arm": arm, "cross-lingual": 0.5} | {name: 0.5 * share for name, share in shares.items()})
+    return rows
+
+
+def step_panels(
+    results: Mapping[str, Results], test_of: Mapping[str, str], further: Sequence[str]
+) -> dict[str, tuple[Results, Where]]:
+    """By title, what the steps are shown on: both settings of every domain that has them, and the further tests.
+
+    Args:
+        results: by test, of ``english_arms``.
+        test_of: by domain, the base first.
+        further: other tests.
+    """
+    panels = {}
+    for domain, test in test_of.items():
+        for setting, column in (("monolingual", "mono mAP"), ("cross-lingual", "cross mAP")):
+            if results[test].values(NONE, *COLUMNS[column]).values.size:
+                panels[f"{domain}: {setting} mAP"] = (results[test], COLUMNS[column])
+    return panels | {f"{results[test].task_name}: nDCG@10": (results[test], COLUMNS["nDCG@10"]) for test in further}
+
+
+def judge_steps(results: Mapping[str, Results], test_of: Mapping[str, str], further: Sequence[str]) -> list[Finding]:
+    """What is found of the claims on English pairs, p-values not adjusted yet. Arguments as in ``step_panels``."""
+    base, *added = test_of
+    last, found = _step(added[-1]), []
+    for domain in added:
+        claim, one = WITHIN.filled(domain=domain, last=last), results[test_of[domain]]
+        found.append(judge(claim, *(_within_english(one, arm) for arm in (claim.first, claim.second)), one.task_name))
+    found += [judge_models(claim.filled(last=last), results[test_of[base]]) for claim in ON_THE_BASE]
+    for domain in added:
+        one = results[test_of[domain]]
+        if one.values(NONE, *COLUMNS["cross mAP"]).values.size:
+            found += [judge_models(claim.filled(domain=domain, last=last), one) for claim in ACROSS]
+    for test in further:
+        one = results[test]
+        found.append(judge_models(FURTHER.filled(task=one.task_name, last=last), one))
+    return [*found, not_tested(ON_THE_HUB, "not run: their data is on the hub")]
+
+
+def _within_english(results: Results, arm: str) -> list[np.ndarray]:
+    """The mAP of English questions on English passages, (n_groups, 1) a seed."""
+    where = COLUMNS["mono mAP"]
+    column = results.values(arm, *where).cells.index(("en", "en"))
+    return [values[:, [column]] for values in seed_values(results, arm, where)]
+
+
+def judge_shift(shifted: Mapping[str, Results], domains: Sequence[Domain]) -> list[Finding]:
+    """What is found of the claims on domains that are left out, p-values not adjusted yet.
+
+    The drop of X-Y is 0 by construction where a domain has one language, so it is compared over the others.
+
+    Args:
+        shifted: of ``judge_without``, with X-X-mono, X-Y and Hybrid.
+    """
+    every, several = [one.name for one in domains], [one.name for one in domains if one.parallel]
+    across = [("X-X-mono", several, "cross mAP"), ("X-Y", several, "cross mAP")]
+    found = []
+    for other, names, score in [("X-X-mono", every, "mono mAP"), ("X-Y", several, "mono mAP"), *across]:
+        for kind in ("drop", "relative drop"):
+            claim = DROP.filled(kind=kind, other=other, score=score)
+            relative = kind == "relative drop"
+            sides = (mean_drop(shifted, names, sampling, score, relative) for sampling in (claim.first, claim.second))
+            found.append(judge(claim, *sides, f"mean over {'; '.join(names)}"))
+    for other, names, score in [("X-X-mono", every, "mono mAP"), ("X-Y", every, "mono mAP"), *across]:
+        claim = MISSING.filled(other=other, score=score)
+        sides = (mean_without(shifted, names, sampling, score) for sampling in (claim.first, claim.second))
+        found.append(judge(claim, *sides, f"mean over {'; '.join(names)}"))
+    return found
+
+
+def shift_text(drops_by_column: Mapping[str, Sequence[Drop]]) -> str:
+    """A section for the study's tables: what leaving a domain out costs, by score, in Markdown."""
+    tables = {column: Table(drop_rows(found, column)).markdown() for column, found in drops_by_column.items()}
+    return "\n\n".join(f"## Part B: left out\n\n{table}" for table in tables.values())

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kit.compare import findings
-from kit.compare.findings import Finding
-from kit.compare.results import DIGITS, HEADLINE, Results
+from kit.compare.claims import Finding, adjusted
+from kit.compare.columns import COLUMNS, DIGITS, HEADLINE
+from kit.compare.results import Results
 from kit.core.fingerprints import versions
 from kit.core.paths import notebooks, reports, root
+from kit.core.printing import Table, estimate, span
 from kit.core.tables import whole_file
 from kit.run import profiles
 from kit.run.settings import Settings
@@ -45,7 +47,7 @@ def leave(
         The findings as they were written.
     """
     folder, command = reports() / settings.run, _command(number, settings)
-    found = [replace(finding, command=command) for finding in findings.adjusted(found)]
+    found = [replace(finding, command=command) for finding in adjusted(found)]
     findings.write(found, folder / f"{number}-findings.json")
     write_figures(figures, folder / f"{number}-figures")
     machine = ", ".join(f"{name} {value}" for name, value in {**report.machine(), **versions()}.items())
@@ -57,24 +59,21 @@ def leave(
 
 
 def gather(runs: Sequence[str]) -> list[Finding]:
-    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, and the table in ``README.md``.
+    """Put the findings of runs together: ``reports/claims.json``, ``reports/claims.md``, the table in ``docs/claims.md``.
 
     Args:
-        runs: folders in ``reports/``, such as ``ratio-real``; of a training run, its verdicts on the paper's claims count.
+        runs: folders in ``reports/``, such as ``ratio-real``; of a training run, the paper's claims that it tested count.
 
     Returns:
         All findings, as ``findings.collect`` orders them.
 
     Raises:
-        ValueError: a run without findings or verdicts; a README without the place for the table.
+        ValueError: a run without findings; no ``docs/claims.md`` with a place for the table.
     """
     found = []
     for run in runs:
         own = [finding for path in sorted((reports() / run).glob("[0-9]*-findings.json")) for finding in findings.read(path)]
-        verdicts = report.run_verdicts(reports() / run)
-        if verdicts:
-            told = report.run_metrics(reports() / run)["about"]
-            own += findings.of_paper(verdicts, "04 the paper", told["test"], told["command"])
+        own += [finding for finding in report.run_findings(reports() / run) if finding.is_tested]
         if not own:
             raise ValueError(f"{reports() / run} holds no findings: run a study there first (python -m kit run 06 …)")
         found += own
@@ -85,21 +84,22 @@ def gather(runs: Sequence[str]) -> list[Finding]:
     )
     with whole_file(reports() / "claims.md") as partial:
         partial.write_text(f"{head}\n\n{findings.markdown(found)}", encoding="utf-8")
-    _into_readme(findings.short(found))
+    _into_docs(findings.short(found))
     return found
 
 
 _MARKS = "<!-- claims: written by python -m kit claims -->", "<!-- end of claims -->"
 
 
-def _into_readme(text: str) -> None:
-    path = root() / "README.md"
-    before, first, rest = path.read_text(encoding="utf-8").partition(_MARKS[0])
+def _into_docs(text: str) -> None:
+    path = root() / "docs" / "claims.md"
+    written = path.read_text(encoding="utf-8") if path.is_file() else ""
+    before, first, rest = written.partition(_MARKS[0])
     _, last, after = rest.partition(_MARKS[1])
     if not (first and last):
         raise ValueError(f"{path}: no place for the table: write the lines {_MARKS[0]!r} and {_MARKS[1]!r}")
     with whole_file(path) as partial:
-        partial.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
+        partial.write_text(f"{before}{first}\n\n{text}\n\n{last}{after}", encoding="utf-8")
 
 
 def _command(number: str, settings: Settings) -> str:
@@ -116,26 +116,16 @@ def _command(number: str, settings: Settings) -> str:
 
 def _table(task: str, results: Results) -> str:
     """Scores of all arms on a task as Markdown: mean over seeds ± their deviation [95 % interval over question groups]."""
-    columns = HEADLINE | {"mono nDCG@10": ("monolingual", "ndcg_at_10")}
+    columns = HEADLINE | {"mono nDCG@10": COLUMNS["mono nDCG@10"]}
     if len(results.languages) == 1:
         del columns["rank distance"]  # of versions in one language: no matter of languages
-    columns = {name: place for name, place in columns.items() if results.values(results.models[0], *place).values.size}
-    means = results.table(columns)
-    lines = [
-        f"## {results.task_name}\n\n`{task}`\n",
-        "| arm | " + " | ".join(columns) + " |",
-        "|---" * (1 + len(columns)) + "|",
-    ]
+    columns = {name: where for name, where in columns.items() if results.values(results.models[0], *where).values.size}
+    means, rows = results.table(columns), []
     for arm in results.models:
-        cells = []
-        for name, place in columns.items():
-            digits, spread = DIGITS.get(name, 3), means[arm][name][1]
-            interval = results.interval(arm, *place)
-            if name == "rank distance":
-                digits = 0
-            shown = "" if spread != spread else f" ± {spread:,.{digits}f}"
-            cells.append(
-                f"{interval.estimate:,.{digits}f}{shown} [{interval.low:,.{digits}f} to {interval.high:,.{digits}f}]"
-            )
-        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        rows.append({"arm": arm})
+        for name, where in columns.items():
+            digits = 0 if name == "rank distance" else DIGITS.get(name, 3)
+            found = results.interval(arm, *where)
+            score = estimate(found.estimate, means[arm][name][1], digits)
+            rows[-1][name] = f"{score} [{span(found.low, found.high, digits)}]"
+    return f"## {results.task_name}\n\n`{task}`\n\n{Table(rows).markdown()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kit.show.report.drawing import figures
-from kit.show.report.folder import again, run_metrics, run_verdicts, write_pages, write_pictures, write_run
+from kit.show.report.folder import again, run_findings, run_metrics, write_pages, write_pictures, write_run
 from kit.show.report.origin import about, machine
 from kit.show.report.together import side_by_side
 
@@ -12,8 +12,8 @@ __all__ = [
     "again",
     "figures",
     "machine",
+    "run_findings",
     "run_metrics",
-    "run_verdicts",
     "side_by_side",
     "write_pages",
     "write_pictures",

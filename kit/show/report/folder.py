@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from kit.compare.paper import Claim, Verdict
-from kit.compare.results import BIAS_COLUMNS, Results, without_nan
+from kit.compare import findings
+from kit.compare.claims import Finding
+from kit.compare.columns import BIAS_COLUMNS
+from kit.compare.results import Results, without_nan
 from kit.core import paths
 from kit.core.tables import whole_file
 from kit.show.report.drawing import baseline_first, figures
@@ -22,19 +24,19 @@ Histories = Mapping[tuple[str, int], History]
 def write_run(
     about: Mapping,
     results: Results,
-    verdicts: Sequence[Verdict] | None = None,
+    found: Sequence[Finding] = (),
     histories: Histories | None = None,
     folder: str | Path | None = None,
 ) -> Path:
     """Write all that a run leaves behind; what an earlier run left in the folder goes, except for its notebooks.
 
     Files: ``metrics.json`` and ``per_query.parquet`` (``Results.write``), ``claims.json`` and ``training.json`` where there
-    are verdicts and histories, ``figures/<name>.json``, ``index.html``, ``summary.md``.
+    are findings and histories, ``figures/<name>.json``, ``index.html``, ``summary.md``.
 
     Args:
         about: as ``kit.show.report.origin.about`` makes it.
         results: of all models. The others are compared with the first; of a training run with X-X-mono, with that.
-        verdicts: of the paper's claims, of a run that trained.
+        found: on the paper's claims, of a run that trained; the run's command is filled in.
         histories: validation histories by (model, seed), of a run that trained.
         folder: default ``reports/<run>``.
 
@@ -44,7 +46,9 @@ def write_run(
     folder = paths.reports() / about["run"] if folder is None else Path(folder)
     results = baseline_first(results, about["kind"])
     results.write(folder, dict(about))
-    _write_json(folder / "claims.json", verdicts and [asdict(verdict) for verdict in verdicts])
+    (folder / "claims.json").unlink(missing_ok=True)
+    if found:
+        findings.write([replace(finding, command=about["command"]) for finding in found], folder / "claims.json")
     _write_json(folder / "training.json", histories and _stored(histories))
     write_figures(figures(results, about, histories), folder / "figures")
     write_pages(folder)
@@ -64,12 +68,12 @@ def write_pages(folder: str | Path) -> Path:
     metrics = run_metrics(folder)
     results = Results.read(folder)
     metrics["bias"] = without_nan(results.table(BIAS_COLUMNS))  # there with a row for chance, which a model may be called
-    verdicts = run_verdicts(folder)
+    found = run_findings(folder)
     notebooks = sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))
     drawn = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "figures").glob("*.json")}
     pages = {
-        "index.html": web_page(folder.name, metrics, results, verdicts, drawn, notebooks),
-        "summary.md": summary(folder.name, metrics, results, verdicts),
+        "index.html": web_page(folder.name, metrics, results, found, drawn, notebooks),
+        "summary.md": summary(folder.name, metrics, results, found),
     }
     for name, text in pages.items():
         with whole_file(folder / name) as partial:
@@ -131,9 +135,14 @@ def _stored(histories: Histories) -> list[dict]:
     return [{"model": model, "seed": seed} | asdict(history) for (model, seed), history in histories.items()]
 
 
-def run_verdicts(folder: Path) -> list[Verdict]:
-    """Verdicts on the paper's claims in a run's folder; none for a run that did not train."""
-    return [_verdict(stored) for stored in _read_json(Path(folder) / "claims.json") or ()]
+def run_findings(folder: Path) -> list[Finding]:
+    """What a run found of the paper's claims; nothing for a run that did not train.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    path = Path(folder) / "claims.json"
+    return findings.read(path) if path.is_file() else []
 
 
 def run_histories(folder: Path) -> dict[tuple[str, int], History]:
@@ -143,9 +152,3 @@ def run_histories(folder: Path) -> dict[tuple[str, int], History]:
         return {}
     entries = lambda pairs: [tuple(pair) for pair in pairs]
     return {(run["model"], run["seed"]): History(entries(run["loss"]), entries(run["scores"])) for run in stored}
-
-
-def _verdict(stored: dict) -> Verdict:
-    """A verdict as ``claims.json`` keeps it."""
-    claim = Claim(**(stored["claim"] | {"paper": tuple(stored["claim"]["paper"])}))
-    return Verdict(**(stored | {"claim": claim, "by_seed": tuple(stored["by_seed"])}))

@@ -9,6 +9,7 @@ import numpy as np
 
 from kit.compare.results import BIAS_COLUMNS, DIGITS, HEADLINE, Results
 from kit.core.languages import language_name
+from kit.core.printing import MISSING, estimate, number, span
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluation import POOL
 
@@ -16,7 +17,6 @@ LEVEL = 0.05
 """A difference with a smaller adjusted p-value is called more than chance of the questions."""
 
 FAIR = {measure.label: measure.fair for measure in PANEL}
-MISSING = "–"
 _DIRECTION = {"low": "lower is fairer", "high": "higher is fairer", "chance": "chance is neutral"}
 
 
@@ -59,14 +59,6 @@ class Grid:
         return found if any(name for name, _ in found) else []
 
 
-def number(value: float | None, digits: int, sign: str = "") -> str:
-    """A number as it is printed, with commas between thousands; a dash for ``None`` and NaN."""
-    if value is None or np.isnan(value):
-        return MISSING
-    text = f"{round(value, digits) + 0.0:{sign},.{digits}f}"  # adding 0 turns -0 into 0
-    return text.replace("-", "−") if text.strip("+0.") else text.removeprefix("+")
-
-
 def p_text(value: float | None) -> str:
     """A p-value with three digits."""
     if value is None or np.isnan(value):
@@ -104,18 +96,11 @@ def _scores(metrics: Mapping, table: Mapping, columns: list[str]) -> Grid:
         for column in columns:
             mean, deviation = scores[column]
             ends = metrics["models"][model]["intervals"][column]
-            text = number(mean, DIGITS[column])
-            if deviation is not None:
-                text += f" ± {number(deviation, DIGITS[column])}"
+            text = estimate(mean, deviation, DIGITS[column])
             note = "" if ends["low"] is None else span(ends["low"], ends["high"], DIGITS[column])
             row.append(Cell(text, mean, note, is_best=model == best[column]))
         rows.append(row)
     return Grid([Column("model", is_number=False), *map(Column, columns)], rows)
-
-
-def span(low: float, high: float, digits: int, sign: str = "") -> str:
-    """Both ends of an interval."""
-    return f"{number(low, digits, sign)} to {number(high, digits, sign)}"
 
 
 def best_model(table: Mapping, column: str) -> str | None:

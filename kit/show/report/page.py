@@ -15,8 +15,10 @@ from functools import cache
 import jinja2
 from markupsafe import Markup
 
-from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, Verdict, claim_cells
+from kit.compare.claims import Finding
+from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, claim_cells
 from kit.compare.results import Results
+from kit.core.printing import MISSING
 from kit.evaluate.bias.measures import PANEL
 from kit.show.report import grids, words
 from kit.show.report.drawing import ORDER
@@ -44,14 +46,14 @@ class Fact:
     @property
     def differs(self) -> bool:
         """Whether runs that have it have it differently."""
-        return len(set(self.values) - {grids.MISSING}) > 1
+        return len(set(self.values) - {MISSING}) > 1
 
 
 def web_page(
     folder_name: str,
     metrics: Mapping,
     results: Results,
-    verdicts: Sequence[Verdict],
+    found: Sequence[Finding],
     figures: Mapping[str, Mapping],
     notebooks: Sequence[str],
 ) -> str:
@@ -60,7 +62,7 @@ def web_page(
     Args:
         folder_name: of the run, as ``python -m kit report`` takes it.
         metrics: what ``metrics.json`` holds; results: what ``per_query.parquet`` holds.
-        verdicts: of the paper's claims; empty for a run that did not check them.
+        found: on the paper's claims; empty for a run that did not check them.
         figures: plotly data by name.
         notebooks: file names of the executed notebooks.
     """
@@ -74,7 +76,7 @@ def web_page(
     environment.filters["name"] = _name
     # The parts are put in as they are: they are ours, and what comes from data has been made safe in `_as_script_data`.
     code, library = Markup(_source(environment, "report.js")), Markup(_plotly())
-    content = _content(folder_name, metrics, results, verdicts)
+    content = _content(folder_name, metrics, results, found)
     content |= {
         "style": Markup(_source(environment, "report.css")),
         "code": code,
@@ -89,7 +91,7 @@ def web_page(
     return environment.get_template("index.html").render(content) + "\n"
 
 
-def summary(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> str:
+def summary(folder_name: str, metrics: Mapping, results: Results, found: Sequence[Finding]) -> str:
     """``summary.md``: the paragraph, the tables of models and where they come from, as Markdown."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kit.show.report"),
@@ -99,10 +101,10 @@ def summary(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequ
         finalize=_shown,
     )
     environment.filters |= {"md": _markdown, "code": _code_span, "block": _code_block}
-    return environment.get_template("summary.md").render(_content(folder_name, metrics, results, verdicts)) + "\n"
+    return environment.get_template("summary.md").render(_content(folder_name, metrics, results, found)) + "\n"
 
 
-def _content(folder_name: str, metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> dict:
+def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequence[Finding]) -> dict:
     """What both templates show."""
     about = metrics["about"]
     n_tests = sum(one["adjusted_p"] is not None for one in metrics["differences"])
@@ -111,14 +113,14 @@ def _content(folder_name: str, metrics: Mapping, results: Results, verdicts: Seq
         "about": about,
         "reference": results.models[0],
         "test": words.TEST if len(results.models) > 1 else "",
-        "sentences": [sentence.parts() for sentence in words.summary_sentences(metrics, results, verdicts)],
+        "sentences": [sentence.parts() for sentence in words.summary_sentences(metrics, results, found)],
         "headline": grids.headline_grid(metrics),
         "panel": grids.panel_grid(metrics),
         "measures": PANEL,
         "differences": grids.differences_grid(metrics),
         "n_tests": n_tests,
         "level": grids.LEVEL,
-        "claims": [claim_cells(verdict) for verdict in verdicts],
+        "claims": [claim_cells(finding) for finding in found],
         "not_tested": NOT_TESTED,
         "rule": _RULE,
         "models": grids.model_grid(about),
@@ -139,7 +141,7 @@ def _facts(runs: Sequence[Mapping]) -> list[Fact]:
         ("machine", "machine"),
     ):
         for name in dict.fromkeys(name for run in runs for name in run[group]):
-            values = tuple(_value_text(run[group][name]) if name in run[group] else grids.MISSING for run in runs)
+            values = tuple(_value_text(run[group][name]) if name in run[group] else MISSING for run in runs)
             facts.append(Fact(title, name, values))
     return facts
 

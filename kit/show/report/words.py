@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kit.compare.paper import Verdict
-from kit.compare.results import HEADLINE, Results
+from kit.compare.claims import Finding
+from kit.compare.columns import HEADLINE
+from kit.compare.results import Results
 from kit.compare.stats import holm
+from kit.core.printing import number
 from kit.evaluate.bias.measures import PANEL
-from kit.show.report.grids import LEVEL, best_model, number, ranking
+from kit.show.report.grids import LEVEL, best_model, ranking
 
 SETTINGS = {"mono mAP": "monolingual", "cross mAP": "cross-lingual", "multi mAP": "multilingual"}
 
@@ -38,12 +40,12 @@ class Sentence:
         return [part for part in found if part[0]]
 
 
-def summary_sentences(metrics: Mapping, results: Results, verdicts: Sequence[Verdict]) -> list[Sentence]:
+def summary_sentences(metrics: Mapping, results: Results, found: Sequence[Finding]) -> list[Sentence]:
     """One paragraph: what was measured, which model is best in each setting and which is fairest, and is that chance?"""
     sentences = [_what(metrics), *(_alone(metrics) if len(results.models) == 1 else _compared(metrics, results))]
-    tested = [verdict for verdict in verdicts if verdict.verdict != "not tested"]
+    tested = [finding for finding in found if finding.is_tested]
     if tested:
-        n_seen = sum(verdict.verdict == "seen here" for verdict in tested)
+        n_seen = sum(finding.verdict == "seen here" for finding in tested)
         sentences.append(Sentence(f"Of the paper's claims that this run can test, {n_seen} of {len(tested)} are seen here."))
     return sentences
 
