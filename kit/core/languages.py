@@ -20,14 +20,14 @@ def language_tag(code: str) -> str:
     >>> [language_tag(code) for code in ("deu", "German", "pt_BR", "zho_Hans", "en")]
     ['de', 'de', 'pt-BR', 'zh-Hans', 'en']
     """
-    from babel.core import get_global
+    from langcodes import LanguageTagError, standardize_tag
 
-    parts = code.strip().replace("_", "-").split("-")
-    language = parts[0].lower()
-    language = get_global("language_aliases").get(language, language).partition("_")[0]
-    language = {"cmn": "zh"}.get(language, language)
-    rest = [part.title() if len(part) == 4 else part.upper() for part in parts[1:]]
-    tag = "-".join([language, *rest])
+    language, *rest = re.split("[-_]", code.strip())
+    try:
+        language = standardize_tag(language, macro=True).partition("-")[0]  # "cmn" is zh; of "hbs", sr-Latn, sr is kept
+    except LanguageTagError:
+        pass  # it may be a name
+    tag = "-".join([language, *(part.title() if len(part) == 4 else part.upper() for part in rest)])
     if _TAG.fullmatch(tag):
         return tag
     by_name = _tags_by_english_name().get(code.strip().lower())
