@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 
 _TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
@@ -23,10 +24,8 @@ def language_tag(code: str) -> str:
     from langcodes import LanguageTagError, standardize_tag
 
     language, *rest = re.split("[-_]", code.strip())
-    try:
+    with suppress(LanguageTagError):  # it may be a name
         language = standardize_tag(language, macro=True).partition("-")[0]  # "cmn" is zh; of "hbs", sr-Latn, sr is kept
-    except LanguageTagError:
-        pass  # it may be a name
     tag = "-".join([language, *(part.title() if len(part) == 4 else part.upper() for part in rest)])
     if _TAG.fullmatch(tag):
         return tag
