@@ -1,0 +1,72 @@
+"""The command that makes a run again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from kit.run import commands, profiles
+from kit.run.profiles import settings_of
+from kit.run.settings import Settings
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    """An empty project."""
+    (tmp_path / "notebooks" / "params").mkdir(parents=True)
+    (tmp_path / "notebooks" / "params" / "smoke.yaml").write_text("run: smoke\n")
+    monkeypatch.setenv("KIT_HOME", str(tmp_path))
+    return tmp_path
+
+
+def _parsed_back(command: str) -> Settings:
+    """What ``python -m kit run`` makes of a command that a shell splits."""
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "kit"]
+    parsed = commands._parser().parse_args(words[3:])
+    return settings_of(parsed.profile, dict(commands._pairs(parsed)))
+
+
+class TestCommand:
+    def test_defaults_need_no_words(self):
+        assert profiles.command(Settings()) == "python -m kit run"
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"run": "mine"},
+            {"updates": 50},  # a folder of the default's name
+            {"run": "mine", "updates": 50, "seeds": (0, 1, 2), "learning_rate": 3e-05, "temperature": 1.0},
+            {"run": "mine", "samplings": ("Hybrid(0.3)", "X-Y")},  # parentheses mean something to a shell
+            {"run": "mine", "test": "jsonl:my data/te$t 'one'", "encoder": 'a;b&c|d`e`*?~#!"\\'},
+            {"run": "mine", "train": ("squad:a b.json?language=en", "atlas")},
+            {"run": "mine", "train": ("lareqa:x?languages=en,de", "atlas")},  # a comma inside an entry
+            {"run": "mine", "train": ("[a]", "b")},
+            {"run": "a.b", "encoder": "日本語"},
+        ],
+        ids=str,
+    )
+    def test_round_trip_through_the_shell(self, home, changes):
+        settings = Settings().changed(**changes)
+        assert _parsed_back(profiles.command(settings)) == settings
+
+    @given(
+        st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1),
+        st.lists(
+            st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True
+        ),
+        st.floats(1e-9, 100.0),
+    )
+    @examples(max_examples=50, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    def test_round_trip_of_any_text(self, home, text, entries, rate):
+        settings = Settings().changed(run="mine", test=text, train=tuple(entries), learning_rate=rate)
+        assert _parsed_back(profiles.command(settings)) == settings
+
+    def test_of_a_run_that_was_named_by_its_settings(self, home):
+        settings = settings_of("smoke", {"updates": "50"})
+        assert _parsed_back(profiles.command(settings)) == settings != settings.changed(run="smoke")
