@@ -145,23 +145,6 @@ def filter_language(corpus: ParallelCorpus, identifier: LanguageIdentifier, fiel
     return _split(corpus, bad, field, "another language")
 
 
-def filter_copies(corpus: ParallelCorpus, language: str, field: str = "query") -> Filtered:
-    """Drop translations that equal their originals but for case, punctuation and spaces; ``value`` is 1.
-
-    Raises:
-        ValueError: a group without a row in ``language``, or an unknown field.
-    """
-    compared = _compared(corpus, language, field)
-    bad = {index: 1.0 for index, row, original in compared if _plain(row[field]) == _plain(original)}
-    return _split(corpus, bad, field, "copy of the original")
-
-
-def _plain(text: str) -> str:
-    text = unicodedata.normalize("NFKC", text).casefold()
-    plain = "".join(mark for mark in text if unicodedata.category(mark)[0] in "LMN")
-    return plain or text.strip()  # two texts of marks alone are not the same for that
-
-
 def _check_field(field: str) -> None:
     if field not in FIELDS:
         raise ValueError(f"field is {field!r}: choose 'query' or 'passage'")

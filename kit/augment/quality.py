@@ -13,12 +13,10 @@ import numpy as np
 from kit.augment.small import small_translator
 from kit.augment.translator import CachedTranslator, Translator
 from kit.augment.wordwise import word_translator
+from kit.core.languages import has_spaces
 from kit.core.paths import cache
 from kit.core.printing import Table
 from kit.data.parallel import load_parallel, pairs
-
-_BY_CHARACTER = {"ja", "th", "km", "lo", "my", "yue"}
-"""Languages written without spaces between words, for which BLEU here counts characters; Chinese has its own tokenizer."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +52,7 @@ def quality(translator: Translator, rows: Iterable[Mapping], source: str, target
     judged = pairs(rows, source, target)
     translated = translator.translate([text for text, _ in judged], source, target)
     references = [[reference for _, reference in judged]]
-    language = target.partition("-")[0]
-    tokenizer = "zh" if language == "zh" else "char" if language in _BY_CHARACTER else "13a"
+    tokenizer = "13a" if has_spaces(target) else "zh" if target.partition("-")[0] == "zh" else "char"
     measure = sacrebleu.BLEU(tokenize=tokenizer)
     bleu = measure.corpus_score(translated, references).score
     chrf = sacrebleu.corpus_chrf(translated, references).score

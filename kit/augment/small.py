@@ -15,7 +15,6 @@ from kit.core.files import alone, folder_version, quiet, whole_folder
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.languages import is_tag
 from kit.core.paths import cache
-from kit.data.parallel import rows_of_corpus
 
 if TYPE_CHECKING:
     from transformers import M2M100ForConditionalGeneration, PreTrainedTokenizerFast
@@ -157,24 +156,6 @@ def small_translator(
         if not (place / _SETTINGS).is_file():
             SmallTranslator.train(rows, languages, place, steps, seed, log, shape)
     return SmallTranslator.load(place)
-
-
-def atlas_translator(
-    languages: Sequence[str], steps: int = 400, seed: int = 0, log: Log = print, folder: str | Path | None = None
-) -> SmallTranslator:
-    """The small translator that Atlas's own parallel questions and passages give, trained at the first call and kept.
-
-    Args:
-        languages: at least two of Atlas's.
-        steps, seed, log, folder: as in ``small_translator``.
-
-    Raises:
-        ValueError: a language that Atlas does not have, or fewer than two.
-    """
-    from kit.data.registry import load_corpus
-
-    corpus = load_corpus("atlas").select(languages=_checked(languages))
-    return small_translator(rows_of_corpus(corpus), languages, steps, seed, log, folder)
 
 
 def _checked(languages: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from functools import cache
 
 _TAG = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
@@ -20,14 +21,12 @@ def language_tag(code: str) -> str:
     >>> [language_tag(code) for code in ("deu", "German", "pt_BR", "zho_Hans", "en")]
     ['de', 'de', 'pt-BR', 'zh-Hans', 'en']
     """
-    from babel.core import get_global
+    from langcodes import LanguageTagError, standardize_tag
 
-    parts = code.strip().replace("_", "-").split("-")
-    language = parts[0].lower()
-    language = str(get_global("language_aliases").get(language, language)).partition("_")[0]
-    language = {"cmn": "zh"}.get(language, language)
-    rest = [part.title() if len(part) == 4 else part.upper() for part in parts[1:]]
-    tag = "-".join([language, *rest])
+    language, *rest = re.split("[-_]", code.strip())
+    with suppress(LanguageTagError):  # it may be a name
+        language = standardize_tag(language, macro=True).partition("-")[0]  # "cmn" is zh; of "hbs", sr-Latn, sr is kept
+    tag = "-".join([language, *(part.title() if len(part) == 4 else part.upper() for part in rest)])
     if _TAG.fullmatch(tag):
         return tag
     by_name = _tags_by_english_name().get(code.strip().lower())

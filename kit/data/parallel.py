@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from kit.core.languages import language_tag
 from kit.core.paths import root
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import ParallelCorpus
@@ -90,24 +89,6 @@ def sentence_pairs(
 def read_parallel(path: str | Path) -> list[dict]:
     """Read a ``.jsonl`` or ``.jsonl.gz`` file of parallel sentences (NTREX, TICO-19); see ``sentences.parallel_rows``."""
     return [{"id": sentence_id, "texts": texts} for _, sentence_id, texts in parallel_rows(path)]
-
-
-def read_line_aligned(paths: Mapping[str, str | Path]) -> list[dict]:
-    """Read plain files whose lines translate each other (Tatoeba), by language.
-
-    Raises:
-        ValueError: a file is missing, or the numbers of lines differ.
-    """
-    lines = {}
-    for language, path in paths.items():
-        if not Path(path).is_file():
-            raise ValueError(f"{path}: no such file: give a text file with one sentence a line")
-        # Not splitlines: a sentence may hold other marks that Python takes for line ends.
-        lines[language_tag(language)] = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    counts = {language: len(found) for language, found in lines.items()}
-    if len(set(counts.values())) != 1:
-        raise ValueError(f"paths: the files have different numbers of lines, {counts}: give files that are aligned")
-    return [{"id": str(number), "texts": dict(zip(lines, texts))} for number, texts in enumerate(zip(*lines.values()), 1)]
 
 
 def pairs(rows: Iterable[Mapping], source: str, target: str) -> list[tuple[str, str]]:

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Log = Callable[[str], None]
-Model = tuple[Settings, str, int]
-"""A trained model by what made it: settings, a sampling and a seed."""
 
 
 @dataclass(frozen=True, eq=False)

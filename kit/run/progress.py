@@ -8,10 +8,7 @@ import threading
 import time
 from typing import TextIO
 
-from kit.show.plots.text import n_columns
-
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-"""Colours and movements that a notebook prints for a terminal of its own."""
+import wcwidth
 
 
 class Progress:
@@ -71,7 +68,7 @@ class Progress:
     def _draw(self) -> None:
         if not self._in_place:
             return
-        lines = [line for line in re.split(r"[\r\n]", _ESCAPES.sub("", self._printed)) if line.strip()]
+        lines = [line for line in re.split(r"[\r\n]", wcwidth.strip_sequences(self._printed)) if line.strip()]
         elapsed_s = time.monotonic() - self._started
         line = f"{self._head}  cell {self.cell}/{self._n_cells}  {elapsed_s:.0f} s  {lines[-1] if lines else ''}"
         # A line as wide as the terminal would go on in the next row, where "\r" does not lead back to its start.
@@ -81,10 +78,4 @@ class Progress:
 
 def _cut(text: str, columns: int) -> str:
     """As much of the beginning as fits into the columns of a terminal."""
-    shown, taken = [], 0
-    for character in filter(str.isprintable, text):
-        taken += n_columns(character)
-        if taken > columns:
-            break
-        shown.append(character)
-    return "".join(shown).rstrip()
+    return wcwidth.clip("".join(filter(str.isprintable, text)), 0, columns).rstrip()

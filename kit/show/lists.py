@@ -16,10 +16,10 @@ _DOT = (
 )
 
 
-class RankedLists:
+class ResultLists:
     """The lists that several models give for one question; versions of the answer are marked.
 
-    >>> RankedLists("Who?", {"mine": [Hit(1, "de", 0.5, "Er.", True)]})
+    >>> ResultLists("Who?", {"mine": [Hit(1, "de", 0.5, "Er.", True)]})
     Who?
     mine
       1 ✓ de  0.500  Er.

@@ -21,7 +21,7 @@ from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluation import MEASURES
 from kit.evaluate.index import DEPTH, Index
 from kit.show import plots
-from kit.show.lists import RankedLists
+from kit.show.lists import ResultLists
 from kit.show.projection import PROJECTIONS, project
 from kit.show.tables import mime_bundle
 from kit.train.samplers import PairBatchSampler, Sampling
@@ -138,7 +138,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
 
     asked.observe(pick, "value")
 
-    def draw(question: str, first: str, second: str, pool: str, length: int) -> Sequence[RankedLists]:
+    def draw(question: str, first: str, second: str, pool: str, length: int) -> Sequence[ResultLists]:
         return [ranked_lists(index, question, (first, second), length, None if pool == ALL else pool)]
 
     controls = {"question": question, "first": first, "second": second, "pool": pool, "length": length}
@@ -149,9 +149,9 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
 
 def ranked_lists(
     index: Index, question: str, models: Sequence[str], k: int = 10, language: str | None = None
-) -> RankedLists:
+) -> ResultLists:
     """What the retrieval explorer shows: the lists of some models for one question; arguments as in ``Index.ask``."""
-    return RankedLists(question, {name: index.ask(name, question, k, language) for name in dict.fromkeys(models)})
+    return ResultLists(question, {name: index.ask(name, question, k, language) for name in dict.fromkeys(models)})
 
 
 def bias_explorer(index: Index, results: Results) -> Explorer:

@@ -11,7 +11,6 @@ import pytest
 from kit.augment.filters import (
     LanguageIdentifier,
     LengthRatios,
-    filter_copies,
     filter_language,
     filter_length_ratio,
     filter_round_trip,
@@ -353,29 +352,23 @@ class TestFilters:
         ((group, language, value),) = _dropped(dropped)
         assert (group, language) == ("1", "de") and 0 <= value < 0.5
 
-    def test_copies(self):
-        kept, dropped = filter_copies(self.CORPUS, "en")  # "Efgh!" is "efgh"
-        assert _dropped(dropped) == [("2", "fr", 1.0)] and len(kept) == 5
-
-    def test_marks_alone_are_no_copy_of_other_marks(self):
-        corpus = _corpus(("1", "en", "?!"), ("1", "de", "..."), ("1", "fr", "?!"))
-        assert _dropped(filter_copies(corpus, "en")[1]) == [("1", "fr", 1.0)]
-
     def test_the_passage_can_be_judged(self):
         rows = [row | {"passage": "same"} for row in self.CORPUS.table.drop(["cluster_id"]).to_pylist()]
-        _, dropped = filter_copies(ParallelCorpus.from_rows(rows, "mine"), "en", field="passage")
+        longer = LengthRatios("en", {"de": (2, 3), "fr": (2, 3)})
+        _, dropped = filter_length_ratio(ParallelCorpus.from_rows(rows, "mine"), longer, field="passage")
         assert len(dropped) == 4 and set(dropped.column("field").to_pylist()) == {"passage"}
 
     def test_clusters_stay(self):
         rows = [row | {"cluster_id": "c"} for row in self.CORPUS.table.to_pylist()]
-        kept, _ = filter_copies(ParallelCorpus.from_rows(rows, "mine"), "en")
+        any_length = LengthRatios("en", {"de": (0, 9), "fr": (0, 1)})
+        kept, _ = filter_length_ratio(ParallelCorpus.from_rows(rows, "mine"), any_length)
         assert set(kept.table.column("cluster_id").to_pylist()) == {"c"}
 
     @pytest.mark.parametrize(
         ("call", "complaint"),
         [
-            (lambda corpus: filter_copies(corpus, "tr"), "group '1' has no row in 'tr' to compare with"),
-            (lambda corpus: filter_copies(corpus, "en", "answer"), "field is 'answer'"),
+            (lambda corpus: filter_round_trip(corpus, Back({}), "tr"), "group '1' has no row in 'tr' to compare with"),
+            (lambda corpus: filter_round_trip(corpus, Back({}), "en", field="answer"), "field is 'answer'"),
             (lambda corpus: filter_language(corpus, LanguageIdentifier.train(TEXTS), "answer"), "field is 'answer'"),
             (lambda corpus: filter_language(corpus, LanguageIdentifier.train(TEXTS)), "identifier does not know 'fr'"),
             (lambda corpus: filter_round_trip(corpus, Back({}), "en", minimum=101), "minimum is 101"),

@@ -16,7 +16,7 @@ from kit.augment.huggingface import Codes, subtags
 from kit.augment.quality import quality
 from kit.augment.translator import CachedTranslator, Translator, translate_distinct
 from kit.data.corpus import ParallelCorpus
-from kit.data.parallel import pairs, read_line_aligned, read_parallel, rows_of_corpus
+from kit.data.parallel import pairs, read_parallel, rows_of_corpus
 
 
 class Marking:
@@ -457,24 +457,14 @@ class TestParallelText:
     def test_files(self, tmp_path):
         (tmp_path / "rows.jsonl").write_text('{"id": "1", "texts": {"en": "Hi", "de": "Hallo"}}\n', encoding="utf-8")
         assert read_parallel(tmp_path / "rows.jsonl")[0]["texts"] == {"en": "Hi", "de": "Hallo"}
-        (tmp_path / "x.eng").write_text("Hi\nBye\u2028now\n", encoding="utf-8")
-        (tmp_path / "x.deu").write_text("Hallo\nTschüs\n", encoding="utf-8")
-        rows = read_line_aligned({"eng": tmp_path / "x.eng", "deu": tmp_path / "x.deu"})
-        assert [row["texts"] for row in rows] == [{"en": "Hi", "de": "Hallo"}, {"en": "Bye\u2028now", "de": "Tschüs"}]
 
     def test_refuses_files_that_are_not_parallel_text(self, tmp_path):
         with pytest.raises(ValueError, match="no such file"):
             read_parallel(tmp_path / "none.jsonl")
-        with pytest.raises(ValueError, match="no such file"):
-            read_line_aligned({"en": tmp_path / "none"})
         for texts, complaint in (({"x!": "a"}, "language 'x!'"), (["a"], "not of the form"), ({"de": 1}, "not of the form")):
             (tmp_path / "rows.jsonl").write_text(json.dumps({"id": "1", "texts": texts}) + "\n")
             with pytest.raises(ValueError, match=f"line 1: .*{complaint}"):
                 read_parallel(tmp_path / "rows.jsonl")
-        (tmp_path / "a").write_text("1\n2\n")
-        (tmp_path / "b").write_text("1\n")
-        with pytest.raises(ValueError, match="different numbers of lines"):
-            read_line_aligned({"en": tmp_path / "a", "de": tmp_path / "b"})
 
     def test_blank_texts_are_no_pair(self):
         with pytest.raises(ValueError, match="none has texts in both 'en' and 'de'"):

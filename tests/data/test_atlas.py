@@ -188,7 +188,7 @@ def test_another_process_makes_the_same_bytes_and_leaves_babel_as_it_was():
 
 
 def test_digest_is_the_known_one():
-    known = atlas.known_digests()
+    known = json.loads(Path(atlas.__file__).with_name("hashes.json").read_text(encoding="utf-8"))
     if babel.__version__ not in known:
         pytest.skip(f"no digest is known for babel {babel.__version__}, only for {', '.join(known)}")
     assert atlas.digest() == known[babel.__version__], "the texts changed: if on purpose, put the new digest in hashes.json"

@@ -426,6 +426,10 @@ class TestLanguages:
             ("pt_BR", "pt-BR"),
             ("zho_Hans", "zh-Hans"),
             ("cmn", "zh"),
+            ("arb", "ar"),
+            ("fas", "fa"),
+            ("ajp", "ajp"),  # two of FLORES that CLDR takes for one
+            ("apc", "apc"),
             ("zh-hans-cn", "zh-Hans-CN"),
             ("en", "en"),
             ("es-419", "es-419"),

@@ -8,7 +8,7 @@ from test_results import made_task
 
 from kit.evaluate.index import Index
 from kit.evaluate.search import top_k
-from kit.show.lists import RankedLists
+from kit.show.lists import ResultLists
 
 
 class Made:
@@ -128,16 +128,16 @@ class TestVersions:
         assert len(set(shown)) > 1 and shown[0] == frozenset(index.versions("made", 3, 0).texts)
 
 
-class TestRankedLists:
+class TestResultLists:
     def test_as_text(self, index):
-        lines = repr(RankedLists("0-de?", {"made": index.ask("made", "0-de?", 3)})).splitlines()
+        lines = repr(ResultLists("0-de?", {"made": index.ask("made", "0-de?", 3)})).splitlines()
         assert lines == ["0-de?", "made", "  1 ✓ de  1.000  0-de.", "  2 ✓ en  0.800  0-en.", "  3   de  0.000  1-de."]
 
     def test_texts_find_their_direction_and_do_nothing(self):
         from kit.evaluate.index import Hit
 
         hostile = "<script>alert(1)</script>"
-        page = RankedLists(hostile, {hostile: [Hit(1, "ar", 0.5, hostile, True)]})._repr_html_()
+        page = ResultLists(hostile, {hostile: [Hit(1, "ar", 0.5, hostile, True)]})._repr_html_()
         assert "<script>" not in page and page.count("&lt;script&gt;") == 3
         assert '<p dir="auto">' in page and '<td dir="auto"' in page
         assert "; versions of the answer: 1 of the first 1<" in page

@@ -6,9 +6,10 @@ import html
 import unicodedata
 
 import pytest
+import wcwidth
 from hypothesis import given, strategies as st
 
-from kit.show.plots.text import clean, clusters, labels, n_columns, n_lines, plain, title_of
+from kit.show.plots.text import clean, labels, n_columns, n_lines, plain, title_of
 
 ISOLATE, END = "\u2068", "\u2069"
 ANY_TEXT = st.text(st.characters() | st.sampled_from("<>&$%{} \n\u202e\u2067\u200d\u0301ابعที่中文"), max_size=60)
@@ -87,7 +88,7 @@ class TestPlain:
         for line in lines:
             assert "<" not in line and "$" not in line and "%{" not in line
             shown = html.unescape(line).strip(f"{ISOLATE}{END}\u200e\u200f")
-            assert n_columns(shown) <= width or len(clusters(shown)) == 1
+            assert n_columns(shown) <= width or len(list(wcwidth.iter_graphemes(shown))) == 1
             assert line.count(ISOLATE) == line.count(END) == (1 if END in line else 0)
 
     @given(ANY_TEXT)
@@ -102,26 +103,26 @@ class TestPlain:
         assert not [one for one in starts[1:] if one and unicodedata.category(one) in ("Mn", "Me")]
 
 
-class TestClusters:
+class TestCuts:
+    """A word that is longer than a line is cut where a reader sees a new character."""
+
     @pytest.mark.parametrize(
-        "text, expected",
+        "parts",
         [
-            ("น้ำ", ["น้ำ"]),
-            ("हिन्दी", ["हि", "न्दी"]),
-            ("क्षत्रिय", ["क्ष", "त्रि", "य"]),
-            ("👩‍👩‍👧x", ["👩‍👩‍👧", "x"]),
-            ("🇩🇪🇫🇷", ["🇩🇪", "🇫🇷"]),
-            ("👍🏽!", ["👍🏽", "!"]),
-            ("\u1112\u1161\u11ab\u1100", ["\u1112\u1161\u11ab", "\u1100"]),
-            ("", []),
+            ["น้ำ", "น้ำ"],
+            ["हि", "न्दी"],
+            ["क्ष", "त्रि"],
+            ["👩‍👩‍👧", "x"],
+            ["🇩🇪", "🇫🇷"],
+            ["👍🏽", "中"],
+            ["\u1112\u1161\u11ab", "\u1112\u1161"],
         ],
     )
-    def test_are_what_readers_see(self, text, expected):
-        assert clusters(text) == expected
+    def test_between_characters(self, parts):
+        assert plain("".join(parts), 2) == "<br>".join(parts)
 
-    @given(ANY_TEXT)
-    def test_join_to_the_text(self, text):
-        assert "".join(clusters(text)) == text
+    def test_none_in_an_empty_text(self):
+        assert plain("", 2) == ""
 
 
 class TestLabels:

@@ -21,6 +21,7 @@ from kit.show.plots.style import (
     language_label,
     legend_below,
     panel_grid,
+    row_axis,
 )
 from kit.show.plots.text import clean, labels, plain, spoken
 
@@ -52,7 +53,7 @@ def answer_ladder(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, que
             hoverinfo="skip",
             showlegend=False,
         )
-        ordered = sorted(places.items(), key=lambda place: place[1])
+        ordered = sorted(places.items(), key=lambda ranked: ranked[1])
         for (language, rank), (above, text) in zip(ordered, _without_collision(ordered, n_candidates)):
             figure.add_scatter(
                 x=[rank],
@@ -87,8 +88,8 @@ def _without_collision(ordered: Sequence[tuple[str, int]], n_candidates: int) ->
         name = plain(language)
         half, middle = len(name) * _LETTER / 2, np.log10(rank) / max(np.log10(n_candidates), 1.0)
         sides = sorted(ends, key=lambda side: (side[1], side[0] == (number % 2 == 1)))  # near ones first, above in turn
-        above, tier = place = next((side for side in sides if ends[side] + _GAP < middle - half), min(ends, key=ends.get))
-        ends[place] = max(ends[place], middle - half) + 2 * half  # without room, they share evenly
+        above, tier = side = next((one for one in sides if ends[one] + _GAP < middle - half), min(ends, key=ends.get))
+        ends[side] = max(ends[side], middle - half) + 2 * half  # without room, they share evenly
         away = ["\u00a0"] * tier
         found.append((above, "<br>".join([name, *away] if above else [*away, name])))
     return found
@@ -131,8 +132,7 @@ def version_ladder(ranks: Mapping[str, np.ndarray], languages: Sequence[str], n_
         _add_rungs(figure, tags, values[order], names[model], row)
     rank_axis(figure, n_candidates)
     figure.update_xaxes(title=_RANK_AXIS, row=len(ranks))
-    rungs = {"type": "category", "categoryorder": "array", "categoryarray": list(tags.values())}
-    figure.update_yaxes(**rungs, range=[len(languages) - 0.4, -0.6], tickfont_size=11, dtick=1)
+    row_axis(figure, list(tags.values()), dtick=1)
     title = "Where each language's versions of the answers stand (point: median; bar: middle half)"
     return finish(figure, title, height, _versions_alt(quartiles, languages))
 

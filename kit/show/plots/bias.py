@@ -13,19 +13,23 @@ import plotly.graph_objects as go
 
 from kit.evaluate.bias.measures import PANEL, BiasMeasure
 from kit.show.plots.scores import NAME_COLUMNS, add_estimate, row_height
-from kit.show.plots.style import QUIET, chance_line, finish, model_colours, panel_grid, place
+from kit.show.plots.style import (
+    QUIET,
+    chance_line,
+    check_models,
+    check_shape,
+    finish,
+    legend_below,
+    model_colours,
+    model_symbols,
+    panel_at,
+    panel_grid,
+    row_axis,
+)
 from kit.show.plots.text import labels, spoken
 
 if TYPE_CHECKING:
     from kit.compare.results import Results
-
-
-from kit.show.plots.style import (
-    check_models,
-    check_shape,
-    legend_below,
-    model_symbols,
-)
 
 _N_COLUMNS = 4
 _LOGARITHMIC = ("rank_distance", "cover_rank")
@@ -58,7 +62,7 @@ def panel_chart(results: Results, chance: Mapping[str, float]) -> go.Figure:
     for number, measure in enumerate(PANEL):
         intervals = {model: results.interval(model, "multilingual", measure.column) for model in results.models}
         estimates[measure.column] = {model: interval.estimate for model, interval in intervals.items()}
-        where, random = place(number, _N_COLUMNS), chance.get(measure.column, float("nan"))
+        where, random = panel_at(number, _N_COLUMNS), chance.get(measure.column, float("nan"))
         for model, interval in intervals.items():
             if np.isnan(interval.estimate):
                 _add_undefined(figure, names[model], where)
@@ -69,8 +73,7 @@ def panel_chart(results: Results, chance: Mapping[str, float]) -> go.Figure:
         _set_axis(figure, [value for value in shown if not np.isnan(value)], measure, where)
         if not np.isnan(random):
             chance_line(figure, random, **where)
-    rows_of_models = {"categoryorder": "array", "categoryarray": list(names.values())}
-    figure.update_yaxes(type="category", **rows_of_models, range=[len(names) - 0.4, -0.75], tickfont_size=12)
+    row_axis(figure, list(names.values()), range=[len(names) - 0.4, -0.75], tickfont_size=12)
     _add_key(figure, len(PANEL))
     title = "Language bias by model, in the pool of all languages"
     return finish(figure, title, height, _panel_alt(estimates, chance), bottom=45)
@@ -101,7 +104,7 @@ def _add_key(figure: go.Figure, n_panels: int) -> None:
     """How to read the panels, in the place that the last row leaves."""
     if n_panels % _N_COLUMNS == 0:
         return
-    where = place(n_panels, _N_COLUMNS)
+    where = panel_at(n_panels, _N_COLUMNS)
     x, y = next(figure.select_xaxes(**where)), next(figure.select_yaxes(**where))
     x.update(visible=False), y.update(visible=False)
     figure.add_annotation(

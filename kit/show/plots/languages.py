@@ -24,8 +24,9 @@ from kit.show.plots.style import (
     legend_below,
     model_colours,
     model_symbols,
+    panel_at,
     panel_grid,
-    place,
+    row_axis,
 )
 from kit.show.plots.text import labels, plain, spoken
 
@@ -69,7 +70,7 @@ def language_flow(
     figure, height = panel_grid(list(shares), n_columns, panel, gap=25, specs=specs, horizontal_spacing=_BETWEEN)
     for number, matrix in enumerate(shares.values()):
         sides = _sides(np.nan_to_num(matrix), panel)
-        _add_flow(figure, np.nan_to_num(matrix), pool, languages, k, sides, place(number, n_columns))
+        _add_flow(figure, np.nan_to_num(matrix), pool, languages, k, sides, panel_at(number, n_columns))
         _add_labels(figure, sides, languages, panel)
     title = f"From the language of the query (left) to the languages of the top {k} (right)"
     finish(figure, title, height, _flow_alt(shares, pool, languages, k), bottom=25)
@@ -220,17 +221,16 @@ def askers_chart(
     figure, height = panel_grid(titles, 2, 26 * len(languages) + 14, horizontal_spacing=0.16)
     rungs = [rung(language) for language in languages]
     strokes = {"symbol": "line-ns", "size": 16, "line": {"width": 2, "color": QUIET}}
-    _add_points(figure, 100 * np.asarray(pool_share), rungs, "share of the pool", strokes, (2, True), "%{y}: %{x:.1f} %")
+    _add_points(figure, 100 * np.asarray(pool_share), rungs, "share of the pool", strokes, 2, "%{y}: %{x:.1f} %")
     colours, symbols, names = model_colours(list(values)), model_symbols(list(values)), labels(list(values), 60)
     for model in values:
         look = {"symbol": symbols[model], "size": 11, "color": colours[model], "line": {"color": OUTLINE, "width": 1}}
-        _add_points(figure, values[model], rungs, names[model], look, (1, True), "%{y}: %{x:.3~r}")
-        _add_points(figure, 100 * shares[model], rungs, names[model], look, (2, False), "%{y}: %{x:.1f} %")
+        _add_points(figure, values[model], rungs, names[model], look, 1, "%{y}: %{x:.3~r}")
+        _add_points(figure, 100 * shares[model], rungs, names[model], look, 2, "%{y}: %{x:.1f} %", in_legend=False)
     figure.update_xaxes(title=plain(measure, 40), rangemode="tozero", col=1)
     figure.update_xaxes(title="share, %", range=[-4, 104], zeroline=False, col=2)
-    figure.update_yaxes(type="category", categoryorder="array", categoryarray=rungs, tickfont_size=11, tickvals=rungs)
+    row_axis(figure, rungs, tickvals=rungs)
     figure.update_yaxes(ticktext=[f"<b>{one}</b>" if tag == asked else one for one, tag in zip(rungs, languages)])
-    figure.update_yaxes(range=[len(languages) - 0.4, -0.6])
     bottom = legend_below(figure, ["share of the pool", *names.values()])
     title = f"{language_label(asked)} asks: {plain(measure, 50)}, and where the answers come from"
     return finish(figure, title, height, _askers_alt(values, shares, languages, asked, measure, k), bottom)
@@ -242,11 +242,11 @@ def _add_points(
     rungs: Sequence[str],
     name: str,
     marker: Mapping[str, object],
-    place: tuple[int, bool],
+    column: int,
     hover: str,
+    in_legend: bool = True,
 ) -> None:
-    """Points in the panel of a column, with or without an entry in the legend."""
-    column, in_legend = place
+    """Points in the panel of a column."""
     figure.add_scatter(
         x=[None if value != value else float(value) for value in values],
         y=list(rungs),

@@ -6,13 +6,15 @@ The difference of two models in every language pair, with its test.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kit.show.plots.style import OUTLINE, SCORES, WIDTH, check_models, check_shape, finish, panel_grid, place
+from kit.core.printing import number as _number
+from kit.show.plots.style import OUTLINE, SCORES, WIDTH, check_models, check_shape, finish, panel_at, panel_grid
 from kit.show.plots.text import labels, plain, spoken, title_of
 
 if TYPE_CHECKING:
@@ -107,7 +109,7 @@ def heatmaps(
             showscale=number == 0,
             colorbar={"thickness": 12},
             hovertemplate=f"query %{{y}}, {columns} %{{x}}<br>{hover}<extra>{labels(list(matrices), 40)[name]}</extra>",
-            **place(number, n_columns),
+            **panel_at(number, n_columns),
         )
     language_axes(figure, languages, size, f"{columns} language", len(matrices), n_columns)
     return finish(figure, title, height, alt)
@@ -126,7 +128,7 @@ def language_axes(
     figure.update_yaxes(autorange="reversed", ticklabelstandoff=4, **ticks)
     figure.update_yaxes(title="query language", col=1)
     for number in range(max(0, n_panels - n_columns), n_panels):  # the lowest panel of each column
-        figure.update_xaxes(title={"text": columns, "standoff": 6}, **place(number, n_columns))
+        figure.update_xaxes(title={"text": columns, "standoff": 6}, **panel_at(number, n_columns))
 
 
 def _between(languages: Sequence[str]) -> float:
@@ -161,9 +163,10 @@ def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str], columns
         return " has no value in any cell"
     means = {name: float(np.nanmean(matrix)) for name, matrix in present.items()}
     best, worst = max(means, key=means.get), min(means, key=means.get)
-    mean = f"the mean over cells is {_number(means[best])}"
+    mean = f"the mean over cells is {_number(means[best], 3)}"
     if len(means) > 1:
-        mean = f"mean over cells from {_number(means[worst])} ({spoken(worst)}) to {_number(means[best])} ({spoken(best)})"
+        ends = [f"{_number(means[name], 3)} ({spoken(name)})" for name in (worst, best)]
+        mean = f"mean over cells from {' to '.join(ends)}"
     ends = []
     for word, find, ends_of in (("lowest", np.nanargmin, np.nanmin), ("highest", np.nanargmax, np.nanmax)):
         pick = min if word == "lowest" else max
@@ -171,16 +174,13 @@ def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str], columns
         row, column = np.unravel_index(find(present[name]), present[name].shape)
         model = f" ({spoken(name)})" if len(means) > 1 else ""
         ends.append(
-            f"{word} cell is {_number(present[name][row, column])}, query {spoken(languages[row])}, "
+            f"{word} cell is {_number(present[name][row, column], 3)}, query {spoken(languages[row])}, "
             f"{columns} {spoken(languages[column])}{model}"
         )
     return f": {mean}. The {ends[0]}; the {ends[1]}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
-
-
+_signed = partial(_number, sign="+")
 _MARK = "•"
 _MISSING = "#DADADA"
 _PALER = 0.7  # of the way to white, for cells without a mark
@@ -240,8 +240,8 @@ def _add_cells(
     printed = len(languages) <= MOST_PRINTED
     texts = np.full(shown.shape, "", dtype=object)
     for row, column in np.argwhere(shown):
-        number = _signed(tests.difference[row, column], 2) if printed else ""
-        texts[row, column] = f"<b>{number}</b>{_MARK}" if marked else number
+        score = _signed(tests.difference[row, column], 2) if printed else ""
+        texts[row, column] = f"<b>{score}</b>{_MARK}" if marked else score
     figure.add_heatmap(
         z=np.where(shown, tests.difference, np.nan),
         x=languages,
@@ -301,12 +301,6 @@ def _alt(tests: CellTests, marked: np.ndarray, first: str, second: str, measure:
         f"{'; '.join(ends)}. With adjusted p below {level:g}, "
         f"the first is higher in {higher} and lower in {lower}."
     )
-
-
-def _signed(value: float, digits: int) -> str:
-    """A number with its sign, and none where it rounds to zero."""
-    rounded = round(float(value), digits) + 0.0
-    return f"{rounded:.{digits}f}" if rounded == 0 else f"{rounded:+.{digits}f}".replace("-", "−")
 
 
 def _towards_white(colour: str) -> str:

@@ -12,34 +12,26 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kit.show.plots.style import HALO, chance_line, finish, model_colours
-from kit.show.plots.text import labels, n_lines, spoken
+from kit.compare.stats import bootstrap_interval
+from kit.evaluate.evaluation import SETTINGS
+from kit.show.plots.style import HALO, QUIET, add_rings, chance_line, ends_of, finish, legend_below, model_colours
+from kit.show.plots.text import labels, n_lines, plain, spoken
 
 if TYPE_CHECKING:
     from kit.compare.results import Results
     from kit.compare.stats import Interval
 
-
-from typing import TYPE_CHECKING
-
-from kit.compare.stats import bootstrap_interval
-from kit.evaluate.evaluation import SETTINGS
-from kit.show.plots.style import QUIET, legend_below
-from kit.show.plots.text import plain
-
-if TYPE_CHECKING:
-    from kit.compare.results import Results
-
-
 NAME_COLUMNS = 24
 """Columns of a line in the name of a model beside its row."""
 
-_PANELS = {
-    "monolingual mAP": ("monolingual", "average_precision"),
-    "cross-lingual mAP": ("cross-lingual", "average_precision"),
-    "multilingual mAP": ("multilingual", "average_precision"),
-    "rank distance (log;<br>lower is fairer)": ("multilingual", "rank_distance"),
-}
+
+def settings_and_bias(distance: str) -> dict[str, tuple[str, str]]:
+    """(setting, measure) of the panels of an overview, by title; the last, the rank distance, is called ``distance``."""
+    of_setting = {f"{setting} mAP": (setting, "average_precision") for setting in SETTINGS}
+    return of_setting | {distance: ("multilingual", "rank_distance")}
+
+
+_PANELS = settings_and_bias("rank distance (log;<br>lower is fairer)")
 
 
 def settings_chart(results: Results, chance_distance: float | None = None) -> go.Figure:
@@ -51,13 +43,18 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
     names = labels(results.models, NAME_COLUMNS)
     colours = model_colours(results.models)
     for column, where in enumerate(_PANELS.values(), start=1):
+        spot = {"row": 1, "col": column}
         shown = [chance_distance] if chance_distance and column == 4 else []
         for model in results.models:
-            interval, seeds = results.interval(model, *where), results.by_seed(model, *where)
+            interval, seeds, spot = (
+                results.interval(model, *where),
+                results.by_seed(model, *where),
+                {"row": 1, "col": column},
+            )
             shown += [interval.low, interval.high, *seeds]
-            _add_seeds(figure, names[model], seeds, colours[model], column)
+            add_rings(figure, seeds, [names[model]] * len(seeds), colours[model], spot, showlegend=False)
             text = f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"
-            add_estimate(figure, names[model], interval, colours[model], text, row=1, col=column)
+            add_estimate(figure, names[model], interval, colours[model], text, **spot)
         _set_range(figure, shown, column)
     dotted = ""
     if chance_distance is not None:
@@ -79,7 +76,6 @@ def add_estimate(
     figure: go.Figure, label: str, interval: Interval, colour: str, text: str, row: int, col: int, hover: str = "%{x:.3f}"
 ) -> None:
     """A point with its interval and its number above it, in the row of a model; nothing where it is not defined."""
-    above, below = interval.high - interval.estimate, interval.estimate - interval.low
     figure.add_scatter(
         x=[interval.estimate],
         y=[label],
@@ -92,21 +88,8 @@ def add_estimate(
         row=row,
         col=col,
         cliponaxis=False,
-        error_x={"array": [above], "arrayminus": [below], "thickness": 2.5, "width": 6},
+        error_x=ends_of([interval]) | {"thickness": 2.5, "width": 6},
         hovertemplate=f"{label}: {hover}<extra></extra>",
-    )
-
-
-def _add_seeds(figure: go.Figure, label: str, seeds: Sequence[float], colour: str, column: int) -> None:
-    figure.add_scatter(
-        x=seeds,
-        y=[label] * len(seeds),
-        mode="markers",
-        hoverinfo="skip",
-        showlegend=False,
-        marker={"symbol": "circle-open", "size": 11, "color": colour},
-        row=1,
-        col=column,
     )
 
 

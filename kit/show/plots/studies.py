@@ -13,39 +13,27 @@ from typing import TYPE_CHECKING
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kit.show.plots.style import faint, finish, place
-from kit.show.plots.text import plain
-
-if TYPE_CHECKING:
-    from kit.compare.results import Results
-
-
-from typing import TYPE_CHECKING
-
-from kit.show.plots.style import HALO, OKABE_ITO, legend_below
-from kit.show.plots.text import labels, spoken
-
-if TYPE_CHECKING:
-    from kit.compare.stats import Interval
-
-
-from typing import TYPE_CHECKING
-
 from kit.compare.stats import Interval
-from kit.show.plots.scores import add_estimate
-from kit.show.plots.style import QUIET, model_colours, panel_grid
+from kit.show.plots.scores import add_estimate, settings_and_bias
+from kit.show.plots.style import (
+    HALO,
+    OKABE_ITO,
+    QUIET,
+    add_rings,
+    ends_of,
+    faint,
+    finish,
+    legend_below,
+    model_colours,
+    panel_at,
+    panel_grid,
+)
+from kit.show.plots.text import labels, plain, spoken
 
 if TYPE_CHECKING:
     from kit.compare.gaps import Drop
     from kit.compare.results import Results
 
-
-_PANELS = {
-    "monolingual mAP": ("monolingual", "average_precision"),
-    "cross-lingual mAP": ("cross-lingual", "average_precision"),
-    "multilingual mAP": ("multilingual", "average_precision"),
-    "rank distance (log; lower is fairer)": ("multilingual", "rank_distance"),
-}
 _COLOUR, _FRONT = "#0072B2", "#D55E00"
 
 
@@ -62,20 +50,18 @@ def ratio_chart(results: Results, values: Sequence[float], quantity: str = "alph
     """
     if len(values) != len(results.models):
         raise ValueError(f"{len(values)} values of {quantity} for {len(results.models)} models: give one for each")
-    figure = make_subplots(rows=2, cols=2, subplot_titles=list(_PANELS), vertical_spacing=0.14, horizontal_spacing=0.09)
+    panels = settings_and_bias("rank distance (log; lower is fairer)")
+    figure = make_subplots(rows=2, cols=2, subplot_titles=list(panels), vertical_spacing=0.14, horizontal_spacing=0.09)
     said = []
-    for number, (title, where) in enumerate(_PANELS.items()):
-        spot = place(number, 2)
+    for number, (title, where) in enumerate(panels.items()):
+        spot = panel_at(number, 2)
         intervals = [results.interval(model, *where) for model in results.models]
         ends = [interval.high for interval in intervals] + [interval.low for interval in intervals[::-1]]
         band = {"fill": "toself", "fillcolor": faint(_COLOUR), "line": {"width": 0}, "hoverinfo": "skip", "mode": "lines"}
         figure.add_scatter(x=[*values, *values[::-1]], y=ends, showlegend=False, **band, **spot)
         for value, model in zip(values, results.models):
             seeds = results.by_seed(model, *where)
-            ring = {"symbol": "circle-open", "size": 9, "color": _COLOUR}
-            figure.add_scatter(
-                x=[value] * len(seeds), y=seeds, mode="markers", marker=ring, showlegend=False, hoverinfo="skip", **spot
-            )
+            add_rings(figure, [value] * len(seeds), seeds, _COLOUR, spot, size=9, showlegend=False)
         means = [interval.estimate for interval in intervals]
         hover = f"{quantity} %{{x}}: %{{y:.3f}}<extra></extra>"
         line = {"color": _COLOUR, "width": 2.5}
@@ -188,7 +174,6 @@ def _add(
     figure.add_scatter(
         x=list(seeds), y=[row] * len(seeds), mode="markers", marker=ring, showlegend=False, hoverinfo="skip", **spot
     )
-    ends = {"array": [interval.high - interval.estimate], "arrayminus": [interval.estimate - interval.low]}
     figure.add_scatter(
         x=[interval.estimate],
         y=[row],
@@ -197,7 +182,7 @@ def _add(
         textposition="top center",
         textfont={"size": 11} | HALO,
         marker={"symbol": symbol, "size": 8, "color": colour},
-        error_x=ends | {"thickness": 2, "width": 5, "color": colour},
+        error_x=ends_of([interval]) | {"thickness": 2, "width": 5, "color": colour},
         showlegend=False,
         cliponaxis=False,
         hovertemplate=f"{row}: %{{x:.3f}}<extra></extra>",
@@ -240,7 +225,7 @@ def steps_chart(
     figure, height = panel_grid(list(panels), n_columns, 190, gap=75, horizontal_spacing=0.08)
     said = []
     for number, (name, (results, where)) in enumerate(panels.items()):
-        spot = place(number, n_columns)
+        spot = panel_at(number, n_columns)
         _add_arms(figure, results, where, {arm: names[arm] for arm in steps}, _STEP, "lines+markers", spot)
         if others:
             _add_arms(figure, results, where, {arm: names[arm] for arm in others}, _CONTROL, "markers", spot)
@@ -266,17 +251,11 @@ def _add_arms(
     """Points with intervals, and the rings of the seeds, of some arms in one panel."""
     intervals = [results.interval(arm, *where) for arm in names]
     middle = [interval.estimate for interval in intervals]
-    ends = {
-        "array": [interval.high - interval.estimate for interval in intervals],
-        "arrayminus": [interval.estimate - interval.low for interval in intervals],
-    }
     look = {"mode": mode, "marker": {"size": 8, "color": colour}, "line": {"width": 2, "color": colour}}
     hover = "%{x}: %{y:.3f}<extra></extra>"
-    figure.add_scatter(x=list(names.values()), y=middle, error_y=ends, hovertemplate=hover, **look, **spot)
+    figure.add_scatter(x=list(names.values()), y=middle, error_y=ends_of(intervals), hovertemplate=hover, **look, **spot)
     rings = [(label, score) for arm, label in names.items() for score in results.by_seed(arm, *where)]
-    ring = {"symbol": "circle-open", "size": 10, "color": colour}
-    x, y = [label for label, _ in rings], [score for _, score in rings]
-    figure.add_scatter(x=x, y=y, mode="markers", marker=ring, hoverinfo="skip", **spot)
+    add_rings(figure, [label for label, _ in rings], [score for _, score in rings], colour, spot, size=10)
 
 
 def shift_chart(found: Sequence[Drop], column: str = "mono mAP") -> go.Figure:
@@ -303,15 +282,13 @@ def shift_chart(found: Sequence[Drop], column: str = "mono mAP") -> go.Figure:
         horizontal_spacing=0.03,
     )
     for drop in found:
-        spot, row = place(names.index(drop.domain), len(names)), rows[drop.sampling]
+        spot, row = panel_at(names.index(drop.domain), len(names)), rows[drop.sampling]
         if drop.by_construction:
             nothing = {"symbol": "x-thin-open", "size": 9, "color": QUIET}
             text = {"text": ["0 by construction"], "textposition": "top right", "textfont": {"size": 11, "color": QUIET}}
             figure.add_scatter(x=[0], y=[row], mode="markers+text", marker=nothing, hoverinfo="skip", **text, **spot)
             continue
-        ring = {"symbol": "circle-open", "size": 11, "color": colours[drop.sampling]}
-        seeds = {"x": drop.by_seed, "y": [row] * len(drop.by_seed)}
-        figure.add_scatter(**seeds, mode="markers", marker=ring, hoverinfo="skip", **spot)
+        add_rings(figure, drop.by_seed, [row] * len(drop.by_seed), colours[drop.sampling], spot)
         text = f"{drop.difference:.3f} = {drop.relative:.0%}"
         add_estimate(figure, row, Interval(drop.difference, drop.low, drop.high), colours[drop.sampling], text, **spot)
     ends = [0.0, *(end for drop in found for end in (drop.low, drop.high, *drop.by_seed))]

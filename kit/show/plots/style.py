@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
@@ -12,6 +13,9 @@ from plotly.subplots import make_subplots
 from kit.core.languages import language_name
 from kit.core.seeding import stable_hash
 from kit.show.plots.text import labels, n_lines, plain
+
+if TYPE_CHECKING:
+    from kit.compare.stats import Interval
 
 WIDTH = 900
 """Pixels; every figure is readable at this width."""
@@ -126,7 +130,7 @@ def panel_grid(
     return figure, height
 
 
-def place(number: int, n_columns: int) -> dict[str, int]:
+def panel_at(number: int, n_columns: int) -> dict[str, int]:
     """Row and column of the panel with this number, from 0, in a ``panel_grid``."""
     return {"row": 1 + number // n_columns, "col": 1 + number % n_columns}
 
@@ -156,6 +160,28 @@ def finish(figure: go.Figure, title: str, height: int, alt: str, bottom: int = 6
     figure.update_xaxes(title_font_size=13)
     figure.update_yaxes(title_font_size=13)
     return figure
+
+
+def add_rings(
+    figure: go.Figure, x: Sequence, y: Sequence, colour: str, spot: Mapping[str, int], size: int = 11, **look: object
+) -> None:
+    """The scores of single training seeds, as open circles in the panel ``spot``."""
+    ring = {"symbol": "circle-open", "size": size, "color": colour}
+    figure.add_scatter(x=x, y=y, mode="markers", marker=ring, hoverinfo="skip", **look, **spot)
+
+
+def ends_of(intervals: Sequence[Interval]) -> dict[str, list[float]]:
+    """Lengths of the bars that draw intervals around their estimates, as plotly takes them."""
+    return {
+        "array": [interval.high - interval.estimate for interval in intervals],
+        "arrayminus": [interval.estimate - interval.low for interval in intervals],
+    }
+
+
+def row_axis(figure: go.Figure, rows: Sequence[str], **look: object) -> None:
+    """Rows of texts in their order, the first on top."""
+    order = {"type": "category", "categoryorder": "array", "categoryarray": list(rows)}
+    figure.update_yaxes(**order | {"range": [len(rows) - 0.4, -0.6], "tickfont_size": 11} | look)
 
 
 def chance_line(figure: go.Figure, chance: float, row: int | str, col: int | str) -> None:

@@ -7,12 +7,11 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import wcwidth
+
 _DIRECTION_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 _MARKS = {"L": "\u200e", "R": "\u200f"}
-_JOINER = "\u200d"
-_JOINING = frozenset(f"\u200c{_JOINER}\u0e33\u0eb3")  # joiners; am of Thai and Lao, a letter drawn over the one before
-_VIRAMA = 9  # combining class of the sign that ties a consonant to the next
 _TITLE_COLUMNS = 95  # of a title that is as wide as a figure
 
 
@@ -98,44 +97,10 @@ def n_columns(text: str) -> int:
     >>> n_columns("ab"), n_columns("中文"), n_columns("e\\u0301")
     (2, 4, 1)
     """
-    return sum(
+    return sum(  # not what a terminal gives it: in a figure the spacing vowels of Hindi take room, too
         0 if unicodedata.category(one) in ("Mn", "Me", "Cf") else 1 + (unicodedata.east_asian_width(one) in "WF")
         for one in text
     )
-
-
-def clusters(text: str) -> list[str]:
-    """A text cut into what a reader calls a character: grapheme clusters, close to those of Unicode's annex 29.
-
-    Consonants tied by a virama stay together, as do the two halves of a flag and what a joiner joins.
-
-    >>> [len(cluster) for cluster in clusters("ae\\u0301")], len(clusters("ที่นี่"))
-    ([1, 2], 2)
-    """
-    found: list[list[str]] = []
-    for character in text:
-        if found and _continues(found[-1], character):
-            found[-1].append(character)
-        else:
-            found.append([character])
-    return ["".join(cluster) for cluster in found]
-
-
-def _continues(cluster: list[str], character: str) -> bool:
-    before, category = cluster[-1], unicodedata.category(character)
-    return (
-        category.startswith("M")
-        or character in _JOINING
-        or "\u1160" <= character <= "\u11ff"  # vowels and finals of a Korean syllable
-        or "\U0001f3fb" <= character <= "\U0001f3ff"  # skin tones
-        or before == _JOINER
-        or (unicodedata.combining(before) == _VIRAMA and category == "Lo")
-        or (len(cluster) == 1 and _is_flag_half(before) and _is_flag_half(character))
-    )
-
-
-def _is_flag_half(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
 
 
 def _is_control(character: str) -> bool:
@@ -148,7 +113,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     for piece in _pieces(text):
         if lines[-1] and n_columns(lines[-1] + piece.rstrip()) > width:
             lines.append("")
-        for cluster in clusters(piece):
+        for cluster in wcwidth.iter_graphemes(piece):
             if lines[-1] and n_columns(lines[-1] + cluster.rstrip()) > width:
                 lines.append("")
             lines[-1] += cluster
@@ -158,7 +123,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _pieces(text: str) -> Iterator[str]:
     """What no end of a line should cut, with the blank that follows it."""
     piece = ""
-    for cluster in clusters(text):
+    for cluster in wcwidth.iter_graphemes(text):
         if piece and _may_part(piece, cluster):
             yield piece
             piece = ""

@@ -6,13 +6,14 @@ How the versions of the answers move through the list of all languages while an 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import plotly.graph_objects as go
 
+from kit.show.plots.answers import rank_axis, rung
 from kit.show.plots.style import (
     OUTLINE,
+    QUIET,
     check_models,
     faint,
     finish,
@@ -20,18 +21,11 @@ from kit.show.plots.style import (
     legend_below,
     model_colours,
     model_symbols,
+    panel_at,
     panel_grid,
-    place,
+    row_axis,
 )
-from kit.show.plots.text import labels, plain, spoken
-
-if TYPE_CHECKING:
-    from kit.train.history import History
-
-
-from kit.show.plots.answers import rank_axis, rung
-from kit.show.plots.style import QUIET
-from kit.show.plots.text import clean
+from kit.show.plots.text import clean, labels, plain, spoken
 from kit.train.history import ANSWER, MEDIAN, History
 
 _CURVES = {
@@ -99,7 +93,7 @@ def _add_band(
         hoverinfo="skip",
         showlegend=False,
         legendgroup=label,
-        **place(number, 2),
+        **panel_at(number, 2),
     )
     figure.add_scatter(
         x=updates,
@@ -110,7 +104,7 @@ def _add_band(
         showlegend=number == 0,
         line={"color": colour, "width": 2.5},
         marker={"symbol": model_symbols(names)[name], "size": 7},
-        **place(number, 2),
+        **panel_at(number, 2),
         hovertemplate=f"{label}<br>update %{{x}}: %{{y:.3f}}<extra></extra>",
     )
 
@@ -155,8 +149,7 @@ def bias_film(histories: Mapping[tuple[str, int], History], question: str = "") 
     shown = [scores for run in runs.values() for scores in run.values()]
     rank_axis(figure, max(rank for scores in shown for name, rank in scores.items() if name.startswith((MEDIAN, ANSWER))))
     figure.update_xaxes(title="rank in the pool (log)")
-    rungs = {"type": "category", "categoryorder": "array", "categoryarray": [rung(tag) for tag in languages]}
-    figure.update_yaxes(**rungs, range=[len(languages) - 0.4, -0.6], tickfont_size=11, dtick=1)
+    row_axis(figure, [rung(tag) for tag in languages], dtick=1)
     _add_slider(figure, updates)
     asked = f":<br>{plain(question, 90)}" if clean(question) else ""
     title = f"The versions of the answers, update by update (diamonds: of one answer){asked}"

@@ -76,7 +76,7 @@ def headline_grid(metrics: Mapping) -> Grid:
     return _scores(metrics, metrics["headline"], list(HEADLINE))
 
 
-def panel_grid(metrics: Mapping) -> Grid:
+def bias_grid(metrics: Mapping) -> Grid:
     """Model by measure of the bias panel; below, what a random ranking has, which way is fair, and who was left out."""
     chance, left_out = metrics["about"]["chance"], metrics["left_out"]
     foot = [

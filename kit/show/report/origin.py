@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 KINDS = ("training", "audit", "comparison")
 
+LIBRARIES = ("babel", *fingerprints.COMPUTING)
+"""Whose versions a report names: those that compute, and babel, on which the texts of Atlas depend."""
+
 
 def about(
     kind: str,
@@ -74,7 +77,7 @@ def about(
         "chance": panel.chance(task),
         "command": command,
         "settings": dict(settings),
-        "versions": fingerprints.versions(),
+        "versions": fingerprints.versions(LIBRARIES),
         "checksums": dict(checksums),
         "machine": machine(),
         "overlap": [str(overlap) for overlap in overlaps],

@@ -115,7 +115,7 @@ def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequen
         "test": words.TEST if len(results.models) > 1 else "",
         "sentences": [sentence.parts() for sentence in words.summary_sentences(metrics, results, found)],
         "headline": grids.headline_grid(metrics),
-        "panel": grids.panel_grid(metrics),
+        "panel": grids.bias_grid(metrics),
         "measures": PANEL,
         "differences": grids.differences_grid(metrics),
         "n_tests": n_tests,
@@ -153,11 +153,11 @@ def _value_text(value: object) -> str:
 def _ordered(names: Iterable[str]) -> list[str]:
     """Names of figures in the order of the page; those that it does not know come last."""
 
-    def place(name: str) -> tuple[int, int, str]:
+    def order(name: str) -> tuple[int, int, str]:
         kind, _, count = name.partition("-")
         return (ORDER.index(kind) if kind in ORDER else len(ORDER)), int(count) if count.isdecimal() else 0, name
 
-    return sorted(names, key=place)
+    return sorted(names, key=order)
 
 
 def _described(name: str, figure: Mapping) -> dict[str, object]:

@@ -16,7 +16,7 @@ from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.evaluate.evaluation import Evaluation
 from kit.show.report.folder import run_histories, run_metrics, write_run
-from kit.show.report.origin import machine
+from kit.show.report.origin import LIBRARIES, machine
 
 _TASK = ["query_id", "group_id", "query_language", "candidate_language", "n_relevant"]
 
@@ -135,7 +135,7 @@ def _about(
         "n_seeds": results.n_seeds,
         "command": shlex.join(words),
         "settings": {"runs": list(runs)},
-        "versions": fingerprints.versions(),
+        "versions": fingerprints.versions(LIBRARIES),
         "checksums": {source: digest for about in abouts for source, digest in about["checksums"].items()},
         "machine": machine(),
         "overlap": list(dict.fromkeys(text for about in abouts for text in about["overlap"])),

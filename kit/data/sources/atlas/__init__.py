@@ -19,7 +19,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -186,15 +185,6 @@ def digest() -> str:
     """
     text = json.dumps(rows(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def known_digests() -> dict[str, str]:
-    """Version of babel -> digest that its atlas has, for the versions that were tried.
-
-    >>> "2.18.0" in known_digests()
-    True
-    """
-    return json.loads(files("kit.data.sources.atlas").joinpath("hashes.json").read_text(encoding="utf-8"))
 
 
 def statistics(rows: Iterable[Mapping]) -> dict[str, dict[str, float]]:
