@@ -264,5 +264,7 @@ class TestFaults:
             pair_batches("Hybrid", n_batches=0)
 
     def test_a_batch_that_cannot_be_filled_is_refused(self):
-        with pytest.raises(ValueError, match="has 22 passage clusters for these batches, fewer than batch_size 23: lower batch_size"):
+        with pytest.raises(
+            ValueError, match="has 22 passage clusters for these batches, fewer than batch_size 23: lower batch_size"
+        ):
             pair_batches("X-Y")(pair_dataset([CORPUS]), batch_size=23, seed=0)
