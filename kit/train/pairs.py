@@ -1,21 +1,43 @@
-"""The rows of some corpora as a data set whose items are pairs, made at the moment they are read."""
+"""Pairs for any ``SentenceTransformerTrainer``: a data set of the rows of some corpora, and the batches drawn from it.
+
+train_dataset=pair_dataset(corpora)
+args=SentenceTransformerTrainingArguments(..., batch_sampler=pair_batches("Hybrid"))
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from kit.data.corpus import ParallelCorpus
+from kit.train.samplers import PairBatchSampler, Sampling
 
 
 class PairDataset(datasets.Dataset):
     """A ``datasets.Dataset`` whose items are asked for as (query row, passage row): the pair is made when it is read.
 
     The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised.
+    A loss that reads no labels, such as ``MultipleNegativesRankingLoss``, takes the data set as it is.
+
+    corpora: what the rows are of; copies, and what worker processes get, have none: they read rows and draw no batches.
+    epoch: the pass over the data that its batches are drawn for.
     """
+
+    corpora: tuple[ParallelCorpus, ...] = ()
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the pass. Accelerate tells a data set in the one case in which it does not reach the batch sampler: a run
+        of several processes that is resumed."""
+        self.epoch = epoch
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "corpora"}
 
     def __getitems__(self, pairs: list[tuple[int, int]]) -> list[dict]:
         query_rows, passage_rows = (pa.array(rows) for rows in zip(*pairs))
@@ -26,8 +48,14 @@ class PairDataset(datasets.Dataset):
         return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
 
-def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDataset:
+def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> PairDataset:
     """All rows of some corpora as columns ``query, passage[, negative_1 …], label``, in the numbering of the sampler.
+
+    Corpora that are to be mixed are given together: a ``DatasetDict`` of several such data sets cannot be drawn from.
+
+    Args:
+        corpora: one or more.
+        n_negatives: how many of a row's ``negatives`` become columns.
 
     Raises:
         ValueError: a row has fewer than ``n_negatives`` negatives.
@@ -53,7 +81,83 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int) -> PairDat
         known = pc.index_in(negatives, value_set=passages)  # a negative may be another's passage
         labels.append(pc.fill_null(cluster.take(known), -1))
     columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
-    return PairDataset(datasets.table.InMemoryTable(pa.table(columns)))
+    dataset = PairDataset(datasets.table.InMemoryTable(pa.table(columns)))
+    dataset.corpora = tuple(corpora)
+    return dataset
+
+
+def pair_batches(
+    sampling: Sampling | str, tau: float = 1.0, n_batches: int | None = None
+) -> Callable[..., PairBatchSampler]:
+    """The ``batch_sampler`` argument of ``SentenceTransformerTrainingArguments`` for a data set of ``pair_dataset``.
+
+    Batch size and seed are the trainer's (``per_device_train_batch_size``, ``seed``). Of several processes each gets whole
+    batches in turn, every process equally many. A resumed run goes on with the batches that it would have had.
+
+    Args:
+        sampling: how batches are drawn, or its name (``Sampling.parse``).
+        tau: exponent of the corpora's sizes, as in ``PairBatchSampler``.
+        n_batches: batches of one pass of the trainer, which it calls an epoch; ``None``: each group once, as in
+            ``PairBatchSampler``. The next pass goes on where the last one ended.
+
+    Raises:
+        ValueError: an unknown sampling or an ``n_batches`` below 1; when the trainer asks for batches: a data set that
+            ``pair_dataset`` did not make, or whatever ``PairBatchSampler`` refuses.
+    """
+    if n_batches is not None and n_batches < 1:
+        raise ValueError(f"n_batches {n_batches} is below 1: leave it out for an epoch")
+    sampling = sampling if isinstance(sampling, Sampling) else Sampling.parse(sampling)
+    return partial(_batches, sampling=sampling, tau=tau, n_batches=n_batches)  # checkpoints pickle it: it holds no data
+
+
+def _batches(
+    dataset: datasets.Dataset, batch_size: int, seed: int, sampling: Sampling, tau: float, n_batches: int | None, **unused
+) -> PairBatchSampler:
+    """What a trainer calls: ``drop_last``, ``generator`` and label columns decide nothing here."""
+    corpora = getattr(dataset, "corpora", ())
+    if not corpora:
+        raise ValueError(
+            f"pairs cannot be drawn from this {type(dataset).__name__} of {len(dataset)} rows: give the trainer what "
+            "pair_dataset(corpora) returns, as it is (this holds for an eval_dataset, too)"
+        )
+    return _Passes(dataset, corpora, sampling, batch_size, seed, tau, n_batches)
+
+
+class _Passes(PairBatchSampler):
+    """The batches of all epochs, one after the other, in passes of ``n_batches``; pass number ``dataset.epoch`` is next."""
+
+    drop_last = True  # for accelerate: no process gets a batch for which another one has no counterpart
+
+    def __init__(
+        self,
+        dataset: PairDataset,
+        corpora: Sequence[ParallelCorpus],
+        sampling: Sampling,
+        batch_size: int,
+        seed: int,
+        tau: float,
+        n_batches: int | None,
+    ):
+        self.dataset = dataset
+        super().__init__(corpora, sampling, batch_size, seed, tau)
+        self.n_batches = n_batches or super().__len__()
+
+    @property
+    def epoch(self) -> int:
+        """The pass, which is the data set's."""
+        return self.dataset.epoch
+
+    @epoch.setter
+    def epoch(self, epoch: int) -> None:
+        self.dataset.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        first = self.epoch * self.n_batches
+        for place in range(first, first + self.n_batches):
+            yield self.batch(*divmod(place, super().__len__())).pairs()
 
 
 def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:

@@ -1,9 +1,9 @@
-"""Fine-tuning: a thin subclass of ``SentenceTransformerTrainer`` whose batches are drawn pair by pair."""
+"""Fine-tuning: a stock ``SentenceTransformerTrainer`` whose batches are drawn pair by pair."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ from kit.train.config import TrainingConfig
 from kit.train.encoders import quiet
 from kit.train.history import History, headline
 from kit.train.losses import InfoNCE
-from kit.train.pairs import pair_dataset
-from kit.train.samplers import PairBatchSampler, Sampling
+from kit.train.pairs import pair_batches, pair_dataset
+from kit.train.samplers import Sampling
 from kit.train.tokens import remembered_tokens
 
 if TYPE_CHECKING:
@@ -62,14 +62,11 @@ def fine_tune(
             f"patience is {config.patience}, but there is no validation task to stop by: give one, or patience 0"
         )
     folder = Path(folder)
-    sampler = PairBatchSampler(corpora, sampling, config.batch_size, seed, config.tau)
     _describe(model, corpora, sampling)
-    every = -(-config.updates // config.evaluations)
-    trainer = PairTrainer(
+    trainer = SentenceTransformerTrainer(
         model=model,
-        sampler=sampler,
         train_dataset=pair_dataset(corpora, config.hard_negatives),
-        args=_arguments(config, folder, seed, every, validation is not None, model),
+        args=_arguments(config, sampling, folder, seed, validation is not None, model),
         loss=InfoNCE(model, config.temperature, config.margin, config.symmetric),
         evaluator=_Evaluator(validation) if validation else None,
         callbacks=[
@@ -88,38 +85,6 @@ def fine_tune(
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     return history
-
-
-class PairTrainer(SentenceTransformerTrainer):
-    """``SentenceTransformerTrainer`` that takes its batches from a ``PairBatchSampler``.
-
-    It sees the whole training as one pass of ``max_steps`` batches, so nothing depends on the epoch reaching the sampler
-    (accelerate #3246) or on which epoch a resumed run skips batches in (transformers #40691, accelerate #4071).
-    """
-
-    def __init__(self, *args, sampler: PairBatchSampler, **kwargs):
-        self.sampler = sampler
-        super().__init__(*args, **kwargs)
-
-    def get_batch_sampler(self, *args, **kwargs) -> _Walk:
-        """All batches of the training, in order."""
-        return _Walk(self.sampler, self.args.max_steps * self.args.gradient_accumulation_steps * self.args.world_size)
-
-
-class _Walk(torch.utils.data.Sampler):
-    """The batches of as many epochs as ``n_batches`` needs, one after the other."""
-
-    def __init__(self, sampler: PairBatchSampler, n_batches: int):
-        self.pairs, self.n_batches = sampler, n_batches
-        self.batch_size, self.drop_last = sampler.batch_size, True  # accelerate reads both
-
-    def __len__(self) -> int:
-        return self.n_batches
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for step in range(self.n_batches):
-            batch = self.pairs.batch(*divmod(step, len(self.pairs)))
-            yield list(zip(batch.query_rows.tolist(), batch.passage_rows.tolist()))
 
 
 def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
@@ -200,10 +165,12 @@ def _last_checkpoint(folder: Path) -> str | None:
 
 
 def _arguments(
-    config: TrainingConfig, folder: Path, seed: int, every: int, validated: bool, model: SentenceTransformer
+    config: TrainingConfig, sampling: Sampling, folder: Path, seed: int, validated: bool, model: SentenceTransformer
 ) -> SentenceTransformerTrainingArguments:
+    """Arguments with which the trainer sees the whole training as one pass, so that nothing depends on its epochs."""
     on_gpu = model.device.type == "cuda"
-    return SentenceTransformerTrainingArguments(
+    every = -(-config.updates // config.evaluations)
+    arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=config.updates,
         per_device_train_batch_size=config.batch_size,
@@ -232,6 +199,9 @@ def _arguments(
         disable_tqdm=True,
         report_to="none",
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one device a process: on several, the trainer would enlarge the batch
+    arguments.batch_sampler = pair_batches(sampling, config.tau, n_batches=config.updates * arguments.world_size)
+    return arguments
 
 
 def _scores(metrics: dict) -> dict[str, float]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from kit.data.corpus import ParallelCorpus
-from kit.train.samplers import KINDS, PairBatchSampler, Sampling
+from kit.train.samplers import CROSS_LINGUAL, MIXED, MONOLINGUAL, SAMPLINGS, Kind, PairBatchSampler, Sampling
 
 NAMES = ("En-En", "X-X", "X-X-mono", "X-Y", "Hybrid(0.4)")
 LANGUAGES = ("de", "en", "fr", "zh")
@@ -66,25 +66,58 @@ def near(counts, probabilities):
 
 class TestParse:
     @pytest.mark.parametrize(
-        ("name", "probabilities"),
+        ("name", "kinds", "probabilities"),
         [
-            ("Hybrid", (0.5, 0, 0.5)),
-            ("Hybrid(0)", (0, 0, 1)),
-            ("Hybrid(1)", (1, 0, 0)),
-            ("Hybrid(.25)", (0.25, 0, 0.75)),
-            ("En-En", (1, 0, 0)),
-            ("X-X", (0, 1, 0)),
-            ("X-X-mono", (1, 0, 0)),
-            ("X-Y", (0, 0, 1)),
+            ("Hybrid", (MONOLINGUAL, CROSS_LINGUAL), (0.5, 0.5)),
+            ("Hybrid(0)", (MONOLINGUAL, CROSS_LINGUAL), (0, 1)),
+            ("Hybrid(1)", (MONOLINGUAL, CROSS_LINGUAL), (1, 0)),
+            ("Hybrid(.25)", (MONOLINGUAL, CROSS_LINGUAL), (0.25, 0.75)),
+            ("En-En", (Kind("monolingual", one_pair=True, query_language="en", same=True),), (1,)),
+            ("X-X", (MIXED,), (1,)),
+            ("X-X-mono", (MONOLINGUAL,), (1,)),
+            ("X-Y", (CROSS_LINGUAL,), (1,)),
         ],
     )
-    def test_probabilities_of_the_kinds(self, name, probabilities):
-        assert Sampling.parse(name) == Sampling(name, probabilities, "en" if name == "En-En" else None)
+    def test_kinds_and_their_probabilities(self, name, kinds, probabilities):
+        assert Sampling.parse(name) == Sampling(name, kinds, probabilities)
 
-    @pytest.mark.parametrize("name", ["", "hybrid", "Y-X", "Hybrid(1.1)", "Hybrid(-0.1)", "Hybrid()", "Hybrid(nan)", "X-Y "])
+    @pytest.mark.parametrize(
+        "name",
+        ["", "hybrid", "Y-X", "Hybrid(1.1)", "Hybrid(-0.1)", "Hybrid()", "Hybrid(nan)", "X-Y ", "X-Y(0.5)", "(0.5)", "a\nb"],
+    )
     def test_other_names_are_refused(self, name):
         with pytest.raises(ValueError, match=r"is not known: use En-En, X-X, X-X-mono, X-Y, Hybrid or Hybrid\(alpha\)"):
             Sampling.parse(name)
+
+
+class TestAddedSamplings:
+    """One entry of ``SAMPLINGS`` is a sampling, whatever language pairs it draws."""
+
+    def test_queries_in_any_language_passages_in_english(self, monkeypatch):
+        monkeypatch.setitem(SAMPLINGS, "X-En", (Kind("to English", passage_language="en"),))
+        drawn = batches(sampler([corpus(40), corpus(40, ["de", "fr"], "other")], "X-En"), n_epochs=20)
+        english = LANGUAGES.index("en")
+        assert {(batch.kind, batch.source) for batch in drawn} == {("to English", 0)}
+        assert all((batch.passage_languages == english).all() for batch in drawn)
+        assert near(np.bincount(np.concatenate([batch.query_languages for batch in drawn])), np.full(4, 1 / 4))
+
+    def test_one_pair_of_two_languages_a_batch_mixed_with_another_kind(self, monkeypatch):
+        pair = Kind("pair", one_pair=True, query_language="de", same=False)
+        monkeypatch.setitem(SAMPLINGS, "De-Y", (pair, MIXED))
+        drawn = batches(sampler(corpus(40), "De-Y(0.25)"), n_epochs=40)
+        kinds = Counter(batch.kind for batch in drawn)
+        assert near([kinds["pair"], kinds["mixed"]], [0.25, 0.75])
+        german = LANGUAGES.index("de")
+        pairs = [set(zip(b.query_languages.tolist(), b.passage_languages.tolist())) for b in drawn if b.kind == "pair"]
+        assert all(len(of_batch) == 1 for of_batch in pairs)
+        assert set.union(*pairs) == {(german, other) for other in range(4) if other != german}
+        with pytest.raises(ValueError, match="corpus 'made' has 3 passage clusters for language 'de' and 'fr', fewer"):
+            sampler(corpus(9, lacks={(group, "fr") for group in range(6)}), "De-Y")
+
+    def test_without_its_language_it_is_refused(self, monkeypatch):
+        monkeypatch.setitem(SAMPLINGS, "X-En", (Kind("to English", passage_language="en"),))
+        with pytest.raises(ValueError, match="X-En draws to English batches, but no corpus has the language 'en'"):
+            sampler(corpus(9, ["de", "fr"]), "X-En")
 
 
 class TestEpoch:
@@ -151,6 +184,13 @@ class TestEpoch:
         )
         assert [[tuple(pair) for pair in batch] for batch in json.loads(done.stdout)] == walked
 
+    def test_an_epoch_that_is_chosen_while_one_is_walked_is_the_next(self):
+        made = sampler(corpus(30))
+        walked, after = list(made), iter(made)
+        first = next(after)
+        made.set_epoch(1)
+        assert [first, *after] == walked
+
     def test_an_index_outside_the_epoch_is_refused(self):
         made = sampler(corpus(30))
         for index in (-1, len(made)):
@@ -200,7 +240,7 @@ class TestKinds:
     def test_alpha_holds_though_some_corpora_have_one_language(self, alpha):
         parts = [corpus(20, ["de", "en"], "two"), corpus(60, ["en"], "one"), corpus(20, ["fr"], "another")]
         kinds = Counter(batch.kind for batch in batches(sampler(parts, f"Hybrid({alpha})", 10), n_epochs=100))
-        assert near([kinds[kind] for kind in KINDS], [alpha, 0, 1 - alpha])
+        assert near([kinds["monolingual"], kinds["cross-lingual"]], [alpha, 1 - alpha])
 
     @pytest.mark.parametrize("tau", [0.0, 0.5, 1.0])
     def test_sources_are_mixed_by_size_among_those_that_can_serve_the_kind(self, tau):
