@@ -1,6 +1,5 @@
 from .filters import (
     LanguageIdentifier as LanguageIdentifier,
-    filter_copies as filter_copies,
     filter_language as filter_language,
     filter_length_ratio as filter_length_ratio,
     filter_round_trip as filter_round_trip,

@@ -1,7 +1,8 @@
-from .findings import Finding as Finding, judge as judge
+from .claims import Claim as Claim, Finding as Finding, judge as judge
+from .columns import BIAS_COLUMNS as BIAS_COLUMNS, HEADLINE as HEADLINE, Where as Where
 from .mining import MiningResults as MiningResults
 from .paper import check_claims as check_claims
-from .results import BIAS_COLUMNS as BIAS_COLUMNS, HEADLINE as HEADLINE, Results as Results, table_text as table_text
+from .results import Results as Results, table_text as table_text
 from .stats import (
     bootstrap_interval as bootstrap_interval,
     holm as holm,

@@ -7,3 +7,4 @@ from .evaluator import evaluate as evaluate, evaluate_embeddings as evaluate_emb
 from .index import Index as Index
 from .mteb import mteb_bitext as mteb_bitext, mteb_retrieval as mteb_retrieval
 from .rankers import RANKERS as RANKERS, made_evaluation as made_evaluation
+from .sentence_evaluator import RetrievalBiasEvaluator as RetrievalBiasEvaluator

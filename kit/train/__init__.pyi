@@ -2,6 +2,12 @@ from .config import EncoderConfig as EncoderConfig, TrainingConfig as TrainingCo
 from .encoders import load_encoder as load_encoder, make_encoder as make_encoder
 from .history import History as History
 from .losses import InfoNCE as InfoNCE, info_nce as info_nce
-from .pairs import pair_dataset as pair_dataset
-from .samplers import SAMPLINGS as SAMPLINGS, PairBatchSampler as PairBatchSampler, Sampling as Sampling
+from .pairs import PairDataset as PairDataset, pair_batches as pair_batches, pair_dataset as pair_dataset
+from .samplers import (
+    SAMPLINGS as SAMPLINGS,
+    Kind as Kind,
+    PairBatch as PairBatch,
+    PairBatchSampler as PairBatchSampler,
+    Sampling as Sampling,
+)
 from .trainer import fine_tune as fine_tune
