@@ -191,7 +191,7 @@ class LanguageIdentifier:
     Made by ``train``.
     """
 
-    def __init__(self, counts: Mapping[str, Counter]):
+    def __init__(self, counts: Mapping[str, Counter]) -> None:
         self.languages = tuple(sorted(counts))
         n_kinds = len(set().union(*counts.values()))
         self._tables = {}

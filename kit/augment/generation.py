@@ -5,16 +5,14 @@ Cutting a long text into pieces that fit a model, at the ends of sentences, and 
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-import re
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,9 @@ class Generator:
         inputs = torch.tensor([row + [pad] * (width - len(row)) for row in ids])  # (batch, tokens)
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])  # (batch, tokens)
         special = {} if forced_bos is None else {"forced_bos_token_id": forced_bos}
+        generate = cast("Callable[..., torch.Tensor]", self.model.generate)
         with torch.inference_mode():
-            output = self.model.generate(
+            output = generate(
                 input_ids=inputs.to(self.model.device),
                 attention_mask=mask.to(self.model.device),
                 num_beams=self.num_beams,
@@ -102,10 +101,10 @@ class Generator:
                 max_new_tokens=self._longest,
                 max_length=None,  # models bring one of their own
                 **special,
-            ).cpu()
+            ).cpu()  # (batch, tokens)
         generated = output[:, 1:]  # (batch, tokens) the first token starts the decoder and may be the end token itself
         # Opus-MT is made to end at the last token; an end there may be no end of the translation.
-        ended = (generated[:, : self._longest - 1] == self.tokenizer.eos_token_id).any(dim=1)  # (batch,)
+        ended = (generated[:, : self._longest - 1] == cast("int", self.tokenizer.eos_token_id)).any(dim=1)  # (batch,)
         n_unfinished = int((~ended).sum()) if generated.shape[1] == self._longest else 0
         output = generated if forced_bos is None else generated[:, 1:]  # the language is no text
         return self.tokenizer.batch_decode(output, skip_special_tokens=True), n_unfinished
@@ -170,10 +169,10 @@ def _cut(text: str, fits: Callable[[str], bool], level: int) -> list[str]:
 
 
 def join(translations: list[str], pieces: list[str], target: str) -> str:
-    """Join the translations of a text's pieces: line breaks as in the source, else a space where the language has them.
+    r"""Join the translations of a text's pieces: line breaks as in the source, else a space where the language has them.
 
-    >>> join(["Eins.", "Zwei.", "Drei."], ["One.\\n\\n", "Two. ", "Three."], "de")
-    'Eins.\\n\\nZwei. Drei.'
+    >>> join(["Eins.", "Zwei.", "Drei."], ["One.\n\n", "Two. ", "Three."], "de")
+    'Eins.\n\nZwei. Drei.'
     """
     between = "" if target.partition("-")[0] in NO_SPACE_BETWEEN_SENTENCES else " "
     joined = ""

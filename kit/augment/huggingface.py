@@ -5,24 +5,20 @@ From BCP 47 tags to the language codes of a model, derived from the codes themse
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.augment.generation import Generator, default_device
 from kit.augment.translator import translate_distinct
 from kit.core.files import folder_version, quiet
+from kit.core.languages import language_name, language_tag
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-import difflib
-from collections.abc import Iterable
-from functools import cache
-
-from kit.core.languages import language_name, language_tag
 
 _LANGUAGE_TOKENS = re.compile(r"__([a-z]{2,3})__|([a-z]{3}_[A-Z][a-z]{3})|([a-z]{2}_[A-Z]{2})")
 """Special tokens that name a language: ``__de__`` of M2M100, ``deu_Latn`` of NLLB, ``de_DE`` of mBART."""
@@ -55,7 +51,7 @@ class HuggingFaceTranslator:
 
     def __init__(
         self, name_or_folder: str, batch_size: int = 16, max_tokens: int = 256, num_beams: int = 1, device: str | None = None
-    ):
+    ) -> None:
         self._model, self._tokenizer = _load(str(name_or_folder), device or default_device())
         short = Path(name_or_folder).name
         # The number of pieces in a batch changes nothing but speed and is no part of the name.
@@ -215,7 +211,7 @@ class Codes:
     model: what the model is called in errors.
     """
 
-    def __init__(self, codes: Iterable[str], model: str):
+    def __init__(self, codes: Iterable[str], model: str) -> None:
         self.model = model
         self._subtags: dict[str, tuple[str, str, str]] = {}
         for code in codes:
@@ -227,7 +223,7 @@ class Codes:
     def __len__(self) -> int:
         return len(self._subtags)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._subtags)
 
     def find(self, tag: str) -> str:

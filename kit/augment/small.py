@@ -37,7 +37,7 @@ class SmallTranslator:
 
     def __init__(
         self, model: M2M100ForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, languages: Sequence[str], name: str
-    ):
+    ) -> None:
         self.name = name
         self.languages = tuple(sorted(languages))
         self._tokenizer = tokenizer

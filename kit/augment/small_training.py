@@ -5,12 +5,20 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kit.core.seeding import generator, seed_everything
 
 if TYPE_CHECKING:
-    from transformers import M2M100ForConditionalGeneration, PreTrainedTokenizerFast
+    from torch.utils.data import Dataset
+    from transformers import (
+        M2M100ForConditionalGeneration,
+        PreTrainedTokenizerFast,
+        TrainerCallback,
+        TrainerControl,
+        TrainerState,
+        TrainingArguments,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,7 +182,9 @@ def _model(tokenizer: PreTrainedTokenizerFast, shape: SmallModel) -> M2M100ForCo
     )
 
 
-def _pairs(rows: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerFast, n_pairs: int, seed: int, max_tokens: int):
+def _pairs(
+    rows: Sequence[Mapping[str, str]], tokenizer: PreTrainedTokenizerFast, n_pairs: int, seed: int, max_tokens: int
+) -> Dataset:
     """A data set of pairs: pair i is a pure function of the seed and i, a row and two of its languages."""
     from torch.utils.data import Dataset
 
@@ -219,12 +229,19 @@ def _collate(pairs: list[dict[str, list[int]]], tokenizer: PreTrainedTokenizerFa
     }
 
 
-def _speaker(log: Callable[[str], None], steps: int):
+def _speaker(log: Callable[[str], None], steps: int) -> TrainerCallback:
     """Callback that logs the loss of the last tenth of the updates."""
     from transformers import TrainerCallback
 
     class Speaker(TrainerCallback):
-        def on_log(self, args, state, control, logs=None, **kwargs):
+        def on_log(
+            self,
+            args: TrainingArguments,
+            state: TrainerState,
+            control: TrainerControl,
+            logs: dict[str, float] | None = None,
+            **kwargs: Any,
+        ) -> None:
             if logs and "loss" in logs:
                 log(f"update {state.global_step} of {steps}: loss {float(logs['loss']):.3f}")
 

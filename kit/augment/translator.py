@@ -36,6 +36,7 @@ class Translator(Protocol):
         Raises:
             ValueError: the translator does not know the pair, or a tag is none.
         """
+        ...
 
 
 def translate_distinct(
@@ -102,7 +103,7 @@ class CachedTranslator:
         RuntimeError: the file cannot be written (another process holds it for a minute, a full or read-only disk).
     """
 
-    def __init__(self, translator: Translator, folder: str | Path):
+    def __init__(self, translator: Translator, folder: str | Path) -> None:
         self.translator = translator
         self.name = translator.name
         self.path = Path(folder) / "translations.sqlite"

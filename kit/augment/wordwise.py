@@ -32,7 +32,7 @@ class WordTranslator:
         ValueError: no lexicon, or a pair twice.
     """
 
-    def __init__(self, lexicons: Sequence[Lexicon]):
+    def __init__(self, lexicons: Sequence[Lexicon]) -> None:
         self._tables = {
             (lexicon.source, lexicon.target): {word: translation for word, (translation, _) in lexicon.words.items()}
             for lexicon in lexicons

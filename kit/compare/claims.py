@@ -123,8 +123,8 @@ class Finding:
     def numbers(self) -> tuple[str, str, str]:
         """Difference, low and high as they are printed; dashes where it was not tested."""
         if not self.is_tested:
-            return ("–",) * 3
-        return tuple(signed(value, self.digits) for value in (self.difference, self.low, self.high))
+            return "–", "–", "–"
+        return signed(self.difference, self.digits), signed(self.low, self.digits), signed(self.high, self.digits)
 
     @property
     def interval(self) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from kit.compare.claims import VERDICTS, Finding
 from kit.compare.paper import NOT_TESTED
@@ -36,15 +37,17 @@ def read(path: str | Path) -> list[Finding]:
     """
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [Finding(**{name: _number(name, value) for name, value in row.items()}) for row in rows]
+        return [_finding(row) for row in rows]
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: not the findings of a study ({error!r:.80}): run its notebook again") from None
 
 
-def _number(name: str, value: object) -> object:
-    if name == "by_seed":
-        return tuple(value)
-    return float("nan") if value is None else value
+def _finding(row: dict) -> Finding:
+    """A finding out of JSON, which has lists for tuples and ``null`` for NaN."""
+    simple: dict[str, Any] = {
+        name: float("nan") if value is None else value for name, value in row.items() if name != "by_seed"
+    }
+    return Finding(**simple, by_seed=tuple(row.get("by_seed", ())))
 
 
 def table(findings: Sequence[Finding]) -> list[dict[str, str]]:

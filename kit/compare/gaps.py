@@ -70,7 +70,8 @@ def wider_gap(claim: Claim, results: Results) -> Finding:
         level = macro_mean(results.values(model, *where).values)
         sides = [2 * one[:, ends] * [1, -1] / level for one in seed_values(results, model, where)]  # mean of (best, −worst)
         gaps.append(sides)
-    return judge(replace(claim, column=f"mAP ({best} − {worst}) / mean"), *gaps, results.task_name)
+    first, second = gaps
+    return judge(replace(claim, column=f"mAP ({best} − {worst}) / mean"), first, second, results.task_name)
 
 
 def larger_gain(claim: Claim, tests: tuple[Results, Results], passages: str) -> Finding:
@@ -95,7 +96,8 @@ def larger_gain(claim: Claim, tests: tuple[Results, Results], passages: str) -> 
         runs = zip(*(seed_values(results, model, where) for model in (claim.first, claim.second)))
         gains.append([a[:, columns] - b[:, columns] for a, b in runs])
     sides = {"first": f"({claim.first} − {claim.second}) on the first", "second": "on the second"}
-    return judge(replace(claim, column="mAP", **sides), *gains, f"{tests[0].task_name} and {tests[1].task_name}")
+    here = f"{tests[0].task_name} and {tests[1].task_name}"
+    return judge(replace(claim, column="mAP", **sides), gains[0], gains[1], here)
 
 
 @dataclass(frozen=True)

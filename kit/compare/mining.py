@@ -21,7 +21,7 @@ class MiningResults:
         ValueError: no task or no model; models or numbers of seeds that differ between tasks, or sentences between models.
     """
 
-    def __init__(self, mined: Mapping[str, Mapping[str, Sequence[Mined]]]):
+    def __init__(self, mined: Mapping[str, Mapping[str, Sequence[Mined]]]) -> None:
         seeds = [{model: len(runs) for model, runs in models.items()} for models in mined.values()]
         if not seeds or not seeds[0] or any(found != seeds[0] for found in seeds) or not all(seeds[0].values()):
             raise ValueError(f"mined has {seeds}, numbers of seeds by model: give the same models and seeds for every task")

@@ -30,8 +30,10 @@ from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
 
 @dataclass(frozen=True)
 class SeedComparison:
-    """A model against another: the difference of the means over seeds, its test, and the difference in each seed (empty
-    where the numbers of seeds differ)."""
+    """A model against another: the difference of the means over seeds with its test, and the difference in each seed.
+
+    by_seed: empty where the numbers of seeds differ.
+    """
 
     overall: Comparison
     by_seed: tuple[float, ...]
@@ -150,18 +152,18 @@ class Results:
             for column, where in columns.items()
         ]
         adjusted = holm(np.array([compared.overall.p_value for _, _, compared in found]))
-        return [Difference(name, reference, *one, float(p)) for (name, *one), p in zip(found, adjusted)]
+        return [
+            Difference(model, reference, column, compared, float(p)) for (model, column, compared), p in zip(found, adjusted)
+        ]
 
     def cell_tests(self, first: str, second: str, measure: str = "average_precision") -> CellTests:
         """First model minus second in every language pair, tested per question group, adjusted over all pairs (Holm)."""
         languages = self.evaluations[first][0].languages
-        cells, parts = [], ([], [])
-        for setting in ("monolingual", "cross-lingual"):
-            for model, part in zip((first, second), parts):
-                values = self.values(model, setting, measure)
-                part.append(values.values)
-            cells += values.cells
-        compared = cell_comparisons(*(np.concatenate(part, axis=1) for part in parts))
+        settings = ("monolingual", "cross-lingual")
+        one, two = ([self.values(model, setting, measure) for setting in settings] for model in (first, second))
+        cells = [cell for values in one for cell in values.cells]
+        minuend, subtrahend = (np.concatenate([values.values for values in part], axis=1) for part in (one, two))
+        compared = cell_comparisons(minuend, subtrahend)
         place = tuple(np.array([[languages.index(language) for language in cell] for cell in cells]).T)
         matrices = {}
         for name, numbers in asdict(compared).items():
@@ -306,7 +308,8 @@ def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str
         table: as ``Results.table`` gives it, or what ``metrics.json`` kept of it.
     """
     rows = [
-        {"model": model} | {name: estimate(*pair, DIGITS[name], plain=True) for name, pair in columns.items()}
+        {"model": model}
+        | {name: estimate(mean, deviation, DIGITS[name], plain=True) for name, (mean, deviation) in columns.items()}
         for model, columns in table.items()
     ]
     head, *lines = repr(Table(rows, numeric=list(rows[0])[1:])).splitlines()

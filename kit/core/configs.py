@@ -21,7 +21,7 @@ class Config(BaseModel):
 
     if not TYPE_CHECKING:
 
-        def __init__(self, **values: Any):
+        def __init__(self, **values: Any) -> None:
             try:
                 super().__init__(**values)
             except ValidationError as error:

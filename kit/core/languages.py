@@ -21,7 +21,8 @@ def language_tag(code: str) -> str:
     >>> [language_tag(code) for code in ("deu", "German", "pt_BR", "zho_Hans", "en")]
     ['de', 'de', 'pt-BR', 'zh-Hans', 'en']
     """
-    from langcodes import LanguageTagError, standardize_tag
+    from langcodes import standardize_tag
+    from langcodes.tag_parser import LanguageTagError
 
     language, *rest = re.split("[-_]", code.strip())
     with suppress(LanguageTagError):  # it may be a name

@@ -6,6 +6,7 @@ import html
 import math
 from collections.abc import Collection, Mapping, Sequence
 from numbers import Integral, Real
+from typing import TypeGuard
 
 MISSING = "–"
 """Stands where there is no number."""
@@ -61,7 +62,7 @@ class Table:
     de            3
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, object]], numeric: Collection[str] | None = None):
+    def __init__(self, rows: Sequence[Mapping[str, object]], numeric: Collection[str] | None = None) -> None:
         self.rows = [{name: _cell(value) for name, value in row.items()} for row in rows]
         self.names = list(self.rows[0]) if self.rows else []
         found = {name for row in rows for name, value in row.items() if _is_number(value)}
@@ -86,10 +87,10 @@ class Table:
         return "\n".join("  ".join(cells).rstrip() for cells in aligned)
 
     def markdown(self, rule: str = "---") -> str:
-        """The table in Markdown; nothing where there is no row. ``rule`` is what stands under each head.
+        r"""The table in Markdown; nothing where there is no row. ``rule`` is what stands under each head.
 
         >>> print(Table([{"a|b": "", "n": 1234}]).markdown())
-        | a\\|b | n |
+        | a\|b | n |
         |---|---|
         | | 1,234 |
         """
@@ -108,9 +109,9 @@ def _cell(value: object) -> str:
         return str(value)
     if isinstance(value, Integral):
         return f"{value:,}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.0f}"
+    return f"{value:.3f}" if abs(float(value)) < 10 else f"{value:,.0f}"
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[Real]:
     """Whether a value is a number of Python or NumPy; ``True`` is a word."""
     return isinstance(value, Real) and not isinstance(value, bool)

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +58,7 @@ def from_rows(rows: Iterable[dict], columns: list[Column], where: Where) -> pa.T
     return pa.table(values, schema=schema(columns))
 
 
-def _value(row: dict, column: Column, index: int, where: Where):
+def _value(row: dict, column: Column, index: int, where: Where) -> object:
     value = row.get(column.name, column.default)
     if value is None:
         raise ValueError(f"{where(index)}: field {column.name!r} is missing: add it as {_words(column.kind)}")
@@ -187,7 +187,7 @@ def write(table: pa.Table, path: str | Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path):
+def whole_file(path: Path) -> Iterator[Path]:
     """Context that yields a path to write to and renames it to ``path`` at the end, so no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

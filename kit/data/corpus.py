@@ -206,8 +206,7 @@ class RetrievalTask:
         relevance: Iterable[dict],
         languages: Sequence[str] | None = None,
     ) -> RetrievalTask:
-        """Make a task from dictionaries with the fields of ``QUERY_COLUMNS``, ``CANDIDATE_COLUMNS`` and
-        ``RELEVANCE_COLUMNS``; ``languages`` defaults to those that occur."""
+        """Make a task from rows with the fields of ``QUERY_COLUMNS`` and so on; ``languages``: default those that occur."""
         parts = {}
         for part, rows, columns in (
             ("queries", queries, QUERY_COLUMNS),
@@ -265,8 +264,7 @@ class RetrievalTask:
 
     @classmethod
     def read(cls, folder: str | Path) -> RetrievalTask:
-        """Read a folder with ``task.json`` (``{"name": …, "languages": […]}``) and ``queries``, ``candidates``,
-        ``relevance``, each as ``.jsonl``, ``.jsonl.gz`` or ``.parquet``."""
+        """Read a folder with ``task.json`` (name, languages) and the tables ``queries``, ``candidates``, ``relevance``."""
         folder = Path(folder)
         settings = tables.read_task_settings(folder / "task.json")
         parts, places = {}, {}
@@ -292,8 +290,7 @@ class RetrievalTask:
             partial.write_text(json.dumps({"name": self.name, "languages": list(self.languages)}) + "\n", encoding="utf-8")
 
     def sample(self, n_groups: int, n_candidates: int, seed: int = 0) -> RetrievalTask:
-        """A smaller task, chosen by hashes: the queries of at most ``n_groups`` groups, the candidates that are relevant
-        to them, and other candidates up to ``n_candidates`` in all."""
+        """A smaller task, chosen by hashes: queries of ``n_groups`` groups, what is relevant, ``n_candidates`` in all."""
         groups = pc.unique(self.queries.column("group_id")).to_pylist()
         chosen = pa.array(sorted(groups, key=lambda group: stable_fraction(group, seed))[:n_groups], pa.string())
         queries = self.queries.filter(pc.is_in(self.queries.column("group_id"), value_set=chosen))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -118,11 +118,12 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
             if row is not None and len(examples[part]) < N_EXAMPLES:
                 group = corpus.table.column("group_id")[row].as_py()
                 examples[part].append(Example(identifier, group, text, exact))
-    total = {
-        part: Found(*(sum(counts[language, part][i] for language in task.languages) for i in range(3))) for part in parts
-    }
-    total = {part: replace(found, examples=tuple(examples[part])) for part, found in total.items()}
-    return Overlap(corpus.name, task.name, **total, by_language={key: Found(*count) for key, count in counts.items()})
+    total = {}
+    for part in parts:
+        n_texts, n_exact, n_normalised = (sum(counts[language, part][i] for language in task.languages) for i in range(3))
+        total[part] = Found(n_texts, n_exact, n_normalised, tuple(examples[part]))
+    by_language = {key: Found(texts, exact, normalised) for key, (texts, exact, normalised) in counts.items()}
+    return Overlap(corpus.name, task.name, **total, by_language=by_language)
 
 
 def sentence_overlap(corpus: ParallelCorpus, tasks: Sequence[BitextTask]) -> list[Found]:

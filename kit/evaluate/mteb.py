@@ -14,7 +14,7 @@ Pass ``cache=None`` to ``mteb.evaluate``: its cache of results knows models by n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from kit.data.corpus import RetrievalTask
 from kit.evaluate.evaluation import SETTINGS
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset, DatasetDict
     from mteb.abstasks import AbsTask
+    from mteb.abstasks.task_metadata import TaskType
 
 
 def mteb_retrieval(task: RetrievalTask, setting: str = "monolingual") -> AbsTask:
-    """Make an mteb task whose subsets are the cells of a setting (``kit.evaluate.evaluation``), so that its score is the
-    macro mean.
+    """Make an mteb task whose subsets are the cells of a setting, so that its score is the macro mean.
 
     Args:
         setting: ``monolingual``, with subsets called ``de``; ``cross-lingual``, called ``de-en`` for German queries; or
@@ -49,7 +51,7 @@ def mteb_retrieval(task: RetrievalTask, setting: str = "monolingual") -> AbsTask
     from datasets import Dataset
     from mteb.abstasks import AbsTaskRetrieval
 
-    def texts(table, ids: list[str], rows: np.ndarray) -> Dataset:
+    def texts(table: pa.Table, ids: list[str], rows: np.ndarray) -> Dataset:
         return Dataset.from_dict({"id": [ids[row] for row in rows], "text": table.column("text").take(rows).to_pylist()})
 
     query_ids = task.queries.column("query_id").to_pylist()
@@ -95,15 +97,22 @@ def mteb_bitext(task: BitextTask) -> AbsTask:
     return _made(AbsTaskBitextMining, task.name, "BitextMining", "f1", {"-".join(tags): subset}, {"-".join(tags): tags})
 
 
-def _made(base: type[AbsTask], name: str, kind: str, main_score: str, subsets: dict, languages: dict) -> AbsTask:
+def _made(base: type[AbsTask], name: str, kind: TaskType, main_score: str, subsets: dict, languages: dict) -> AbsTask:
     """A task that has its data already, so that mteb loads none; mteb wants the metadata on the class."""
     from mteb import TaskMetadata
 
-    dataset = {"path": name, "revision": "local"}  # read only to load or to publish the data
-    codes = {subset: [_mteb_language(tag) for tag in tags] for subset, tags in languages.items()}
-    about = dict(name=name, description=f"{name} of kit", type=kind, category="t2t", main_score=main_score)
-    task = type("KitTask", (base,), {"metadata": TaskMetadata(dataset=dataset, eval_langs=codes, **about)})()
-    task.dataset, task.data_loaded = {subset: {"test": data} for subset, data in subsets.items()}, True
+    metadata = TaskMetadata(
+        name=name,
+        description=f"{name} of kit",
+        dataset={"path": name, "revision": "local"},  # read only to load or to publish the data
+        eval_langs={subset: [_mteb_language(tag) for tag in tags] for subset, tags in languages.items()},
+        type=kind,
+        category="t2t",
+        main_score=main_score,
+    )
+    task = type("KitTask", (base,), {"metadata": metadata})()
+    task.dataset = cast("dict[str, DatasetDict]", {subset: {"test": data} for subset, data in subsets.items()})
+    task.data_loaded = True
     return task
 
 

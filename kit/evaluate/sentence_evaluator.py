@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from sentence_transformers.base.evaluation import BaseEvaluator
@@ -74,14 +74,14 @@ class RetrievalBiasEvaluator(BaseEvaluator):
         show_progress_bar: bool = False,
         write_csv: bool = True,
         n_agreement_groups: int | None = None,
-    ):
+    ) -> None:
         super().__init__()
         self.task, self.name, self.batch_size = task, name, batch_size
         self.show_progress_bar, self.write_csv, self.n_agreement_groups = show_progress_bar, write_csv, n_agreement_groups
         self.primary_metric = "score"
         self.csv_file = f"Retrieval-Bias_evaluation{name and '_' + name}_results.csv"
 
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  # of one kind of model, as the library's own are
         self, model: SentenceTransformer, output_path: str | None = None, epoch: float = -1, steps: int = -1
     ) -> dict[str, float]:
         """Evaluate a model; the arguments are those of every evaluator of sentence-transformers."""
@@ -92,7 +92,7 @@ class RetrievalBiasEvaluator(BaseEvaluator):
             self._write(Path(output_path), {"epoch": epoch, "steps": steps, **numbers})
         metrics = self.prefix_name_to_metrics({key: value for key, value in numbers.items() if value == value}, self.name)
         _LOG.info("Retrieval bias on %s, epoch %s, step %s: %s", self.task.name, epoch, steps, metrics)
-        self.store_metrics_in_model_card_data(model, metrics, epoch, steps)
+        self.store_metrics_in_model_card_data(model, metrics, cast("int", epoch), steps)  # the trainer gives a float
         return metrics
 
     def get_config_dict(self) -> dict[str, int]:
@@ -127,7 +127,7 @@ def _numbers(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _map_by_language(evaluation: Evaluation) -> dict[str, dict[str, float]]:
-    """mAP of each setting and query language, NaN where the language has no query in it."""
+    """MAP of each setting and query language, NaN where the language has no query in it."""
     cells = evaluation.per_query.group_by(["query_language", "candidate_language"]).aggregate([(_MAP, "mean")])
     mean = {(row["query_language"], row["candidate_language"]): row[f"{_MAP}_mean"] for row in cells.to_pylist()}
     languages, nan = evaluation.languages, float("nan")

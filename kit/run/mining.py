@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from kit.evaluate.mining.neighbours import encode_bitext
 from kit.run.evaluating import load_trained
 from kit.run.training import threads
 from kit.train.tokens import remembered_tokens
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,11 @@ def _load(spec: str, sums: tuple[str, ...]) -> BitextTask:
 class _Remembering:
     """A model that keeps what it encoded last: pairs of one set, one after the other, have a side in common."""
 
-    def __init__(self, model):
+    def __init__(self, model: SentenceTransformer) -> None:
         self._model, self._last = model, {}
         self.prompts = model.prompts
 
-    def encode(self, texts: Sequence[str], **options) -> np.ndarray:
+    def encode(self, texts: Sequence[str], **options: Any) -> np.ndarray:
         """Embeddings of distinct texts, shape (n_texts, dim); those of the call before are not made again."""
         new = [text for text in texts if text not in self._last]
         made = dict(zip(new, self._model.encode(new, **options))) if new else {}

@@ -24,7 +24,7 @@ class Progress:
         in_place: whether to update it; without, a line says that the notebook runs.
     """
 
-    def __init__(self, head: str, n_cells: int, stream: TextIO, in_place: bool):
+    def __init__(self, head: str, n_cells: int, stream: TextIO, in_place: bool) -> None:
         self._head, self._n_cells, self._stream, self._in_place = head, n_cells, stream, in_place
         self.cell = 0
         self._printed = ""

@@ -25,7 +25,7 @@ class ResultLists:
       1 ✓ de  0.500  Er.
     """
 
-    def __init__(self, question: str, lists: Mapping[str, Sequence[Hit]]):
+    def __init__(self, question: str, lists: Mapping[str, Sequence[Hit]]) -> None:
         self.question, self.lists = question, dict(lists)
 
     def _repr_html_(self) -> str:

@@ -37,7 +37,7 @@ def project(points: np.ndarray, projection: str = "PCA", seed: int = 0) -> np.nd
 
 def _umap(points: np.ndarray, seed: int) -> np.ndarray:
     try:
-        from umap import UMAP
+        from umap import UMAP  # pyright: ignore[reportMissingImports]  # an optional extra
     except ImportError:
         raise ValueError("projection is 'UMAP': install umap-learn (pip install umap-learn), or choose PCA") from None
     n_neighbors = min(15, len(points) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kit.core.printing import Table
 from kit.core.tables import whole_file
@@ -22,9 +22,24 @@ def show(figure: go.Figure) -> None:
     display(mime_bundle(figure), raw=True)
 
 
-def mime_bundle(content: go.Figure | object) -> dict[str, object]:
+class Html(Protocol):
+    """Anything that a notebook shows as HTML."""
+
+    def _repr_html_(self) -> str: ...
+
+
+@runtime_checkable
+class Plotly(Protocol):
+    """A figure, known without an import of plotly."""
+
+    layout: Any
+
+    def to_plotly_json(self) -> dict: ...
+
+
+def mime_bundle(content: Plotly | Html) -> dict[str, object]:
     """What a front end needs to show a figure, or anything with ``_repr_html_``: data by MIME type."""
-    if hasattr(content, "to_plotly_json"):
+    if isinstance(content, Plotly):
         title = content.layout.title.text or "figure"
         return {"application/vnd.plotly.v1+json": content.to_plotly_json(), "text/plain": f"[figure: {title}]"}
     return {"text/html": content._repr_html_(), "text/plain": repr(content)}
@@ -44,7 +59,7 @@ def write_figures(figures: Mapping[str, go.Figure], folder: str | Path) -> list[
     for name, figure in figures.items():
         written.append(folder / f"{name}.json")
         with whole_file(written[-1]) as partial:
-            partial.write_text(figure.to_json() + "\n", encoding="utf-8")
+            partial.write_text(f"{figure.to_json()}\n", encoding="utf-8")
     return written
 
 

@@ -23,7 +23,7 @@ from kit.evaluate.index import DEPTH, Index
 from kit.show import plots
 from kit.show.lists import ResultLists
 from kit.show.projection import PROJECTIONS, project
-from kit.show.tables import mime_bundle
+from kit.show.tables import Html, Plotly, mime_bundle
 from kit.train.samplers import PairBatchSampler, Sampling
 
 ALL = "all languages"
@@ -56,10 +56,10 @@ class Explorer(ipywidgets.VBox):
 
     def __init__(
         self,
-        draw: Callable[..., Sequence[object]],
-        controls: Mapping[str, ipywidgets.Widget],
+        draw: Callable[..., Sequence[Plotly | Html]],
+        controls: Mapping[str, ipywidgets.ValueWidget],
         head: Sequence[ipywidgets.Widget] = (),
-    ):
+    ) -> None:
         self.controls, self.output = dict(controls), ipywidgets.Output()
         self._draw, self._asked = draw, dict(controls)
         for control in controls.values():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +17,8 @@ from kit.train.encoders import PROMPTS, train_tokenizer, xlmr_shaped
 from kit.train.samplers import PairBatchSampler, Sampling
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
+    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def xlmr_base_shaped(
     """An encoder of XLM-R-base's shape with random weights; its vocabulary is smaller, since it is trained on the corpus."""
     texts = [text for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()]
     model = xlmr_shaped(train_tokenizer(texts, 32_000), dimension, n_layers, max_tokens)
-    model.prompts = dict(PROMPTS)
+    model.prompts = dict[str, str | None](PROMPTS)
     return model
 
 
@@ -72,7 +73,7 @@ def _timed(
 
         started = ended = 0.0
 
-        def on_step_end(self, args, state, control, **kwargs) -> None:
+        def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
             if state.global_step in (warm, warm + updates):
                 if torch.cuda.is_available():
                     torch.cuda.synchronize()
@@ -89,7 +90,7 @@ def _timed(
 
 def _trainer(
     model: SentenceTransformer, sampler: PairBatchSampler, corpus: ParallelCorpus, updates: int, folder: Path, stock: bool
-):
+) -> SentenceTransformerTrainer:
     import datasets
     import torch
     from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kit.core.seeding import seed_everything
 from kit.train.config import EncoderConfig
@@ -55,7 +55,7 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
         if model.max_seq_length != math.inf:  # a static encoder has no limit and takes none
             model.max_seq_length = min(limit, model.max_seq_length or limit)
     if not any((model.prompts or {}).values()):
-        model.prompts = dict(PROMPTS)
+        model.prompts = dict[str, str | None](PROMPTS)
     return model
 
 
@@ -138,9 +138,9 @@ def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, dimension: int, n_layers: in
         intermediate_size=4 * dimension,
         max_position_embeddings=max_tokens + 2,
         type_vocab_size=1,
-        bos_token_id=tokenizer.bos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=cast("int", tokenizer.bos_token_id),
+        pad_token_id=cast("int", tokenizer.pad_token_id),
+        eos_token_id=cast("int", tokenizer.eos_token_id),
     )
     with quiet(), tempfile.TemporaryDirectory() as folder:  # the module loads from a folder only
         XLMRobertaModel(config).save_pretrained(folder)

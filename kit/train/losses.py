@@ -37,7 +37,7 @@ class InfoNCE(nn.Module):
         ValueError: the temperature is not positive, or the margin is not in [0, 1].
     """
 
-    def __init__(self, model: nn.Module, temperature: float = 0.05, margin: float = 0.0, symmetric: bool = False):
+    def __init__(self, model: nn.Module, temperature: float = 0.05, margin: float = 0.0, symmetric: bool = False) -> None:
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"temperature {temperature} is not positive: use 0.01 to 0.1")
@@ -50,8 +50,8 @@ class InfoNCE(nn.Module):
         """Mean loss of a batch, a scalar."""
         queries, *candidates = [self.model(features)["sentence_embedding"] for features in sentence_features]
         clusters = labels.reshape(len(queries), -1)  # (batch, n_columns - 1)
-        options = self.get_config_dict()
-        return info_nce(queries, torch.cat(candidates), clusters.T.reshape(-1), **options)
+        columns = torch.cat(candidates), clusters.T.reshape(-1)
+        return info_nce(queries, *columns, self.temperature, self.margin, self.symmetric)
 
     def get_config_dict(self) -> dict[str, float | bool]:
         """Settings for the model card."""

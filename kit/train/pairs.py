@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import datasets
 import pyarrow as pa
 import pyarrow.compute as pc
+from datasets.table import InMemoryTable
 
 from kit.data.corpus import ParallelCorpus
 from kit.train.samplers import PairBatchSampler, Sampling
+
+if TYPE_CHECKING:
+    from sentence_transformers.base.sampler import DefaultBatchSampler
 
 
 class PairDataset(datasets.Dataset):
@@ -32,8 +36,11 @@ class PairDataset(datasets.Dataset):
     epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the pass. Accelerate tells a data set in the one case in which it does not reach the batch sampler: a run
-        of several processes that is resumed."""
+        """Choose the pass.
+
+        Accelerate tells a data set in the one case in which it does not reach the batch sampler: a run of several processes
+        that is resumed.
+        """
         self.epoch = epoch
 
     def __getstate__(self) -> dict[str, Any]:
@@ -81,14 +88,14 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> Pai
         known = pc.index_in(negatives, value_set=passages)  # a negative may be another's passage
         labels.append(pc.fill_null(cluster.take(known), -1))
     columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
-    dataset = PairDataset(datasets.table.InMemoryTable(pa.table(columns)))
+    dataset = PairDataset(InMemoryTable(pa.table(columns)))
     dataset.corpora = tuple(corpora)
     return dataset
 
 
 def pair_batches(
     sampling: Sampling | str, tau: float = 1.0, n_batches: int | None = None
-) -> Callable[..., PairBatchSampler]:
+) -> Callable[..., DefaultBatchSampler]:
     """The ``batch_sampler`` argument of ``SentenceTransformerTrainingArguments`` for a data set of ``pair_dataset``.
 
     Batch size and seed are the trainer's (``per_device_train_batch_size``, ``seed``). Of several processes each gets whole
@@ -107,20 +114,26 @@ def pair_batches(
     if n_batches is not None and n_batches < 1:
         raise ValueError(f"n_batches {n_batches} is below 1: leave it out for an epoch")
     sampling = sampling if isinstance(sampling, Sampling) else Sampling.parse(sampling)
-    return partial(_batches, sampling=sampling, tau=tau, n_batches=n_batches)  # checkpoints pickle it: it holds no data
+    made = partial(_batches, sampling=sampling, tau=tau, n_batches=n_batches)  # checkpoints pickle it: it holds no data
+    return cast("Callable[..., DefaultBatchSampler]", made)  # it has what a trainer asks of one
 
 
 def _batches(
-    dataset: datasets.Dataset, batch_size: int, seed: int, sampling: Sampling, tau: float, n_batches: int | None, **unused
+    dataset: datasets.Dataset,
+    batch_size: int,
+    seed: int,
+    sampling: Sampling,
+    tau: float,
+    n_batches: int | None,
+    **unused: object,
 ) -> PairBatchSampler:
     """What a trainer calls: ``drop_last``, ``generator`` and label columns decide nothing here."""
-    corpora = getattr(dataset, "corpora", ())
-    if not corpora:
+    if not isinstance(dataset, PairDataset) or not dataset.corpora:
         raise ValueError(
             f"pairs cannot be drawn from this {type(dataset).__name__} of {len(dataset)} rows: give the trainer what "
             "pair_dataset(corpora) returns, as it is (this holds for an eval_dataset, too)"
         )
-    return _Passes(dataset, corpora, sampling, batch_size, seed, tau, n_batches)
+    return _Passes(dataset, dataset.corpora, sampling, batch_size, seed, tau, n_batches)
 
 
 class _Passes(PairBatchSampler):
@@ -137,7 +150,7 @@ class _Passes(PairBatchSampler):
         seed: int,
         tau: float,
         n_batches: int | None,
-    ):
+    ) -> None:
         self.dataset = dataset
         super().__init__(corpora, sampling, batch_size, seed, tau)
         self.n_batches = n_batches or super().__len__()

@@ -16,7 +16,7 @@ class Source:
         offset: number of its first row among the rows of all corpora.
     """
 
-    def __init__(self, corpus: ParallelCorpus, languages: tuple[str, ...], offset: int):
+    def __init__(self, corpus: ParallelCorpus, languages: tuple[str, ...], offset: int) -> None:
         self.name, self.offset = corpus.name, offset
         self.row_of = np.full((len(corpus.group_ids), len(languages)), -1, np.int32)  # (n_groups, n_languages)
         self.row_of[:, [languages.index(language) for language in corpus.languages]] = corpus.row_of

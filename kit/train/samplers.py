@@ -98,10 +98,11 @@ class Sampling:
         (0.3, 0.7)
         """
         match = re.fullmatch(r"(.+?)(?:\((\d*\.?\d+)\))?", name)
-        kinds = SAMPLINGS.get(match[1], ()) if match else ()
-        if len(kinds) == 1 and not match[2]:
+        base, share = match.groups() if match else ("", None)
+        kinds = SAMPLINGS.get(base, ())
+        if len(kinds) == 1 and not share:
             return cls(name, kinds)
-        alpha = float(match[2] or 0.5) if len(kinds) == 2 else -1.0
+        alpha = float(share or 0.5) if len(kinds) == 2 else -1.0
         if not 0 <= alpha <= 1:
             raise ValueError(
                 f"sampling {name!r} is not known: use {', '.join(SAMPLINGS)} or Hybrid(alpha), 0 <= alpha <= 1, "
@@ -153,7 +154,9 @@ class PairBatchSampler:
     (2, 2, 'cross-lingual')
     """
 
-    def __init__(self, corpora: Sequence[ParallelCorpus], sampling: Sampling, batch_size: int, seed: int, tau: float = 1.0):
+    def __init__(
+        self, corpora: Sequence[ParallelCorpus], sampling: Sampling, batch_size: int, seed: int, tau: float = 1.0
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size} is below 1")
         if not corpora:

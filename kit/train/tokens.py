@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -33,15 +33,16 @@ def remembered_tokens(model: SentenceTransformer) -> Iterator[None]:
     """
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    if not isinstance(model[0], StaticEmbedding):
+    first = model[0]
+    if not isinstance(first, StaticEmbedding):
         yield
         return
-    own = model[0].tokenizer
-    model[0].tokenizer = _Remembering(own)
+    own = first.tokenizer
+    first.tokenizer = cast("Tokenizer", _Remembering(own))
     try:
         yield
     finally:
-        model[0].tokenizer = own
+        first.tokenizer = own
 
 
 class _Tokens(NamedTuple):
@@ -77,7 +78,7 @@ def _itself(tokenizer: Tokenizer) -> Tokenizer:
 class _Remembering:
     """A tokenizer of which ``encode_batch``, the one call of ``StaticEmbedding``, remembers; all else is the tokenizer's."""
 
-    def __init__(self, tokenizer: Tokenizer):
+    def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer, self._memory = tokenizer, _memory(tokenizer.to_str())
 
     def encode_batch(self, texts: Sequence[str], add_special_tokens: bool = False) -> list[_Tokens]:

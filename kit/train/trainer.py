@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
@@ -22,7 +22,7 @@ from kit.train.samplers import Sampling
 from kit.train.tokens import remembered_tokens
 
 if TYPE_CHECKING:
-    from transformers import TrainerState
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
 Validation = Callable[[SentenceTransformer], dict[str, float]]
 """Scores of a model on a validation task; the key ``score`` (higher is better) stops early and chooses the best."""
@@ -94,19 +94,19 @@ def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sam
     card.model_name = f"Retriever fine-tuned with {sampling.name} batches"
     card.language = sorted({language for corpus in corpora for language in corpus.languages})
     card.train_datasets = [{"name": ", ".join(corpus.name for corpus in corpora)}]
-    card.predict_example = [first[0]["query"], *(row["passage"] for row in first)]
-    card.widget = [{"source_sentence": first[0]["query"], "sentences": [row["passage"] for row in first]}]
+    example = {"source_sentence": first[0]["query"], "sentences": [row["passage"] for row in first]}
+    card.widget = cast("list[dict[str, str]]", [example])
     card.add_tags(["hybrid-batch-training", "multilingual", sampling.name])
 
 
 class _Evaluator(BaseEvaluator):
     """Hands the model to the kit's validation in the form that the trainer asks for."""
 
-    def __init__(self, validation: Validation):
+    def __init__(self, validation: Validation) -> None:
         super().__init__()
         self.validation, self.primary_metric = validation, "score"
 
-    def __call__(
+    def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  # of one kind of model, as the library's own are
         self, model: SentenceTransformer, output_path: str | None = None, epoch: int = -1, steps: int = -1
     ) -> dict[str, float]:
         scores = {name: float(value) for name, value in self.validation(model).items()}
@@ -117,21 +117,35 @@ class _Evaluator(BaseEvaluator):
 class _Progress(TrainerCallback):
     """One plain line at each evaluation: a bar would flood notebooks that run without a front end."""
 
-    def __init__(self, log: Callable[[str], None], name: str, at_loss: bool):
+    def __init__(self, log: Callable[[str], None], name: str, at_loss: bool) -> None:
         self.log, self.name, self.at_loss, self.loss = log, name, at_loss, float("nan")
 
-    def on_step_end(self, args, state, control, **kwargs) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Log after the last update too, where the evaluations do not divide the updates; scores come by themselves."""
         if state.global_step == state.max_steps:
             control.should_log = True
 
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Remember the loss: the line waits for the scores, if there are any to come."""
         self.loss = (logs or {}).get("loss", self.loss)
         if self.at_loss and "loss" in (logs or {}):
             self.on_evaluate(args, state, control)
 
-    def on_evaluate(self, args, state, control, metrics=None, **kwargs) -> None:
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
         """Print the line."""
         scores = "  ".join(f"{name} {value:.3f}" for name, value in headline(_scores(metrics or {})).items())
         self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
@@ -144,16 +158,16 @@ class _Patience(TrainerCallback):
     ``EarlyStoppingCallback`` would begin anew.
     """
 
-    def __init__(self, patience: int):
+    def __init__(self, patience: int) -> None:
         self.patience = patience
 
-    def on_evaluate(self, args, state, control, **kwargs) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Stop, or not."""
         scores = [entry["eval_score"] for entry in state.log_history if "eval_score" in entry]
         if scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
             control.should_training_stop = True
 
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A run that was interrupted after it had stopped stops again, and goes back to its best model."""
         self.on_evaluate(args, state, control)
 
@@ -170,6 +184,7 @@ def _arguments(
     """Arguments with which the trainer sees the whole training as one pass, so that nothing depends on its epochs."""
     on_gpu = model.device.type == "cuda"
     every = -(-config.updates // config.evaluations)
+    passage = model.prompts.get("document") or ""
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=config.updates,
@@ -181,9 +196,9 @@ def _arguments(
         seed=seed,
         data_seed=seed,
         prompts={
-            "query": model.prompts.get("query", ""),
-            "passage": model.prompts.get("document", ""),
-            **{f"negative_{n + 1}": model.prompts.get("document", "") for n in range(config.hard_negatives)},
+            "query": model.prompts.get("query") or "",
+            "passage": passage,
+            **{f"negative_{n + 1}": passage for n in range(config.hard_negatives)},
         },
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not on_gpu,
@@ -215,6 +230,6 @@ def _scores(metrics: dict) -> dict[str, float]:
 
 
 def _history(state: TrainerState) -> History:
-    losses = [(entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry]
-    scores = [(entry["step"], _scores(entry)) for entry in state.log_history if _scores(entry)]
+    losses = [(int(entry["step"]), entry["loss"]) for entry in state.log_history if "loss" in entry]
+    scores = [(int(entry["step"]), _scores(entry)) for entry in state.log_history if _scores(entry)]
     return History(losses, scores)

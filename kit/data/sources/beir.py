@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def _refuse_unknown_documents(judgements: list[_Judgement], documents: dict[str,
             raise ValueError(f"{judgement.place}: document {judgement.document_id!r} {fault}: add it there or drop the line")
 
 
-def _rows(folder: Path, part: str):
+def _rows(folder: Path, part: str) -> Iterator[tuple[str, dict, str]]:
     """Id, object and place of each line of ``corpus`` or ``queries``."""
     found = [path for ending in (".jsonl", ".jsonl.gz") if (path := folder / f"{part}{ending}").is_file()]
     if len(found) != 1:

@@ -6,6 +6,7 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from kit.core.languages import language_tag
 from kit.data.corpus import ParallelCorpus, RetrievalTask
@@ -25,8 +26,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """One paragraph of a SQuAD-style file: ``article`` is the number of its article, from 1, ``fields`` its JSON object,
-    ``place`` names it in an error."""
+    """One paragraph of a SQuAD-style file: the number of its article, from 1, its JSON object, and its name in an error."""
 
     article: int
     context: str
@@ -141,7 +141,10 @@ def _json(path: Path) -> dict:
         raise ValueError(f"{path}: not a JSON file in UTF-8 ({error}): download or write it again") from None
 
 
-def _field(record: object, name: str, kind: type, place: str):
+_Value = TypeVar("_Value")
+
+
+def _field(record: object, name: str, kind: type[_Value], place: str) -> _Value:
     if not isinstance(record, dict):
         raise ValueError(f"{place}: not a JSON object but {record!r:.60}: write one with a field {name!r}")
     if name not in record:

@@ -18,7 +18,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from kit.evaluate.debias.remedy import Remedy, check_both, check_scores, check_side, refuse_unknown, rows_by_language
+from kit.evaluate.debias.remedy import (
+    Remedy,
+    RescoreByLanguage,
+    check_both,
+    check_scores,
+    check_side,
+    refuse_unknown,
+    rows_by_language,
+)
 
 # What is left of a row, or of a deviation, below this share of its size is the rounding of float32 and says nothing.
 _ROUNDING = 1e-6
@@ -190,7 +198,12 @@ class ScoreCalibration(Remedy):
                 _refuse_constant(tag, str(languages[first]), len(rows) * int(n_of[first]))
         return cls(np.array(fitted), languages, np.stack(mean), np.stack(deviation))
 
-    def rescore(self, scores: np.ndarray, query_languages: np.ndarray, candidate_languages: np.ndarray) -> np.ndarray:
+    @property
+    def rescore(self) -> RescoreByLanguage:
+        """See ``calibrated``."""
+        return self.calibrated
+
+    def calibrated(self, scores: np.ndarray, query_languages: np.ndarray, candidate_languages: np.ndarray) -> np.ndarray:
         """Calibrated scores, a new array of the shape of ``scores``, float32; there may be no row.
 
         No candidate overtakes another one of its language. Two whose scores float32 cannot tell apart after the change
@@ -221,13 +234,14 @@ class Balanced(Remedy):
 
     name: ClassVar[str] = "balanced (RRF)"
 
-    def rescore(self, scores: np.ndarray, query_languages: np.ndarray, candidate_languages: np.ndarray) -> np.ndarray:
+    @property
+    def rescore(self) -> RescoreByLanguage:
         """See ``balanced``."""
-        return balanced(scores, query_languages, candidate_languages)
+        return balanced
 
 
 def balanced(scores: np.ndarray, query_languages: np.ndarray, candidate_languages: np.ndarray) -> np.ndarray:
-    """Fuse the rankings of the languages by reciprocal rank: the first of every language, then the second of each, …
+    """Fuse the rankings of the languages by reciprocal rank: the first of every language, then all the second ones.
 
     The candidates of each language are ranked by themselves, and the fused score is ``1 / (60 + rank)`` (Cormack, Clarke
     and Büttcher 2009). As a candidate is in one list only, those of equal rank tie, whatever the constant: the higher

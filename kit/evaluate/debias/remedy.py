@@ -1,5 +1,4 @@
-"""What all remedies for language bias have in common (``kit.evaluate.debias.remedies`` holds the remedies themselves; NumPy
-only).
+"""What all remedies for language bias have in common; ``kit.evaluate.debias.remedies`` holds them (NumPy only).
 
 A language is known by its BCP 47 tag, in an array of tags with one a row, since a remedy fitted on one task is used on
 another, whose languages come in another order.
@@ -22,7 +21,6 @@ class Remedy:
     """No remedy, and the base of all: embeddings stay as they are, and so do scores (``rescore`` is ``None``).
 
     name: what tables and figures call it.
-    rescore: changes scores before they are ranked; ``None``: nothing to change.
 
     >>> embeddings = np.ones((2, 3), np.float32)
     >>> languages = np.array(["de", "th"])
@@ -33,7 +31,11 @@ class Remedy:
     """
 
     name: ClassVar[str] = "none"
-    rescore: ClassVar[RescoreByLanguage | None] = None
+
+    @property
+    def rescore(self) -> RescoreByLanguage | None:
+        """Changes scores before they are ranked; ``None``: nothing to change."""
+        return None
 
     @classmethod
     def fit(

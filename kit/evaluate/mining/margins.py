@@ -121,7 +121,7 @@ def mine_neighbourhood(
     order = np.lexsort((position[1], position[0], -scores))
     if direction == "max":
         order = order[_each_sentence_once(pairs[order])]
-    return MinedPairs(*pairs[order].T, scores[order], neighbours.recall)
+    return MinedPairs(pairs[order, 0], pairs[order, 1], scores[order], neighbours.recall)
 
 
 def margin_scores(neighbours: Neighbourhood, margin: str, drop_undefined: bool = False) -> tuple[np.ndarray, np.ndarray]:

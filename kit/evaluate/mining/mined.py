@@ -1,5 +1,7 @@
-"""Several models on several mining tasks: what each sentence adds to a score, so that scores can be compared sentence by
-sentence and language pair by language pair."""
+"""Several models on several mining tasks: what each sentence adds to a score.
+
+So scores can be compared sentence by sentence and language pair by language pair.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +47,8 @@ class Mined:
     def write(self, path: Path) -> None:
         """Write as ``.npz``; the file appears whole or not at all."""
         with whole_file(path) as partial, partial.open("wb") as stream:
-            np.savez(stream, sentences=self.sentences, **{"/".join(place): values for place, values in self.values.items()})
+            values: dict[str, Any] = {"/".join(place): values for place, values in self.values.items()}
+            np.savez(stream, sentences=self.sentences, **values)
 
     @classmethod
     def read(cls, path: Path) -> Mined:

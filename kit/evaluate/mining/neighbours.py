@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -48,8 +49,18 @@ class Neighbourhood:
     recall: float = 1.0
 
 
+class BitextEncoder(Protocol):
+    """What is asked of a model, in the form that ``SentenceTransformer`` gives it."""
+
+    prompts: Any
+
+    def encode(self, texts: list[str], /, **options: Any) -> Any:
+        """Embeddings of texts, one a row."""
+        ...
+
+
 def encode_bitext(
-    model, task: BitextTask, batch_size: int = 32, show_progress: bool = False
+    model: BitextEncoder, task: BitextTask, batch_size: int = 32, show_progress: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encode both sides of a task in one way, each distinct text once, so that equal texts have equal embeddings.
 
@@ -219,8 +230,7 @@ def _best(
 def _approximate(
     queries: np.ndarray, candidates: np.ndarray, position: np.ndarray, k: int, n_probes: int, exact: _Search
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same as ``_exact``, searched for in the clusters nearest to each query; a query that finds fewer than k candidates
-    there is searched for exactly."""
+    """The same as ``_exact``, in the clusters nearest to each query; one that finds fewer than k is searched exactly."""
     found = _search_lists(queries, candidates, k, n_probes)  # (n_queries, k)
     nearest = np.empty_like(found)
     cosine = np.empty(found.shape, np.float64)

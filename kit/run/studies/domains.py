@@ -154,8 +154,9 @@ def judge_without(
 def english_arms(
     start: Settings, base: ParallelCorpus, added: Mapping[str, ParallelCorpus], n_pairs: int
 ) -> dict[str, Settings]:
-    """Hybrid arms: ``none``; a step for each domain, whose English pairs come and stay; and the control, with as many
-    additional sources of English pairs of the base as there are steps.
+    """Hybrid arms: ``none``, a step for each domain, whose English pairs come and stay, and the control.
+
+    The control gets as many additional sources of English pairs of the base as there are steps.
 
     Args:
         start: trained on the base.
@@ -212,7 +213,8 @@ def judge_steps(results: Mapping[str, Results], test_of: Mapping[str, str], furt
     last, found = _step(added[-1]), []
     for domain in added:
         claim, one = WITHIN.filled(domain=domain, last=last), results[test_of[domain]]
-        found.append(judge(claim, *(_within_english(one, arm) for arm in (claim.first, claim.second)), one.task_name))
+        sides = _within_english(one, claim.first), _within_english(one, claim.second)
+        found.append(judge(claim, *sides, one.task_name))
     found += [judge_models(claim.filled(last=last), results[test_of[base]]) for claim in ON_THE_BASE]
     for domain in added:
         one = results[test_of[domain]]
@@ -246,12 +248,12 @@ def judge_shift(shifted: Mapping[str, Results], domains: Sequence[Domain]) -> li
         for kind in ("drop", "relative drop"):
             claim = DROP.filled(kind=kind, other=other, score=score)
             relative = kind == "relative drop"
-            sides = (mean_drop(shifted, names, sampling, score, relative) for sampling in (claim.first, claim.second))
-            found.append(judge(claim, *sides, f"mean over {'; '.join(names)}"))
+            first, second = (mean_drop(shifted, names, one, score, relative) for one in (claim.first, claim.second))
+            found.append(judge(claim, first, second, f"mean over {'; '.join(names)}"))
     for other, names, score in [("X-X-mono", every, "mono mAP"), ("X-Y", every, "mono mAP"), *across]:
         claim = MISSING.filled(other=other, score=score)
-        sides = (mean_without(shifted, names, sampling, score) for sampling in (claim.first, claim.second))
-        found.append(judge(claim, *sides, f"mean over {'; '.join(names)}"))
+        first, second = (mean_without(shifted, names, one, score) for one in (claim.first, claim.second))
+        found.append(judge(claim, first, second, f"mean over {'; '.join(names)}"))
     return found
 
 

@@ -194,11 +194,11 @@ def judge_mining(
             found.append(not_tested(claim, f"this run has no {claim.first}, {claim.second} or {claim.column}"))
             continue
         specs, where = panels[claim.column]
-        sides = (results.values(side, where, specs) for side in (claim.first, claim.second))
-        found.append(judge(claim, *sides, _names(specs, tasks)))
+        first, second = (results.values(side, where, specs) for side in (claim.first, claim.second))
+        found.append(judge(claim, first, second, _names(specs, tasks)))
     for claim in OF_MARGINS:
-        sides = (results.values(arm, Where(way, "f1"), hard) for way in (claim.first, claim.second))
-        found.append(judge(claim.filled(arm=arm), *sides, _names(hard, tasks)))
+        first, second = (results.values(arm, Where(way, "f1"), hard) for way in (claim.first, claim.second))
+        found.append(judge(claim.filled(arm=arm), first, second, _names(hard, tasks)))
     if not any(spec.startswith("bucc:") for spec in tasks):
         found.append(not_tested(BUCC, "BUCC's files are not here: profile mining-large"))
     return found

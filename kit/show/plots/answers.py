@@ -16,6 +16,7 @@ from kit.show.plots.style import (
     QUIET,
     check_models,
     check_shape,
+    ends_by_value,
     finish,
     language_colour,
     language_label,
@@ -80,15 +81,17 @@ _LETTER, _GAP, _TIERS = 0.009, 0.003, 2
 
 
 def _without_collision(ordered: Sequence[tuple[str, int]], n_candidates: int) -> list[tuple[bool, str]]:
-    """For each language, best rank first: whether its label stands above the marker, and the label, further away from it
-    by empty lines where it would cover its neighbour's."""
+    """For each language, best rank first: whether its label stands above the marker, and the label.
+
+    Empty lines move a label away from the marker where it would cover its neighbour's.
+    """
     ends = dict.fromkeys([(above, tier) for tier in range(_TIERS) for above in (True, False)], -1.0)  # right end of the last
     found = []
     for number, (language, rank) in enumerate(ordered):
         name = plain(language)
         half, middle = len(name) * _LETTER / 2, np.log10(rank) / max(np.log10(n_candidates), 1.0)
         sides = sorted(ends, key=lambda side: (side[1], side[0] == (number % 2 == 1)))  # near ones first, above in turn
-        above, tier = side = next((one for one in sides if ends[one] + _GAP < middle - half), min(ends, key=ends.get))
+        above, tier = side = next((one for one in sides if ends[one] + _GAP < middle - half), ends_by_value(ends)[0])
         ends[side] = max(ends[side], middle - half) + 2 * half  # without room, they share evenly
         away = ["\u00a0"] * tier
         found.append((above, "<br>".join([name, *away] if above else [*away, name])))
@@ -99,7 +102,7 @@ def _ladder_alt(ranks: Mapping[str, Mapping[str, int]], n_candidates: int, quest
     asked = f' to "{spoken(question)}"' if clean(question) else ""
     parts = []
     for model, places in ranks.items():
-        first, last = (pick(places, key=places.get) for pick in (min, max))
+        first, last = ends_by_value(places)
         parts.append(f"{spoken(model)} from {places[first]:,} ({spoken(first)}) to {places[last]:,} ({spoken(last)})")
     return f"Ranks of the versions of one answer{asked} among {n_candidates:,} candidates: {'; '.join(parts)}."
 
@@ -126,7 +129,7 @@ def version_ladder(ranks: Mapping[str, np.ndarray], languages: Sequence[str], n_
     medians = next(iter(quartiles.values()))[:, 1]
     order = np.argsort(np.where(np.isnan(medians), np.inf, medians), kind="stable")
     figure, height = panel_grid(list(ranks), 1, 19 * len(languages) + 14, gap=22, shared_xaxes=True)
-    tags = {languages[index]: rung(languages[index]) for index in order}
+    tags = {languages[index]: rung(languages[index]) for index in map(int, order)}
     names = labels(list(ranks), 40)
     for row, (model, values) in enumerate(quartiles.items(), start=1):
         _add_rungs(figure, tags, values[order], names[model], row)
@@ -191,14 +194,14 @@ def _versions_alt(quartiles: Mapping[str, np.ndarray], languages: Sequence[str])
         if not medians:
             parts.append(f"{spoken(model)} has none")
             continue
-        best, worst = (pick(medians, key=medians.get) for pick in (min, max))
+        best, worst = ends_by_value(medians)
         parts.append(
             f"{spoken(model)} from {medians[best]:,.0f} ({spoken(best)}) to {medians[worst]:,.0f} ({spoken(worst)})"
         )
     return f"Median rank of each language's version of the answer, over all queries: {'; '.join(parts)}."
 
 
-def rank_axis(figure: go.Figure, n_candidates: int) -> None:
+def rank_axis(figure: go.Figure, n_candidates: float) -> None:
     """Ranks on a logarithmic axis, from 1 to the size of the pool."""
     figure.update_xaxes(type="log", dtick=1, tickformat=",", range=[-0.1, float(np.log10(n_candidates)) + 0.1])
 
@@ -233,7 +236,7 @@ def embedding_map(
             mode="markers",
             name=language_label(language),
             marker={"size": 10, "color": language_colour(language), "line": {"color": OUTLINE, "width": 1}},
-            text=[plain(texts[one], 90) for one in own],
+            text=[plain(texts[one], 90) for one in own.tolist()],
             hovertemplate=f"%{{text}}<extra>{language_label(language)}</extra>",
         )
     for axis in (figure.update_xaxes, figure.update_yaxes):

@@ -14,6 +14,7 @@ from kit.show.plots.style import (
     OKABE_ITO,
     OUTLINE,
     check_models,
+    ends_by_value,
     finish,
     language_colour,
     language_label,
@@ -162,7 +163,7 @@ def _bars_alt(counts: Mapping[str, Mapping[str, int]], title: str, axis: str) ->
     )
     if not totals:
         return what
-    most, least = max(totals, key=totals.get), min(totals, key=totals.get)
+    least, most = ends_by_value(totals)
     return (
         f"{what} The highest bar is {spoken(most)} with {totals[most]:,}, the lowest {spoken(least)} with {totals[least]:,}."
     )

@@ -15,9 +15,11 @@ from kit.evaluate.bias.measures import PANEL, BiasMeasure
 from kit.show.plots.scores import NAME_COLUMNS, add_estimate, row_height
 from kit.show.plots.style import (
     QUIET,
+    Spot,
     chance_line,
     check_models,
     check_shape,
+    ends_by_value,
     finish,
     legend_below,
     model_colours,
@@ -79,7 +81,7 @@ def panel_chart(results: Results, chance: Mapping[str, float]) -> go.Figure:
     return finish(figure, title, height, _panel_alt(estimates, chance), bottom=45)
 
 
-def _set_axis(figure: go.Figure, shown: Sequence[float], measure: BiasMeasure, where: dict[str, int]) -> None:
+def _set_axis(figure: go.Figure, shown: Sequence[float], measure: BiasMeasure, where: Spot) -> None:
     """Ends of an axis with room for the numbers."""
     if measure.column in _LOGARITHMIC and shown and min(shown) > 0:
         ends = np.log10([min(shown) / 3, 4 * max(shown)])
@@ -90,7 +92,7 @@ def _set_axis(figure: go.Figure, shown: Sequence[float], measure: BiasMeasure, w
     figure.update_xaxes(range=ends.tolist(), nticks=4, tickfont_size=11, **where)
 
 
-def _add_undefined(figure: go.Figure, label: str, where: dict[str, int]) -> None:
+def _add_undefined(figure: go.Figure, label: str, where: Spot) -> None:
     figure.add_scatter(
         x=[None], y=[label], showlegend=False, hoverinfo="skip", **where
     )  # keeps the row where no model has a value
@@ -106,7 +108,8 @@ def _add_key(figure: go.Figure, n_panels: int) -> None:
         return
     where = panel_at(n_panels, _N_COLUMNS)
     x, y = next(figure.select_xaxes(**where)), next(figure.select_yaxes(**where))
-    x.update(visible=False), y.update(visible=False)
+    x.update(visible=False)
+    y.update(visible=False)
     figure.add_annotation(
         text="point: mean<br>bar: 95 % interval<br>over questions<br>dotted: a random<br>ranking",
         x=x.domain[0] + 0.02,
@@ -129,7 +132,7 @@ def _panel_alt(estimates: Mapping[str, Mapping[str, float]], chance: Mapping[str
         if not present or (measure.fair == "chance" and np.isnan(random)):
             continue
         unfair = {model: _unfairness(value, measure.fair, random) for model, value in present.items()}
-        best, worst = (pick(unfair, key=unfair.get) for pick in (min, max))
+        best, worst = ends_by_value(unfair)
         to = f" to {present[worst]:,.{measure.digits}f} ({spoken(worst)})" if len(present) > 1 else ""
         parts.append(f"{measure.label} {present[best]:,.{measure.digits}f} ({spoken(best)}){to}")
     n = len(next(iter(estimates.values())))
@@ -231,7 +234,7 @@ def _add_median(figure: go.Figure, look: dict, median: float, symbol: str) -> No
 
 def _distances_alt(present: Mapping[str, np.ndarray], chance: float | None) -> str:
     medians = {name: float(np.median(values)) for name, values in present.items()}
-    best, worst = (pick(medians, key=medians.get) for pick in (min, max))
+    best, worst = ends_by_value(medians)
     to = f", {spoken(worst)} the highest, {medians[worst]:,.0f}" if len(medians) > 1 else ""
     verb = "has the lowest median" if len(medians) > 1 else "has a median of"
     random = "" if chance is None else f" A random ranking has {chance:,.0f} in expectation."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ from kit.show.plots.answers import rung
 from kit.show.plots.style import (
     OUTLINE,
     QUIET,
+    Spot,
     check_models,
     check_shape,
     faint,
@@ -106,7 +108,7 @@ def _add_flow(
     languages: Sequence[str],
     k: int,
     sides: tuple[_Side, _Side],
-    where: dict[str, int],
+    where: Spot,
 ) -> None:
     left, right = sides
     links = np.argwhere(matrix > 0)  # (n_links, 2)
@@ -115,7 +117,7 @@ def _add_flow(
     figure.add_sankey(
         arrangement="fixed",
         node={
-            "color": [language_colour(languages[index]) for side in sides for index in side.language],
+            "color": [language_colour(languages[index]) for side in sides for index in map(int, side.language)],
             "customdata": [f"{names[index]} questions" for index in left.language]
             + [f"{names[index]} in the lists" for index in right.language],
             "hovertemplate": "%{customdata}<extra></extra>",
@@ -129,7 +131,9 @@ def _add_flow(
             "source": np.searchsorted(left.language, links[:, 0]),
             "target": np.searchsorted(right.language, links[:, 1]) + len(left.language),
             "value": matrix[matrix > 0],
-            "color": [faint(language_colour(languages[to]), _OWN if query == to else _OTHER) for query, to in links],
+            "color": [
+                faint(language_colour(languages[to]), _OWN if query == to else _OTHER) for query, to in links.tolist()
+            ],
             "customdata": [
                 f"{names[query]} questions: {matrix[query, to]:.1%} of the top {k} is {names[to]}<br>"
                 f"(of the pool: {pool_share[to]:.1%})"
@@ -143,10 +147,10 @@ def _add_flow(
 
 def _add_labels(figure: go.Figure, sides: tuple[_Side, _Side], languages: Sequence[str], panel: int) -> None:
     """Names beside the last diagram, outside of it, where no link runs under them; on the right with the mean share."""
-    domain = figure.data[-1].domain
+    domain = cast("Any", figure.data[-1]).domain
     for side, x, anchor, shift in zip(sides, domain.x, ("right", "left"), (-10, 10)):
         share = side.size / max(side.size.sum(), 1e-9)
-        for index, size, centre in zip(side.language, share, side.centre):
+        for index, size, centre in zip(map(int, side.language), share, side.centre):
             name = _short_label(languages[index])
             figure.add_annotation(
                 text=name if anchor == "right" else f"{name} {size:.0%}",

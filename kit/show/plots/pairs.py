@@ -14,7 +14,17 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from kit.core.printing import number as _number
-from kit.show.plots.style import OUTLINE, SCORES, WIDTH, check_models, check_shape, finish, panel_at, panel_grid
+from kit.show.plots.style import (
+    OUTLINE,
+    SCORES,
+    WIDTH,
+    check_models,
+    check_shape,
+    ends_by_value,
+    finish,
+    panel_at,
+    panel_grid,
+)
 from kit.show.plots.text import labels, plain, spoken, title_of
 
 if TYPE_CHECKING:
@@ -162,7 +172,7 @@ def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str], columns
     if not present:
         return " has no value in any cell"
     means = {name: float(np.nanmean(matrix)) for name, matrix in present.items()}
-    best, worst = max(means, key=means.get), min(means, key=means.get)
+    worst, best = ends_by_value(means)
     mean = f"the mean over cells is {_number(means[best], 3)}"
     if len(means) > 1:
         ends = [f"{_number(means[name], 3)} ({spoken(name)})" for name in (worst, best)]
@@ -171,7 +181,7 @@ def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str], columns
     for word, find, ends_of in (("lowest", np.nanargmin, np.nanmin), ("highest", np.nanargmax, np.nanmax)):
         pick = min if word == "lowest" else max
         name = pick(present, key=lambda model: float(ends_of(present[model])))
-        row, column = np.unravel_index(find(present[name]), present[name].shape)
+        row, column = map(int, np.unravel_index(find(present[name]), present[name].shape))
         model = f" ({spoken(name)})" if len(means) > 1 else ""
         ends.append(
             f"{word} cell is {_number(present[name][row, column], 3)}, query {spoken(languages[row])}, "
@@ -239,7 +249,7 @@ def _add_cells(
     """The cells of one kind; the others of the trace are empty."""
     printed = len(languages) <= MOST_PRINTED
     texts = np.full(shown.shape, "", dtype=object)
-    for row, column in np.argwhere(shown):
+    for row, column in np.argwhere(shown).tolist():
         score = _signed(tests.difference[row, column], 2) if printed else ""
         texts[row, column] = f"<b>{score}</b>{_MARK}" if marked else score
     figure.add_heatmap(
@@ -264,7 +274,7 @@ def _add_cells(
 
 def _hover(tests: CellTests, shown: np.ndarray) -> list[list[str]]:
     texts = np.full(shown.shape, "", dtype=object)
-    for cell in map(tuple, np.argwhere(shown)):
+    for cell in map(tuple, np.argwhere(shown).tolist()):
         low, high = (_signed(ends[cell], 3) for ends in (tests.low, tests.high))
         texts[cell] = f"{_signed(tests.difference[cell], 3)}, 95 % interval {low} to {high}, p = {tests.p_value[cell]:.4f}"
     return texts.tolist()

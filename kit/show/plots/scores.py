@@ -14,7 +14,18 @@ from plotly.subplots import make_subplots
 
 from kit.compare.stats import bootstrap_interval
 from kit.evaluate.evaluation import SETTINGS
-from kit.show.plots.style import HALO, QUIET, add_rings, chance_line, ends_of, finish, legend_below, model_colours
+from kit.show.plots.style import (
+    HALO,
+    QUIET,
+    Spot,
+    add_rings,
+    chance_line,
+    ends_by_value,
+    ends_of,
+    finish,
+    legend_below,
+    model_colours,
+)
 from kit.show.plots.text import labels, n_lines, plain, spoken
 
 if TYPE_CHECKING:
@@ -43,14 +54,10 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
     names = labels(results.models, NAME_COLUMNS)
     colours = model_colours(results.models)
     for column, where in enumerate(_PANELS.values(), start=1):
-        spot = {"row": 1, "col": column}
+        spot: Spot = {"row": 1, "col": column}
         shown = [chance_distance] if chance_distance and column == 4 else []
         for model in results.models:
-            interval, seeds, spot = (
-                results.interval(model, *where),
-                results.by_seed(model, *where),
-                {"row": 1, "col": column},
-            )
+            interval, seeds = results.interval(model, *where), results.by_seed(model, *where)
             shown += [interval.low, interval.high, *seeds]
             add_rings(figure, seeds, [names[model]] * len(seeds), colours[model], spot, showlegend=False)
             text = f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"
@@ -112,7 +119,7 @@ def _alt(results: Results, chance_distance: float | None) -> str:
             continue
         is_bias = where[1] == "rank_distance"
         name, digits = ("rank distance", ",.0f") if is_bias else (title, ".3f")
-        best, worst = (pick(scores, key=scores.get) for pick in ((min, max) if is_bias else (max, min)))
+        best, worst = ends_by_value(scores) if is_bias else ends_by_value(scores)[::-1]
         to = f" to {scores[worst]:{digits}} ({spoken(worst)})" if len(scores) > 1 else ""
         parts.append(f"{name} {scores[best]:{digits}} ({spoken(best)}){to}")
     chance = "" if chance_distance is None else f" A random ranking has a rank distance of {chance_distance:,.0f}."

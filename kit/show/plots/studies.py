@@ -19,6 +19,7 @@ from kit.show.plots.style import (
     HALO,
     OKABE_ITO,
     QUIET,
+    Spot,
     add_rings,
     ends_of,
     faint,
@@ -196,7 +197,7 @@ def _mining_alt(scores: Mapping[str, Mapping[str, tuple[Interval, Sequence[float
         ordered = sorted(of_method, key=lambda method: -of_method[method][0].estimate)
         best, worst = (f"{spoken(ordered[end])} {of_method[ordered[end]][0].estimate:.2f}" for end in (0, -1))
         parts.append(f"{spoken(group)}: {best} is highest, {worst} lowest")
-    return f"Scores of {len(ordered)} methods in {len(scores)} groups of language pairs. {'; '.join(parts)}."
+    return f"Scores of {len(_methods(scores))} methods in {len(scores)} groups of language pairs. {'; '.join(parts)}."
 
 
 _STEP, _CONTROL = "#0072B2", "#D55E00"
@@ -246,7 +247,7 @@ def _add_arms(
     names: Mapping[str, str],
     colour: str,
     mode: str,
-    spot: Mapping[str, int],
+    spot: Spot,
 ) -> None:
     """Points with intervals, and the rings of the seeds, of some arms in one panel."""
     intervals = [results.interval(arm, *where) for arm in names]
@@ -259,8 +260,9 @@ def _add_arms(
 
 
 def shift_chart(found: Sequence[Drop], column: str = "mono mAP") -> go.Figure:
-    """What leaving a domain out costs on its own test: a panel a domain, a row a sampling, bar the 95 % interval over
-    questions, rings the seeds; beside the number the share of the score that is lost.
+    """What leaving a domain out costs on its own test: a panel a domain, a row a sampling.
+
+    Bar: the 95 % interval over questions; rings: the seeds. Beside the number: the share of the score that is lost.
 
     Args:
         found: of ``kit.compare.gaps.drops``.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence, Sized
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
@@ -95,7 +95,15 @@ def language_label(language: str) -> str:
     return plain(language_name(language))
 
 
-def check_models(name: str, by_model: Mapping[str, object]) -> None:
+_Name = TypeVar("_Name")
+
+
+def ends_by_value(values: Mapping[_Name, float]) -> tuple[_Name, _Name]:
+    """The names of the lowest and of the highest value; of equal ones, the first."""
+    return min(values, key=values.__getitem__), max(values, key=values.__getitem__)
+
+
+def check_models(name: str, by_model: Sized) -> None:
     """Raise ``ValueError`` where an argument holds no model."""
     if not by_model:
         raise ValueError(f"{name} is empty: give at least one model")
@@ -110,7 +118,7 @@ def check_shape(name: str, values: np.ndarray, shape: tuple[int | None, ...]) ->
 
 
 def panel_grid(
-    titles: Sequence[str], n_columns: int, panel_height: int, gap: int = 50, **options: object
+    titles: Sequence[str], n_columns: int, panel_height: int, gap: int = 50, **options: Any
 ) -> tuple[go.Figure, int]:
     """An empty panel for each title, row by row, and the height in pixels of all rows.
 
@@ -124,13 +132,21 @@ def panel_grid(
     n_rows = -(-len(titles) // n_columns)
     gap += _HEADER_LINE * max(map(n_lines, headers))
     height = n_rows * panel_height + (n_rows - 1) * gap
-    defaults = {"horizontal_spacing": 0.05, "subplot_titles": headers, "rows": n_rows, "cols": n_columns}
-    figure = make_subplots(**defaults | {"vertical_spacing": gap / height if n_rows > 1 else 0} | options)
+    between = gap / height if n_rows > 1 else 0
+    look: dict[str, Any] = {"horizontal_spacing": 0.05, "vertical_spacing": between, "subplot_titles": headers}
+    figure = make_subplots(n_rows, n_columns, **look | options)
     figure.update_annotations(font_size=12)
     return figure, height
 
 
-def panel_at(number: int, n_columns: int) -> dict[str, int]:
+class Spot(TypedDict):
+    """Where a panel stands, as plotly's arguments: row and column, from 1."""
+
+    row: int
+    col: int
+
+
+def panel_at(number: int, n_columns: int) -> Spot:
     """Row and column of the panel with this number, from 0, in a ``panel_grid``."""
     return {"row": 1 + number // n_columns, "col": 1 + number % n_columns}
 
@@ -144,7 +160,7 @@ def finish(figure: go.Figure, title: str, height: int, alt: str, bottom: int = 6
         alt: one to three sentences, plain text.
         bottom: pixels below the panels.
     """
-    headers = [note.text for note in figure.layout.annotations if note.yref == "paper" and note.y > 0.999 and note.text]
+    headers = [note.text for note in figure.select_annotations() if note.yref == "paper" and note.y > 0.999 and note.text]
     top = 24 + _TITLE_LINE * n_lines(title) + _HEADER_LINE * max(map(n_lines, headers), default=0) + 10
     figure.update_layout(
         template="plotly_white",
@@ -162,9 +178,7 @@ def finish(figure: go.Figure, title: str, height: int, alt: str, bottom: int = 6
     return figure
 
 
-def add_rings(
-    figure: go.Figure, x: Sequence, y: Sequence, colour: str, spot: Mapping[str, int], size: int = 11, **look: object
-) -> None:
+def add_rings(figure: go.Figure, x: Sequence, y: Sequence, colour: str, spot: Spot, size: int = 11, **look: Any) -> None:
     """The scores of single training seeds, as open circles in the panel ``spot``."""
     ring = {"symbol": "circle-open", "size": size, "color": colour}
     figure.add_scatter(x=x, y=y, mode="markers", marker=ring, hoverinfo="skip", **look, **spot)
@@ -178,15 +192,16 @@ def ends_of(intervals: Sequence[Interval]) -> dict[str, list[float]]:
     }
 
 
-def row_axis(figure: go.Figure, rows: Sequence[str], **look: object) -> None:
+def row_axis(figure: go.Figure, rows: Sequence[str], **look: Any) -> None:
     """Rows of texts in their order, the first on top."""
-    order = {"type": "category", "categoryorder": "array", "categoryarray": list(rows)}
+    order: dict[str, Any] = {"type": "category", "categoryorder": "array", "categoryarray": list(rows)}
     figure.update_yaxes(**order | {"range": [len(rows) - 0.4, -0.6], "tickfont_size": 11} | look)
 
 
 def chance_line(figure: go.Figure, chance: float, row: int | str, col: int | str) -> None:
     """A dotted line behind the points, at what a random ranking scores."""
-    figure.add_vline(x=chance, line={"dash": "dot", "color": QUIET, "width": 2}, layer="below", row=row, col=col)
+    spot: dict[str, Any] = {"row": row, "col": col}
+    figure.add_vline(x=chance, line={"dash": "dot", "color": QUIET, "width": 2}, layer="below", **spot)
     # Lines of the grid lie over shapes that are below the points: an opaque one would hide a chance of 0.
     figure.update_xaxes(zeroline=False, gridcolor=faint("#2A3F5F", 0.1))
 

@@ -16,11 +16,11 @@ _TITLE_COLUMNS = 95  # of a title that is as wide as a figure
 
 
 def clean(text: str) -> str:
-    """A text without control characters and controls of direction; each run of white space becomes one blank.
+    r"""A text without control characters and controls of direction; each run of white space becomes one blank.
 
     Joiners stay, because words of some languages need them; half a surrogate pair, which no file can hold, becomes U+FFFD.
 
-    >>> clean("a\\u202eb\\x00\\n c")
+    >>> clean("a\u202eb\x00\n c")
     'ab c'
     """
     kept = (character for character in text if character not in _DIRECTION_CONTROLS and not _is_control(character))
@@ -28,12 +28,12 @@ def clean(text: str) -> str:
 
 
 def spoken(text: str) -> str:
-    """A text of data inside a text alternative: cleaned, and isolated where it has right-to-left letters.
+    r"""A text of data inside a text alternative: cleaned, and isolated where it has right-to-left letters.
 
     Else a number after it would be read as a part of it, on its other side.
 
-    >>> spoken("model"), spoken("\\u05d0")
-    ('model', '\\u2068א\\u2069')
+    >>> spoken("model"), spoken("\u05d0")
+    ('model', '\u2068א\u2069')
     """
     text = clean(text)
     return f"{_ISOLATE}{text}{_END_OF_ISOLATE}" if any(_strong(character) == "R" for character in text) else text
@@ -70,10 +70,10 @@ def title_of(*parts: str) -> str:
 
 
 def labels(names: Sequence[str], width: int) -> dict[str, str]:
-    """``plain`` label of each name; names that look alike once they are cleaned are told apart by a number.
+    r"""``plain`` label of each name; names that look alike once they are cleaned are told apart by a number.
 
-    >>> labels(["a", "a\\u200f"], 9)
-    {'a': 'a', 'a\\u200f': 'a (2)'}
+    >>> labels(["a", "a\u200f"], 9)
+    {'a': 'a', 'a\u200f': 'a (2)'}
     """
     found: dict[str, str] = {}
     for name in dict.fromkeys(names):
@@ -92,9 +92,9 @@ def n_lines(markup: str) -> int:
 
 @lru_cache(maxsize=2**14)  # wrapping asks about the same few characters and words again and again
 def n_columns(text: str) -> int:
-    """Columns that a text takes: 2 a wide character, 0 a combining or invisible one, 1 any other.
+    r"""Columns that a text takes: 2 a wide character, 0 a combining or invisible one, 1 any other.
 
-    >>> n_columns("ab"), n_columns("中文"), n_columns("e\\u0301")
+    >>> n_columns("ab"), n_columns("中文"), n_columns("e\u0301")
     (2, 4, 1)
     """
     return sum(  # not what a terminal gives it: in a figure the spacing vowels of Hindi take room, too

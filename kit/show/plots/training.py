@@ -6,6 +6,7 @@ How the versions of the answers move through the list of all languages while an 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,6 +16,7 @@ from kit.show.plots.style import (
     OUTLINE,
     QUIET,
     check_models,
+    ends_by_value,
     faint,
     finish,
     language_colour,
@@ -71,8 +73,9 @@ def _curves_alt(last: Mapping[str, Mapping[str, float]]) -> str:
     if not last:
         return f"{what} No update was scored in all seeds."
     multi, distance = last["multi"], last["distance"]
-    best, fairest = max(multi, key=multi.get), min(distance, key=distance.get)
-    others = "" if len(multi) == 1 else f" (lowest: {spoken(min(multi, key=multi.get))}, {min(multi.values()):.3f})"
+    lowest, best = ends_by_value(multi)
+    fairest = ends_by_value(distance)[0]
+    others = "" if len(multi) == 1 else f" (lowest: {spoken(lowest)}, {multi[lowest]:.3f})"
     return (
         f"{what} At its last one, {spoken(best)} has the highest multilingual mAP, {multi[best]:.3f}{others}; "
         f"{spoken(fairest)} has the lowest rank distance, {distance[fairest]:,.0f}."
@@ -140,11 +143,12 @@ def bias_film(histories: Mapping[tuple[str, int], History], question: str = "") 
         go.Frame(name=str(update), data=[trace for run in runs.values() for trace in _traces(run[update], languages)])
         for update in updates
     ]
-    for number, trace in enumerate(frames[-1].data):
+    opened = cast("tuple[go.Scatter, ...]", frames[-1].data)
+    for number, trace in enumerate(opened):
         trace.showlegend = number in (1, 2)
         figure.add_trace(trace, row=1, col=1 + number // 3)
     for frame in frames:
-        frame.traces = list(range(len(frame.data)))
+        frame.traces = list(range(len(opened)))
     figure.frames = frames
     shown = [scores for run in runs.values() for scores in run.values()]
     rank_axis(figure, max(rank for scores in shown for name, rank in scores.items() if name.startswith((MEDIAN, ANSWER))))

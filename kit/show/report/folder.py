@@ -110,11 +110,12 @@ def write_pictures(folder: str | Path) -> list[Path]:
 
 def run_metrics(folder: Path) -> dict:
     """What ``metrics.json`` in a run's folder holds."""
-    metrics = _read_json(folder / "metrics.json")
+    path = folder / "metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     if metrics is None:
         raise ValueError(f"{folder} holds no metrics.json: give the folder of a run or an audit that is done")
     if not {"kind", "chance", "pool_counts"} <= set(metrics.get("about", ())):
-        raise ValueError(f"{folder / 'metrics.json'} is of another version: make the run again")
+        raise ValueError(f"{path} is of another version: make the run again")
     return metrics
 
 
@@ -125,10 +126,6 @@ def _write_json(path: Path, content: object) -> None:
         return
     with whole_file(path) as partial:
         partial.write_text(json.dumps(without_nan(content), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _read_json(path: Path) -> object:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def _stored(histories: Histories) -> list[dict]:
@@ -147,8 +144,7 @@ def run_findings(folder: Path) -> list[Finding]:
 
 def run_histories(folder: Path) -> dict[tuple[str, int], History]:
     """Validation histories of a run by (model, seed); none for a run that did not train."""
-    stored = _read_json(folder / "training.json")
-    if not stored:
-        return {}
+    path = folder / "training.json"
+    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     entries = lambda pairs: [tuple(pair) for pair in pairs]
     return {(run["model"], run["seed"]): History(entries(run["loss"]), entries(run["scores"])) for run in stored}

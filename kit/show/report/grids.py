@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from kit.compare.results import BIAS_COLUMNS, DIGITS, HEADLINE, Results
 from kit.core.languages import language_name
@@ -277,7 +278,7 @@ def _by_language(results: Results, model: str, measure: str) -> np.ndarray:
     return np.array([mean_of.get(tag, np.nan) for tag in results.languages])
 
 
-def _first_table(results: Results):
+def _first_table(results: Results) -> pa.Table:
     """Number of queries of each query language and candidate language (or pool); the same for every model."""
     table = results.evaluations[results.models[0]][0].per_query
     return table.group_by(["query_language", "candidate_language"], use_threads=False).aggregate([("query_id", "count")])

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import overload
 
 import jinja2
 from markupsafe import Markup
@@ -66,13 +67,7 @@ def web_page(
         figures: plotly data by name.
         notebooks: file names of the executed notebooks.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kit.show.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
+    environment = _environment(autoescape=True)
     environment.filters["name"] = _name
     # The parts are put in as they are: they are ours, and what comes from data has been made safe in `_as_script_data`.
     code, library = Markup(_source(environment, "report.js")), Markup(_plotly())
@@ -93,13 +88,7 @@ def web_page(
 
 def summary(folder_name: str, metrics: Mapping, results: Results, found: Sequence[Finding]) -> str:
     """``summary.md``: the paragraph, the tables of models and where they come from, as Markdown."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("kit.show.report"),
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_shown,
-    )
+    environment = _environment(autoescape=False)
     environment.filters |= {"md": _markdown, "code": _code_span, "block": _code_block}
     return environment.get_template("summary.md").render(_content(folder_name, metrics, results, found)) + "\n"
 
@@ -183,9 +172,21 @@ def _plotly() -> str:
     return re.sub("</(?=script)", "<\\\\/", get_plotlyjs(), flags=re.IGNORECASE).replace("<!--", "<\\!--")
 
 
+def _environment(autoescape: bool) -> jinja2.Environment:
+    """Templates of templates/, which keep no empty line of a statement."""
+    return jinja2.Environment(
+        loader=_templates(), autoescape=autoescape, trim_blocks=True, lstrip_blocks=True, finalize=_shown
+    )
+
+
+@cache
+def _templates() -> jinja2.PackageLoader:
+    return jinja2.PackageLoader("kit.show.report")
+
+
 def _source(environment: jinja2.Environment, name: str) -> str:
     """A file of templates/ as it is."""
-    return environment.loader.get_source(environment, name)[0]
+    return _templates().get_source(environment, name)[0]
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -199,6 +200,10 @@ def _policy(scripts: Sequence[str]) -> str:
     )
 
 
+@overload
+def _shown(value: str) -> str: ...
+@overload
+def _shown(value: object) -> object: ...
 def _shown(value: object) -> object:
     """A text from data with its invisible and direction-changing characters written out, such as ⟨U+202E⟩."""
     if not isinstance(value, str) or isinstance(value, Markup):

@@ -82,7 +82,9 @@ def _distance(metrics: Mapping, model: str, digits: int = 0) -> str:
 def _compared(metrics: Mapping, results: Results) -> list[Sentence]:
     ranked = {column: ranking(metrics["headline"], column) for column in [*SETTINGS, "rank distance"]}
     ranked = {column: models for column, models in ranked.items() if len(models) > 1}
-    p_values = [results.compare(*models[:2], *HEADLINE[column]).overall.p_value for column, models in ranked.items()]
+    p_values = [
+        results.compare(models[0], models[1], *HEADLINE[column]).overall.p_value for column, models in ranked.items()
+    ]
     is_more = dict(zip(ranked, holm(np.array(p_values)) < LEVEL))
     sentences = _best(metrics, {column: models for column, models in ranked.items() if column in SETTINGS}, is_more)
     if "rank distance" in ranked:

@@ -1,9 +1,9 @@
-"""Atlas, the data that the kit brings along: some thousand facts about territories, languages and places, asked and told in
-eleven languages.
+"""Atlas, the data that the kit brings along: some thousand facts, asked and told in eleven languages.
 
-The facts and the names are Unicode CLDR's (Unicode License v3), read through ``babel``: nothing is downloaded or written.
-What the kit adds is the wording (``templates/``). A fact is one parallel group; it is here only if all languages can say
-it. The texts depend on babel's version; ``digest`` tells them apart, ``hashes.json`` holds the known ones.
+They are about territories, languages and places. The facts and the names are Unicode CLDR's (Unicode License v3), read
+through ``babel``: nothing is downloaded or written. What the kit adds is the wording (``templates/``). A fact is one
+parallel group; it is here only if all languages can say it. The texts depend on babel's version; ``digest`` tells them
+apart, ``hashes.json`` holds the known ones.
 
     facts.py     facts as CLDR codes            names.py    what a language calls the codes
     wordings.py  reads and checks templates/    render.py   facts, names and wordings into rows
@@ -46,7 +46,6 @@ __all__ = [
     "SPLITS",
     "corpus",
     "digest",
-    "known_digests",
     "rows",
     "statistics",
     "task",
@@ -139,8 +138,7 @@ def task(
 
 
 def bitext(pair: str, distractors: float = 0.5, seed: int = 0) -> BitextTask:
-    """Passages of Atlas's test in two languages; a share of them has its translation taken away
-    (``kit.data.sources.sentences.bitext``).
+    """Passages of Atlas's test in two languages; a share has its translation taken away, as in ``sentences.bitext``.
 
     Args:
         pair: such as ``de-en``; the first language is the source.

@@ -169,8 +169,7 @@ def _fact(relation: str, kind: str, code: str, /, *, suffix: str = "", **slots: 
 
 
 def _draw(what: str) -> float:
-    """Number in [0, 1) that decides which facts are made. Its hash is not that of the splits: facts kept for a low number
-    would all be in train."""
+    """Number in [0, 1) that decides which facts are made; not that of the splits, else what is kept would be in train."""
     return stable_fraction(f"is made: {what}")
 
 

@@ -83,8 +83,11 @@ def _wordings(fact: Fact, names: Names) -> tuple[str, str]:
 
 
 def _sentence(text: str, language: str) -> str:
-    """Start with a capital letter: names such as "español" are written small. Turkish has a dotted capital i, Spanish
-    draws "de el" and "a el" together, and a name that ends with a stop ("EE. UU.") takes no second one."""
+    """Start with a capital letter: names such as "español" are written small.
+
+    Turkish has a dotted capital i, Spanish draws "de el" and "a el" together, and a name that ends with a stop ("EE. UU.")
+    takes no second one.
+    """
     text = text.replace("..", ".")
     if language == "es":
         text = text.replace(" de el ", " del ").replace(" a el ", " al ")
