@@ -63,7 +63,14 @@ NEW_FILES = {
 }
 
 RECIPE = [name for name, (part, _) in FLAT.items() if part in ("encoder", "training")]
-OTHER_VALUES = {"encoder": "tiny", "test": "jsonl:data/other", "run": "other", "samplings": ("X-Y",), "seeds": (5,)}
+OTHER_VALUES = {
+    "encoder": "tiny",
+    "loss": "other",
+    "test": "jsonl:data/other",
+    "run": "other",
+    "samplings": ("X-Y",),
+    "seeds": (5,),
+}
 SETTING = dict.fromkeys(FLAT, NOTHING) | dict.fromkeys(RECIPE, BOTH) | {"train": BOTH, "test": EVALUATION}
 
 
