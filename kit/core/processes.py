@@ -22,6 +22,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
+from multiprocessing import current_process
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from pickle import loads
@@ -133,12 +134,13 @@ class _Process:
         return "\n".join(self._output.read().decode(errors="replace").strip().splitlines()[-_SHOWN_LINES:])
 
     def end(self, at_once: bool = False) -> None:
-        """End the process, with all that it has started if it must be killed, and leave nothing of it."""
-        self.connection.close()  # one without a job ends by that
+        """End the process and leave nothing of it; at once: with all that it has started."""
         if not at_once:
+            self.connection.close()  # one without a job ends by that
             self._process.join(timeout=5)
         if self._process.is_alive():
             kill_process_tree(self._process)
+        self.connection.close()
         self._output.close()
         self._path.unlink(missing_ok=True)  # it died before it could do so
 
@@ -240,4 +242,4 @@ def _carried_out(order: bytes, log: Log) -> tuple[str, str]:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:  # an orphan has another one at once, and no new process can take its number before
         time.sleep(WATCH_S)
-    os._exit(1)
+    kill_process_tree(current_process())

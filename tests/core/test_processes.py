@@ -106,8 +106,9 @@ def look(order, log):
 
 def with_children(order, log):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
-    log(f"begun {os.getpid()}")
-    log(f"begun {child.pid}")
+    Path(order["mine"]).write_text(f"{os.getpid()} {child.pid}")
+    while not Path(order["other"]).exists():
+        time.sleep(0.01)
     raise OSError if order["fails"] else child.wait()
 
 
@@ -189,7 +190,9 @@ def test_one_that_died_while_it_waited_is_not_asked(lines):
     run_all(who, [{}], lines.append)
     pid = int(lines[0].split()[0])
     os.kill(pid, 9)
-    assert all_gone([pid])
+    (process,) = processes._resting
+    while process.lives():
+        time.sleep(0.01)
     run_all(who, [{}], lines.append)
     assert len(set(lines)) == 2 and not psutil.pid_exists(pid)
 
@@ -304,11 +307,13 @@ def test_a_gpu_has_its_process_in_the_next_call_too(lines):
     assert len(processes._resting) == 2
 
 
-def test_what_a_stopped_job_had_started_is_stopped(lines):
+def test_what_a_stopped_job_had_started_is_stopped(lines, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    jobs = [{"fails": False, "mine": one, "other": other}, {"fails": True, "mine": other, "other": one}]
     with pytest.raises(processes.JobError):
-        run_all(with_children, [{"fails": False}, {"fails": True}], lines.append)
-    busy = [int(line.split()[1]) for line in lines]
-    assert len(busy) >= 2 and all_gone(busy)
+        run_all(with_children, jobs, lines.append)
+    pids = [int(pid) for file in (one, other) for pid in file.read_text().split()]
+    assert len(pids) == 4 and all_gone(pids)
 
 
 def test_nothing_is_left(lines, tmp_path, monkeypatch):
@@ -329,14 +334,15 @@ def test_nothing_is_left(lines, tmp_path, monkeypatch):
 
 
 SCRIPT = """
-import os, sys, time
+import os, subprocess, sys
 from kit.core.processes import run_all
 
 def job(order, log):
-    log(f"{order} {os.getpid()}")
-    time.sleep(order)
+    child = subprocess.Popen(["sleep", order])
+    log(f"{order} {os.getpid()} {child.pid}")
+    child.wait()
 
-run_all(job, [float(seconds) for seconds in sys.argv[1:]], lambda line: print(line, flush=True))
+run_all(job, sys.argv[1:], lambda line: print(line, flush=True))
 """
 
 
@@ -361,8 +367,8 @@ def test_ctrl_c_is_told_once():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_orphans_end_by_themselves(number):
+def test_orphans_end_by_themselves_with_all_that_they_have_started(number):
     with script(300, 300) as process:
-        pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
+        pids = [int(pid) for _ in range(2) for pid in process.stdout.readline().split()[1:]]
         process.send_signal(number)
-    assert all_gone(pids)
+    assert len(pids) == 4 and all_gone(pids)
