@@ -26,7 +26,7 @@ from multiprocessing import current_process
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from pickle import loads
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from loky.backend import get_context
 from loky.backend.reduction import dumps

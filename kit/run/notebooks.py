@@ -38,8 +38,8 @@ _ENDS_AS_ORPHAN = (
     "--IPKernelApp.exec_lines="
     "if str(__import__('os').getppid()) != __import__('os').environ['JPY_PARENT_PID']: __import__('os')._exit(1)"
 )
-"""A kernel looks every second whether it still has the parent that it had when it began to look; this is the look before, for
-a command that is killed while its kernel starts."""
+"""A kernel looks every second whether it still has the parent that it had when it began to look. This is the look before, in
+case the command is killed while its kernel starts."""
 
 
 def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, verbose: bool = False) -> Path:

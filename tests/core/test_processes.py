@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -287,7 +288,7 @@ class TestWhatCannotBeHandedOver:
             run_all(fail_strangely, [1], lines.append)
 
     def test_a_job_that_exits(self, lines):
-        with pytest.raises(processes.JobError, match="a process failed:\nTraceback(.|\n)*SystemExit: enough"):
+        with pytest.raises(processes.JobError, match=r"a process failed:\nTraceback(.|\n)*SystemExit: enough"):
             run_all(leave, [1], lines.append)
 
 
@@ -297,7 +298,7 @@ def test_one_job_a_gpu_that_sees_no_other(lines):
     assert {device for device, *_ in seen} == {"3", "5"} and {unseen for _, unseen, *_ in seen} == {"True"}
     for device in "35":  # one after the other
         spans = sorted((float(began), float(ended)) for one, _, began, ended in seen if one == device)
-        assert all(ended <= began for (_, ended), (began, _) in zip(spans, spans[1:]))
+        assert all(ended <= began for (_, ended), (began, _) in itertools.pairwise(spans))
 
 
 def test_a_gpu_has_its_process_in_the_next_call_too(lines):
