@@ -1,8 +1,8 @@
 """Jobs in processes of their own on one machine; with their progress, line by line, from scripts and notebooks alike.
 
-A process is one of loky's: a fresh interpreter, which runs no ``__main__`` again, with its environment set before anything
-is imported. One socket leads to it, for jobs one way and lines the other, and tells of its end, too: nothing else is shared,
-no thread waits for it and no lock can be left behind.
+A process is one of loky's, which does what ``kit.core.worker`` says: a fresh interpreter, which runs no ``__main__`` again,
+with its environment set before anything is imported. One socket leads to it, for jobs one way and lines the other, and tells
+of its end, too: nothing else is shared, no thread waits for it and no lock can be left behind.
 
 Importing what trains a model takes longer than training a small one, so a process that has finished waits a minute for the
 next call. A process whose parent has died ends within a second, by itself.
@@ -12,25 +12,20 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import faulthandler
 import os
-import signal
-import sys
 import tempfile
 import threading
-import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from multiprocessing import current_process
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from pickle import loads
 from typing import TypeVar
 
 from loky.backend import get_context
 from loky.backend.reduction import dumps
 from loky.backend.utils import kill_process_tree
+
+from kit.core.worker import SHOWN_LINES, serve
 
 Log = Callable[[str], None]
 Job = TypeVar("Job")
@@ -38,10 +33,7 @@ Job = TypeVar("Job")
 REST_S = 60.0
 """Seconds that a process without a job lives on."""
 
-WATCH_S = 0.5
-"""Seconds between two looks of a process at whether its parent lives."""
-
-_SHOWN_LINES, _SHOWN_BYTES = 12, 20_000  # the end of what a failed process wrote
+_SHOWN_BYTES = 20_000  # at the end of what a failed process wrote
 
 
 class JobError(RuntimeError):
@@ -89,8 +81,9 @@ def run_all(
                 else:
                     _rest(busy.pop(connection))
     finally:
-        for process in busy.values():
-            process.end(at_once=True)
+        with contextlib.ExitStack() as ends:  # of all of them, though one is interrupted
+            for process in busy.values():
+                ends.callback(process.end)
 
 
 class _Process:
@@ -102,7 +95,7 @@ class _Process:
         output, path = tempfile.mkstemp(prefix="kit-", suffix=".log")
         self._output, self._path = os.fdopen(output, "r+b"), Path(path)
         self._process = get_context("loky").Process(
-            target=_serve,
+            target=serve,
             args=(theirs, path, os.getpid()),
             env={**environment, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"},
         )
@@ -131,14 +124,13 @@ class _Process:
     def output(self) -> str:
         """The end of what the process wrote."""
         self._output.seek(max(0, os.fstat(self._output.fileno()).st_size - _SHOWN_BYTES))
-        return "\n".join(self._output.read().decode(errors="replace").strip().splitlines()[-_SHOWN_LINES:])
+        return "\n".join(self._output.read().decode(errors="replace").strip().splitlines()[-SHOWN_LINES:])
 
-    def end(self, at_once: bool = False) -> None:
-        """End the process and leave nothing of it; at once: with all that it has started."""
-        if not at_once:
-            self.connection.close()  # one without a job ends by that
+    def end(self) -> None:
+        """Leave nothing of the process. One that does not end by itself is killed, with all that it has started."""
+        if self.connection.closed:
             self._process.join(timeout=5)
-        if self._process.is_alive():
+        if self.lives():
             kill_process_tree(self._process)
         self.connection.close()
         self._output.close()
@@ -168,31 +160,27 @@ def _rested(environment: dict[str, str]) -> _Process | None:
 
 
 def _rest(process: _Process) -> None:
-    timer = threading.Timer(REST_S, _dismiss, [process])
+    timer = threading.Timer(REST_S, _dismiss, [[process]])
     timer.daemon = True
     with _lock:
         _resting[process] = timer
     timer.start()
 
 
-def _dismiss(process: _Process) -> None:
-    with _lock:
-        rests = _resting.pop(process, None)
-    if rests:  # nobody took it in the meantime
+def _dismiss(processes: Sequence[_Process]) -> None:
+    with _lock:  # nobody may take one in the meantime
+        ended = {process: _resting.pop(process) for process in processes if process in _resting}
+    for process, timer in ended.items():
+        timer.cancel()
+        process.connection.close()  # one without a job ends by that
+    for process in ended:
         process.end()
 
 
 @atexit.register
 def dismiss_all() -> None:
     """End the processes that wait."""
-    with _lock:
-        resting = dict(_resting)
-        _resting.clear()
-    for process, timer in resting.items():
-        timer.cancel()
-        process.connection.close()
-    for process in resting:
-        process.end()
+    _dismiss(list(_resting))
 
 
 def _failure(kind: str, text: str, process: _Process) -> Exception:
@@ -201,45 +189,3 @@ def _failure(kind: str, text: str, process: _Process) -> Exception:
     if kind == "failed":
         return JobError("\n".join(filter(None, ["a process failed:", process.output(), text])))
     return JobError(f"a process ended before its job was done:\n{process.output() or 'it wrote nothing'}")
-
-
-def _serve(connection: Connection, output: str, parent: int) -> None:
-    """What a process does: one job after the other, as long as there is somebody to send them."""
-    threading.Thread(target=_end_with, args=[parent], daemon=True).start()
-    atexit.register(os._exit, 0)  # the last thing at the end: to clear away what was imported would take seconds
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of a terminal; the parent says what ends
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
-    os.unlink(output)  # so that no file is left, whoever dies
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    faulthandler.enable()
-    lock = threading.Lock()
-
-    def tell(kind: str, text: str) -> None:
-        with lock:
-            connection.send((kind, text))
-
-    with contextlib.suppress(EOFError):
-        while True:
-            tell(*_carried_out(connection.recv_bytes(), lambda text: tell("line", str(text))))
-
-
-def _carried_out(order: bytes, log: Log) -> tuple[str, str]:
-    """How a job ended, in words: not every error can be pickled."""
-    try:
-        function, job = loads(order)
-        function(job, log)
-        return "done", ""
-    except ValueError as error:
-        return "refused", str(error)
-    except BaseException:  # sys.exit() in a job, too
-        return "failed", "\n".join(traceback.format_exc().strip().splitlines()[-_SHOWN_LINES:])
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:  # an orphan has another one at once, and no new process can take its number before
-        time.sleep(WATCH_S)
-    kill_process_tree(current_process())

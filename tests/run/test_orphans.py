@@ -54,11 +54,13 @@ def home(tmp_path, monkeypatch):
 def orphans_come_here():
     """As under a session manager or in a container, they are not given to process 1; so the test sees them, too."""
     child_subreaper = 36  # PR_SET_CHILD_SUBREAPER
-    before = set(_descendants())
+    before = set(psutil.Process().children(recursive=True))
     ctypes.CDLL(None).prctl(child_subreaper, 1)
     yield lambda: [one for one in _descendants() if one not in before]
-    for process in [one for one in _descendants() if one not in before]:
-        process.kill()
+    for process in psutil.Process().children():
+        if process not in before:
+            process.kill()
+            process.wait()
     ctypes.CDLL(None).prctl(child_subreaper, 0)
 
 
