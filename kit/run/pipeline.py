@@ -159,10 +159,11 @@ def threads_of(n_jobs: int) -> int:
 
 @lru_cache(maxsize=1)
 def _gpus() -> tuple[str, ...]:
-    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them: numbers, or names of whole ones or
+    of parts (``GPU-…``, ``MIG-…``), of which a process counts only the first."""
     import torch
 
-    named = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
     return tuple(named or map(str, range(torch.cuda.device_count()))) if torch.cuda.is_available() else ()
 
 

@@ -86,7 +86,7 @@ def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[
 
 def train_job(job: TrainJob, log: Log) -> None:
     """What a training process does: one training run."""
-    with threads(job.n_threads), alone(job.folder):
+    with threads(job.n_threads), alone(job.folder, log):
         if not is_trained(job.folder):  # another run may have done it in the meantime
             _train(job, log)
 
