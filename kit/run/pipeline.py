@@ -23,7 +23,7 @@ from kit.evaluate.debias.remedy import RescoreByLanguage
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.evaluate.search import Rescore
+from kit.evaluate.scores import Rescore
 from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained
 from kit.run.settings import Settings
 from kit.run.training import VALIDATION_SIZE, TrainJob, encode_batch, encoder_folder, is_trained, train_job, training_data
@@ -94,7 +94,7 @@ def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
 def evaluation_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     """Key of an evaluation: that of its model, the task, the code that judges."""
     model, task = training_fingerprint(settings, sampling, seed), source_fingerprints([settings.data.test])
-    return fingerprint([model, task, code_fingerprint("kit.run.evaluating")])
+    return fingerprint([model, task, code_fingerprint("kit.run.evaluating", "kit.evaluate.bias")])
 
 
 def model_folder(settings: Settings, sampling: str, seed: int) -> Path:
