@@ -23,7 +23,7 @@ from kit.evaluate.debias.remedy import RescoreByLanguage
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.evaluate.search import Rescore
+from kit.evaluate.scores import Rescore
 from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained
 from kit.run.settings import Settings
 from kit.run.training import VALIDATION_SIZE, TrainJob, encode_batch, encoder_folder, is_trained, train_job, training_data

@@ -41,7 +41,7 @@ CODE = {
     "evaluate/evaluator.py": EVALUATION,
     "evaluate/evaluation.py": EVALUATION,
     "evaluate/bias/panel.py": EVALUATION,
-    "evaluate/bias/peer.py": EVALUATION,
+    "evaluate/bias/peer_at_20.py": EVALUATION,
     "data/sources/lareqa.py": NOTHING,  # another source
     "data/overlaps.py": NOTHING,
     "augment/lexicon.py": NOTHING,
