@@ -1,5 +1,4 @@
-"""Retrieval measures of ranked lists, from the ranks of their relevant candidates alone, and what a measure of bias is (NumPy
-only).
+"""Retrieval measures of ranked lists, from the ranks of their relevant candidates alone; what a measure of bias is (NumPy).
 
 The ranking is complete and has no ties (``kit.evaluate.scores`` breaks them), so the ranks of the relevant candidates say
 all there is to know about a list. A list without any relevant candidate has no score and is not a list here: a task refuses
@@ -139,7 +138,8 @@ def ranked_lists(
     if (language < 0).any():
         index = int(np.argmax(language < 0))
         raise ValueError(f"language[{index}] is {language[index]}: indices of languages start at 0")
-    order = np.lexsort((rank, list_id))
+    ids, place, n_relevant = np.unique(list_id, return_inverse=True, return_counts=True)
+    order = np.argsort(place * (rank.max(initial=0).astype(np.int64) + 1) + rank)  # one key sorts faster than two
     list_id, rank, grade, language = list_id[order], rank[order], grade[order], language[order].astype(np.int64)
     doubled = (np.diff(list_id) == 0) & (np.diff(rank) == 0)
     if doubled.any():
@@ -147,7 +147,7 @@ def ranked_lists(
         raise ValueError(
             f"rank {rank[index]} stands twice in list {list_id[index]}: break ties first (kit.evaluate.scores does)"
         )
-    ids, start = np.unique(list_id, return_index=True)
+    start = np.cumsum(n_relevant) - n_relevant
     return RankedLists(ids, start, rank, grade, language)
 
 

@@ -10,19 +10,24 @@ scored once and so have bit-equal scores, whichever kernel the matrix product ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kit.core.seeding import stable_hash
 from kit.data.corpus import RetrievalTask
 
+if TYPE_CHECKING:
+    import torch
+
 Rescore = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """Changes scores before they are ranked: takes scores (chunk, n_candidates), float32, the index of the query of each row and
-of the candidate of each column, and returns other scores of that shape. Columns of one language come in tie order."""
+of the candidate of each column, and returns other scores of that shape. Columns of one language come in tie order. It is
+called in threads."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,35 +107,21 @@ def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     return (rows, None) if len(first) == len(rows) else (rows[first], inverse)
 
 
-def score_batches(
-    query_embeddings: np.ndarray,
-    columns: Columns,
-    batches: Sequence[np.ndarray],
-    device: str | None,
-    rescore: Rescore | None,
-) -> Iterator:
-    """Yield the scores of each batch of queries, given by their indices, with all candidates: (len(batch), n_candidates).
+def make_scorer(columns: Columns, n_rows: int, device: str) -> Callable[[np.ndarray], Any]:
+    """A function that scores up to ``n_rows`` queries, (n, dim), with all candidates: (n, n_candidates), float32.
 
-    They are a NumPy array on the CPU, else a torch tensor on the device; the next batch may overwrite them.
+    Its result is a NumPy array on the CPU, else a torch tensor on the device; the next call overwrites it.
     """
-    device = "cpu" if rescore else _default_device() if device is None else device
-    if device == "cpu":
-        score = _score_on_cpu(columns, max(map(len, batches)))
-    else:
-        score = _score_on_device(columns, device)
-    with nullcontext() if device == "cpu" else _full_float32():
-        for batch in batches:
-            scores = score(query_embeddings[batch])
-            yield rescore(scores, batch, columns.candidate) if rescore else scores
+    return _scorer_on_cpu(columns, n_rows) if device == "cpu" else _scorer_on_device(columns, device)
 
 
-def _score_on_cpu(columns: Columns, n_rows: int) -> Callable:
-    # Buffers for all batches: fresh memory for each would cost more time than filling it.
+def _scorer_on_cpu(columns: Columns, n_rows: int) -> Callable[[np.ndarray], np.ndarray]:
+    # Buffers for all calls: fresh memory for each would cost more time than filling it.
     product = np.empty((n_rows, len(columns.rows)), np.float32)
     expanded = None if columns.row_of is None else np.empty((n_rows, len(columns.row_of)), np.float32)
 
     def score(queries: np.ndarray) -> np.ndarray:
-        scores = np.matmul(queries, columns.rows.T, out=product[: len(queries)])  # (batch, n_distinct)
+        scores = np.matmul(queries, columns.rows.T, out=product[: len(queries)])  # (n, n_distinct)
         if expanded is None:
             return scores
         # "clip" only because NumPy would buffer the whole output for "raise"; no index is out of range.
@@ -139,27 +130,28 @@ def _score_on_cpu(columns: Columns, n_rows: int) -> Callable:
     return score
 
 
-def _score_on_device(columns: Columns, device: str) -> Callable:
+def _scorer_on_device(columns: Columns, device: str) -> Callable[[np.ndarray], torch.Tensor]:
     import torch
 
     rows = torch.from_numpy(columns.rows).to(device)
     row_of = None if columns.row_of is None else torch.from_numpy(columns.row_of).to(device)
 
     def score(queries: np.ndarray) -> torch.Tensor:
-        scores = torch.from_numpy(queries).to(device) @ rows.T  # (batch, n_distinct)
+        scores = torch.from_numpy(queries).to(device) @ rows.T  # (n, n_distinct)
         return scores if row_of is None else scores[:, row_of]
 
     return score
 
 
-def _default_device() -> str:
+def default_device() -> str:
+    """``"cuda"`` where there is one, else ``"cpu"``."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager
-def _full_float32():
+def full_float32() -> Iterator[None]:
     """Switch TF32 off, which a trainer may have switched on: it keeps 10 bits of each factor and so makes ties."""
     import torch
 

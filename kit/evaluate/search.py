@@ -8,20 +8,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
+from queue import SimpleQueue
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from kit.data.corpus import RetrievalTask
 from kit.evaluate.blocks import read_block, read_block_on_device
-from kit.evaluate.scores import Columns, Rescore, check_embeddings, lay_out, score_batches
+from kit.evaluate.scores import Columns, Rescore, check_embeddings, default_device, full_float32, lay_out, make_scorer
 
 CHUNK_SIZE = 512
-"""Queries whose scores are in memory at a time."""
+"""Queries that a thread scores at a time: more make the product of matrices hardly faster."""
 
-_BLOCK_ELEMENTS = 2**20  # of the scores that a thread reads at a time: enough for calls to cost little
+_CHUNK_ELEMENTS = 2**25  # scores in memory at a time, of all threads: 128 MB; a chunk is smaller where there are more
+_BLOCK_ELEMENTS = 2**20  # of the scores that are read at a time: enough for calls to cost little
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ def search(
     groups: Sequence[np.ndarray] = (),
     of_group: Callable[[np.ndarray], np.ndarray] | None = None,
     seed: int = 0,
-    chunk_size: int = CHUNK_SIZE,
+    chunk_size: int | None = None,
     device: str | None = None,
     rescore: Rescore | None = None,
 ) -> Found:
@@ -76,8 +79,9 @@ def search(
         of_group: what is asked of them: takes scores (n_members, n_candidates), float32, in an order of the candidates that
             is the same for all groups but not the task's; called in threads. It must not keep them: they are overwritten.
         seed: seed of the tie rule (see ``kit.evaluate.scores``).
-        chunk_size: queries scored at a time (more where a group is larger); memory is about 4 * chunk_size * n_candidates
-            bytes (twice that where embeddings repeat). It changes no rank but that of scores which differ by float32
+        chunk_size: queries that a thread scores at a time (more where a group is larger); memory is about 4 * chunk_size *
+            n_candidates bytes for each core (twice that where embeddings repeat). ``None``: up to 512, fewer where that
+            were more than 128 MB, but 512 over all cores. It changes no rank but that of scores which differ by float32
             rounding only; so do ``groups``, whose members are scored before the other queries.
         device: ``"cpu"`` (NumPy), or a torch device such as ``"cuda"`` (full float32, TF32 is switched off meanwhile);
             ``None``: ``"cuda"`` where there is one, else ``"cpu"``.
@@ -87,24 +91,33 @@ def search(
         ValueError: embeddings of another shape or dtype, or not finite; ``chunk_size`` below 1; ``k`` out of range.
     """
     check_embeddings(query_embeddings, candidate_embeddings, task)
-    if chunk_size < 1:
+    if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size is {chunk_size}: choose at least 1")
     if not 0 <= k <= len(candidate_embeddings):
         raise ValueError(f"k is {k}: choose up to {len(candidate_embeddings)}, the number of candidates of {task.name}")
+    device = "cpu" if rescore else device or default_device()
+    n_threads = (os.cpu_count() or 1) if device == "cpu" else 1
     columns = lay_out(candidate_embeddings, task, seed)
-    batches = list(_batches(len(query_embeddings), groups, chunk_size))
-    lists = _Lists(task, columns, np.concatenate([rows for rows, _ in batches]), k)
-    of_groups: list[np.ndarray] = []
-    start = 0
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # sorting, which costs most, leaves the interpreter free
-        chunks = score_batches(query_embeddings, columns, [rows for rows, _ in batches], device, rescore)
-        for (rows, members), scores in zip(batches, chunks):
-            read = threads.map(partial(lists.read, scores, start), _blocks(scores))
-            of_groups += threads.map(lambda place, scores=scores: of_group(_on_cpu(scores[place])), members)
-            list(read)  # waits, and raises what a thread raised
-            start += len(rows)
-    ranks = Ranks(lists.n_before[:, 0] + 1, lists.n_before[:, 1] + 1, seed)
-    return Found(ranks, lists.top, of_groups)
+    batches = list(_batches(len(query_embeddings), groups, chunk_size or _chunk_size(n_threads, len(candidate_embeddings))))
+    lists = _Lists(task, columns, np.concatenate([batch.query for batch in batches]), k)
+    scorers: SimpleQueue = SimpleQueue()
+    for _ in range(n_threads):
+        scorers.put(make_scorer(columns, max(len(batch.query) for batch in batches), device))
+
+    def read(batch: _Batch) -> list[np.ndarray]:
+        score = scorers.get()
+        try:
+            scores = score(query_embeddings[batch.query])  # (batch, n_candidates)
+            if rescore:
+                scores = rescore(scores, batch.query, columns.candidate)
+            lists.read(scores, batch.start)
+            return [of_group(_on_cpu(scores[rows])) for rows in batch.groups]
+        finally:
+            scorers.put(score)
+
+    with _undisturbed(device), ThreadPoolExecutor(n_threads) as threads:
+        of_groups = [one for found in threads.map(read, batches) for one in found]
+    return Found(Ranks(lists.n_before[:, 0] + 1, lists.n_before[:, 1] + 1, seed), lists.top, of_groups)
 
 
 class _Lists:
@@ -125,25 +138,43 @@ class _Lists:
         self.n_before = np.empty((len(self._pairs), 2), np.int64)  # within the language, within the pool
         self.top = np.empty((len(order), k), np.int64)
 
-    def read(self, scores, start: int, block: slice) -> None:
-        """Read the lists of some rows of the scores, of which the first is the ``start``-th query that is scored."""
-        low, high = np.searchsorted(self._pairs[:, 0], [start + block.start, start + block.stop])
+    def read(self, scores, start: int) -> None:
+        """Read the lists of some scores, of which the first row is that of the ``start``-th query that is scored."""
         read = read_block if isinstance(scores, np.ndarray) else read_block_on_device
-        pairs = self._pairs[low:high] - [start + block.start, 0]
-        self.n_before[self._pair[low:high]], top = read(scores[block], pairs, self._columns, self._k)
-        self.top[self._order[start + block.start : start + block.stop]] = self._columns.candidate[top]
+        n_rows = max(1, _BLOCK_ELEMENTS // scores.shape[1]) if isinstance(scores, np.ndarray) else len(scores)
+        for first in range(0, len(scores), n_rows):
+            block = scores[first : first + n_rows]
+            low, high = np.searchsorted(self._pairs[:, 0], [start + first, start + first + len(block)])
+            pairs = self._pairs[low:high] - [start + first, 0]
+            self.n_before[self._pair[low:high]], top = read(block, pairs, self._columns, self._k)
+            self.top[self._order[start + first : start + first + len(block)]] = self._columns.candidate[top]
 
 
-def _batches(n_queries: int, groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[tuple[np.ndarray, list[slice]]]:
-    """Query indices of each batch, and the rows therein of each group: whole groups, filled up with the other queries."""
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Queries that are scored together.
+
+    query: their indices, shape (n,).
+    start: place of the first in the order of scoring.
+    groups: rows of each group that is whole in here.
+    """
+
+    query: np.ndarray
+    start: int
+    groups: list[slice]
+
+
+def _batches(n_queries: int, groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[_Batch]:
+    """Whole groups up to the size of a chunk, filled up with the other queries, and then the rest of these."""
     others = np.setdiff1d(np.arange(n_queries), np.concatenate([np.zeros(0, np.int64), *groups]))
+    start = 0
     for batch in _whole_groups(groups, chunk_size):
         ends = np.cumsum([0, *map(len, batch)]).tolist()
-        n_more = max(0, chunk_size - ends[-1])
-        yield np.concatenate([*batch, others[:n_more]]), [slice(*both) for both in pairwise(ends)]
-        others = others[n_more:]
-    for start in range(0, len(others), chunk_size):
-        yield others[start : start + chunk_size], []
+        query = np.concatenate([*batch, others[: max(0, chunk_size - ends[-1])]])
+        yield _Batch(query, start, [slice(*both) for both in pairwise(ends)])
+        others, start = others[len(query) - ends[-1] :], start + len(query)
+    for low in range(0, len(others), chunk_size):
+        yield _Batch(others[low : low + chunk_size], start + low, [])
 
 
 def _whole_groups(groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[list[np.ndarray]]:
@@ -158,13 +189,15 @@ def _whole_groups(groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[lis
         yield batch
 
 
-def _blocks(scores) -> list[slice]:
-    """Rows of the scores that are read at a time."""
-    if not isinstance(scores, np.ndarray):
-        return [slice(0, len(scores))]
-    n_blocks = -(-scores.size // _BLOCK_ELEMENTS)
-    ends = np.linspace(0, len(scores), min(len(scores), n_blocks + n_blocks % 2) + 1).astype(int).tolist()
-    return [slice(*both) for both in pairwise(ends)]
+def _chunk_size(n_threads: int, n_candidates: int) -> int:
+    return max(-(-CHUNK_SIZE // n_threads), min(CHUNK_SIZE, _CHUNK_ELEMENTS // (n_threads * n_candidates)))
+
+
+@contextmanager
+def _undisturbed(device: str) -> Iterator[None]:
+    """On the CPU each thread multiplies by itself: threads of BLAS would spin while the products are read."""
+    with threadpool_limits(1, user_api="blas") if device == "cpu" else full_float32():
+        yield
 
 
 def _on_cpu(scores) -> np.ndarray:

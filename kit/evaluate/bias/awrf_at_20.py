@@ -22,8 +22,8 @@ def attention_weighted_rank_fairness(top_languages: np.ndarray, target: np.ndarr
             least 0, sum 1.
 
     Raises:
-        ValueError: ``target`` or ``top_languages`` has another shape or dtype; ``target`` is no distribution; an index is out of
-            range.
+        ValueError: ``target`` or ``top_languages`` has another shape or dtype; ``target`` is no distribution; an index
+            is out of range.
     """
     target = np.asarray(target, np.float64)
     n_languages = np.atleast_1d(target).shape[-1]

@@ -1,4 +1,4 @@
-"""PEER@20: could chance alone have ranked the languages of the wrong answers like this? (NumPy, and scipy when it is computed)
+"""PEER@20: could chance alone have ranked the languages of the wrong answers like this? (NumPy only, scipy when computed)
 
 Probability of equal expected rank: ``PEER = Pr[chi2_(G-1) > H]`` with ``H = (N - 1) sum_g n_g (rbar_g - rbar)^2 / sum_gi
 (r_gi - rbar)^2`` over the N candidates of one relevance level in G languages. r_gi is the position in the list (1 = top) of
@@ -6,8 +6,8 @@ the i-th of the n_g candidates in language g, rbar_g is the mean over these, rba
 Lawrie (2024), arXiv 2405.00978. A random order gives H = G - 1 in expectation; then p is nearly uniform, so about 0.5 in the
 mean. The chi-square distribution is an approximation, rough for a few candidates.
 
-The level is that of the candidates that are not relevant. With one relevant candidate a language, as in parallel data, H over
-the relevant ones is G - 1 whatever the order, and tells nothing.
+The level is that of the candidates that are not relevant. With one relevant candidate a language, as in parallel data, H
+over the relevant ones is G - 1 whatever the order, and tells nothing.
 """
 
 from __future__ import annotations
