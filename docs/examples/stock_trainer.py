@@ -3,11 +3,9 @@
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from kit.data.registry import load_corpus, load_task
-from kit.evaluate.sentence_evaluator import RetrievalBiasEvaluator
-from kit.train.config import EncoderConfig
-from kit.train.encoders import make_encoder
-from kit.train.pairs import pair_batches, pair_dataset
+from kit.data import load_corpus, load_task
+from kit.evaluate import RetrievalBiasEvaluator
+from kit.train import EncoderConfig, make_encoder, pair_batches, pair_dataset
 
 corpus, task = load_corpus("atlas?languages=de,en"), load_task("atlas?languages=de,en", split="validation")
 model = make_encoder(EncoderConfig(), corpus.table.column("passage").to_pylist(), seed=0)  # or any SentenceTransformer

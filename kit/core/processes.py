@@ -1,29 +1,31 @@
-"""Jobs in processes of their own on one machine, by loky; with their progress, line by line, from scripts and notebooks
-alike.
+"""Jobs in processes of their own on one machine; with their progress, line by line, from scripts and notebooks alike.
+
+A process is one of loky's, which does what ``kit.core.worker`` says: a fresh interpreter, which runs no ``__main__`` again,
+with its environment set before anything is imported. One socket leads to it, for jobs one way and lines the other, and tells
+of its end, too: nothing else is shared, no thread waits for it and no lock can be left behind.
 
 Importing what trains a model takes longer than training a small one, so a process that has finished waits a minute for the
-next call. A process whose parent has died ends within seconds, by itself.
+next call. A process whose parent has died ends within a second, by itself.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
-import queue
-import sys
 import tempfile
 import threading
-import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from loky import ProcessPoolExecutor
 from loky.backend import get_context
-from loky.process_executor import BrokenProcessPool, TerminatedWorkerError
+from loky.backend.reduction import dumps
+from loky.backend.utils import kill_process_tree
+
+from kit.core.worker import SHOWN_LINES, serve
 
 Log = Callable[[str], None]
 Job = TypeVar("Job")
@@ -31,15 +33,11 @@ Job = TypeVar("Job")
 REST_S = 60.0
 """Seconds that a process without a job lives on."""
 
-WATCH_S = 1.0
-"""Seconds between two looks of a process at whether its parent lives."""
-
-_BEGUN, _END = ("begun", ""), ("end", "")
-_REMOTE: dict[str, Any] = {}  # of a process: where it tells its lines
+_SHOWN_BYTES = 20_000  # at the end of what a failed process wrote
 
 
 class JobError(RuntimeError):
-    """A job failed; the message holds the end of what its process wrote, or its traceback."""
+    """A job failed; the message holds the end of what its process wrote, and its traceback."""
 
 
 def run_all(
@@ -61,159 +59,133 @@ def run_all(
 
     Raises:
         ValueError: the function raised one, of which the message is kept; the others are stopped.
-        JobError: the function raised something else, or its process died; the others are stopped.
+        JobError: the function raised something else, its process died, or a job cannot be pickled; the others are stopped.
     """
-    waiting, events = deque(jobs), queue.Queue()
+    waiting, busy = deque(jobs), dict[Connection, _Process]()
     environments = [{"CUDA_VISIBLE_DEVICES": one} for one in devices] or [{}] * min(len(jobs), n_processes or len(jobs))
-    busy: dict[_Process, Future] = {}
     try:
-        for number, environment in enumerate(environments[: len(jobs)]):
-            process = _process(number, environment)
-            busy[process] = process.start(function, waiting.popleft(), events)
+        for environment in environments[: len(jobs)]:
+            process = _rested(environment) or _Process(environment)
+            busy[process.connection] = process
+            process.begin(function, waiting.popleft())
         while busy:
-            process, (kind, line) = events.get()
-            if kind == "line":
-                log(line)
-            elif process in busy and process.died_before(busy[process]):
-                busy[process] = process.again()
-            elif process in busy:  # it ended, or died
-                _raise_failure(process, busy[process])
-                del busy[process]
-                if waiting:
-                    busy[process] = process.start(function, waiting.popleft(), events)
+            for connection in wait(list(busy)):
+                process = busy[connection]
+                kind, text = process.hear()
+                if kind == "line":
+                    log(text)
+                elif kind != "done":
+                    raise _failure(kind, text, process)
+                elif waiting:
+                    process.begin(function, waiting.popleft())
+                else:
+                    _rest(busy.pop(connection))
     finally:
-        for process in busy:
-            process.kill()
+        with contextlib.ExitStack() as ends:  # of all of them, though one is interrupted
+            for process in busy.values():
+                ends.callback(process.end)
 
 
 class _Process:
-    """An executor of one process, and a thread that reads the lines that it tells."""
+    """A process and the socket that leads to it. It has the caller's folder and environment, as they are at its start."""
 
     def __init__(self, environment: dict[str, str]):
-        self._lines = get_context("loky").SimpleQueue()
-        self._output = Path(tempfile.mkstemp(prefix="kit-", suffix=".log")[1])
-        self._events: queue.Queue | None = None
-        self._environment = {**environment, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"}
-        self._executor = self._open()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.place = _place(environment)
+        self.connection, theirs = Pipe()
+        output, path = tempfile.mkstemp(prefix="kit-", suffix=".log")
+        self._output, self._path = os.fdopen(output, "r+b"), Path(path)
+        self._process = get_context("loky").Process(
+            target=serve,
+            args=(theirs, path, os.getpid()),
+            env={**environment, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"},
+        )
+        self._process.start()
+        theirs.close()  # so that the end of the process is the end of the connection
 
-    def _open(self) -> ProcessPoolExecutor:
-        place = os.getcwd(), {**os.environ, **self._environment}
-        start = (self._lines, str(self._output), *place, os.getpid())
-        return ProcessPoolExecutor(1, timeout=REST_S, initializer=_begin, initargs=start, env=self._environment)
-
-    def start(self, function: Callable, job: Any, events: queue.Queue) -> Future:
-        self._order, self._events, self._n_tries, self._begun = (function, job), events, 0, False
-        self._output.write_bytes(b"")  # the next complaint is about this job
-        return self._submit()
-
-    def again(self) -> Future:
-        """Give the job to a new process."""
-        self._n_tries += 1
-        self._executor = self._open()
-        return self._submit()
-
-    def died_before(self, future: Future) -> bool:
-        """Whether the process had died while it waited, so that the job was never begun."""
-        return _died(future) and not self._begun and self._n_tries == 0
-
-    def _submit(self) -> Future:
-        events = self._events
-        assert events is not None
+    def begin(self, function: Callable[[Job, Log], object], job: Job) -> None:
+        self._output.truncate(0)  # the next complaint is about this job
         try:
-            future = self._executor.submit(_call, *self._order)
-        except BrokenProcessPool:  # it died while it waited
-            self._executor = self._open()
-            future = self._executor.submit(_call, *self._order)
-        future.add_done_callback(lambda done: events.put((self, _END)) if _died(done) else None)
-        return future
+            order = dumps((function, job))
+        except Exception as error:
+            raise JobError(f"a job could not be handed over, since it cannot be pickled: {error!r}") from error
+        with contextlib.suppress(OSError):  # the process has died: hear() will tell
+            self.connection.send_bytes(order)
 
-    def _read(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
-            while (event := self._lines.get()) is not None:
-                if event == _BEGUN:
-                    self._begun = True
-                elif self._events is not None:
-                    self._events.put((self, event))
+    def hear(self) -> tuple[str, str]:
+        """What comes next: a "line", or that the job is "done", "refused" or "failed", or that the process "died"."""
+        try:
+            return self.connection.recv()
+        except (EOFError, OSError):
+            return "died", ""
+
+    def lives(self) -> bool:
+        return self._process.is_alive()
 
     def output(self) -> str:
         """The end of what the process wrote."""
-        return "\n".join(self._output.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:])
+        self._output.seek(max(0, os.fstat(self._output.fileno()).st_size - _SHOWN_BYTES))
+        return "\n".join(self._output.read().decode(errors="replace").strip().splitlines()[-SHOWN_LINES:])
 
-    def kill(self) -> None:
-        """End the process, at once if it is busy."""
-        for name, process in list(_processes.items()):
-            if process is self:
-                del _processes[name]
-        self._events = None
-        self._executor.shutdown(wait=True, kill_workers=True)
-        self._lines.put(None)
-        self._output.unlink(missing_ok=True)
-
-
-_processes: dict[tuple, _Process] = {}
-"""Processes by number, folder and environment: what was started elsewhere is not used again."""
+    def end(self) -> None:
+        """Leave nothing of the process. One that does not end by itself is killed, with all that it has started."""
+        if self.connection.closed:
+            self._process.join(timeout=5)
+        if self.lives():
+            kill_process_tree(self._process)
+        self.connection.close()
+        self._output.close()
+        self._path.unlink(missing_ok=True)  # it died before it could do so
 
 
-def _process(number: int, environment: dict[str, str]) -> _Process:
-    key = (number, os.getcwd(), tuple(sorted((dict(os.environ) | environment).items())), REST_S)
-    if key not in _processes:
-        _processes[key] = _Process(environment)
-    return _processes[key]
+_resting: dict[_Process, threading.Timer] = {}
+_lock = threading.Lock()
+os.register_at_fork(after_in_child=_resting.clear)  # they are the parent's
 
 
+def _place(environment: dict[str, str]) -> tuple[str, dict[str, str]]:
+    """A process that was started in another folder or environment is not used again."""
+    return os.getcwd(), {**os.environ, **environment}
+
+
+def _rested(environment: dict[str, str]) -> _Process | None:
+    """A process that waits for a job, if there is one."""
+    place = _place(environment)
+    with _lock:
+        for process in [one for one in _resting if one.place == place]:
+            _resting.pop(process).cancel()
+            if process.lives():
+                return process
+            process.end()
+    return None
+
+
+def _rest(process: _Process) -> None:
+    timer = threading.Timer(REST_S, _dismiss, [[process]])
+    timer.daemon = True
+    with _lock:
+        _resting[process] = timer
+    timer.start()
+
+
+def _dismiss(processes: Sequence[_Process]) -> None:
+    with _lock:  # nobody may take one in the meantime
+        ended = {process: _resting.pop(process) for process in processes if process in _resting}
+    for process, timer in ended.items():
+        timer.cancel()
+        process.connection.close()  # one without a job ends by that
+    for process in ended:
+        process.end()
+
+
+@atexit.register
 def dismiss_all() -> None:
-    """End the processes that wait; Python does it by itself when it ends."""
-    for process in list(_processes.values()):
-        process.kill()
+    """End the processes that wait."""
+    _dismiss(list(_resting))
 
 
-def _died(future: Future) -> bool:
-    return not future.cancelled() and isinstance(future.exception(), TerminatedWorkerError)
-
-
-def _raise_failure(process: _Process, future: Future) -> None:
-    error = future.exception()
-    if isinstance(error, TerminatedWorkerError):
-        raise JobError(f"a process ended before its job was done:\n{process.output() or 'it wrote nothing'}") from None
-    if error is not None:  # what a job raises comes back as a result
-        raise JobError(f"a job could not be handed over: {error!r}") from error
-    kind, message = future.result()
+def _failure(kind: str, text: str, process: _Process) -> Exception:
     if kind == "refused":
-        raise ValueError(message) from None
+        return ValueError(text)
     if kind == "failed":
-        raise JobError("\n".join(["a process failed:", process.output(), message])) from None
-
-
-def _call(function: Callable[[Any, Log], object], job: Any) -> tuple[str, str]:
-    """What a process does with a job; errors come back as text, since not every exception can be pickled."""
-    tell = _REMOTE["lines"]
-    tell.put(_BEGUN)
-    try:
-        function(job, lambda text: tell.put(("line", str(text))))
-        return "done", ""
-    except ValueError as error:
-        return "refused", str(error)
-    except Exception:
-        return "failed", "".join(traceback.format_exc().splitlines(keepends=True)[-12:]).strip()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        tell.put(_END)
-
-
-def _begin(lines: Any, output: str, folder: str, environment: dict[str, str], parent: int) -> None:
-    """Before the first job: what is printed goes to a file, the folder and the environment are the caller's."""
-    os.chdir(folder)
-    os.environ.update(environment)
-    descriptor = os.open(output, os.O_WRONLY | os.O_APPEND)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    _REMOTE["lines"] = lines
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(WATCH_S)
-    os._exit(1)
+        return JobError("\n".join(filter(None, ["a process failed:", process.output(), text])))
+    return JobError(f"a process ended before its job was done:\n{process.output() or 'it wrote nothing'}")

@@ -1,7 +1,7 @@
 """What is known of one model on one task: a table of scores per query, and the three settings and the bias made from it.
 
 Cells, pool and settings are those of ``kit.evaluate.ranks``; the bias is measured in the pool. Ties follow the one rule of
-``kit.evaluate.search``.
+``kit.evaluate.scores``.
 """
 
 from __future__ import annotations

@@ -7,11 +7,14 @@ import pyarrow as pa
 
 from kit.data.corpus import RetrievalTask
 from kit.evaluate import metrics
-from kit.evaluate.bias.panel import panel_columns
+from kit.evaluate.bias.list_agreement import spearman
+from kit.evaluate.bias.panel import panel_columns, parallel_groups
+from kit.evaluate.bias.top_lists import TOP
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import POOL, SCHEMA, Evaluation
 from kit.evaluate.ranks import score_lists
-from kit.evaluate.search import Ranks, Rescore, relevant_ranks
+from kit.evaluate.scores import Rescore
+from kit.evaluate.search import search
 
 
 def evaluate_embeddings(
@@ -31,17 +34,24 @@ def evaluate_embeddings(
         task: what is asked and what is right.
         name: what the model is called.
         seed: seed of the tie rule.
-        n_agreement_groups: question groups on which ``list_agreement`` is measured, chosen by a hash; ``None``: all. It
-            sorts every list in full and so costs most of the evaluation.
-        rescore: changes the scores before they are ranked (``kit.evaluate.search.Rescore``,
+        n_agreement_groups: question groups on which ``list_agreement`` is measured, chosen by a hash; ``None``: all.
+        rescore: changes the scores before they are ranked (``kit.evaluate.scores.Rescore``,
             ``kit.evaluate.debias.remedies``).
 
     Raises:
         ValueError: embeddings of another shape or dtype, or not finite; ``n_agreement_groups`` below 0.
     """
-    ranks = relevant_ranks(query_embeddings, candidate_embeddings, task, seed, rescore=rescore)
-    in_cell, in_pool = _score_rows(task, ranks)
-    in_pool |= panel_columns(query_embeddings, candidate_embeddings, task, ranks, n_agreement_groups, rescore)
+    groups = parallel_groups(task, n_agreement_groups, seed)
+    found = search(
+        *(query_embeddings, candidate_embeddings, task),
+        k=min(TOP, len(task.candidates)),
+        groups=groups,
+        of_group=spearman,
+        seed=seed,
+        rescore=rescore,
+    )
+    cells, pool = score_lists(task, found.ranks)
+    in_cell, in_pool = _cell_rows(task, cells), _pool_rows(task, pool) | panel_columns(task, found, pool, groups)
     for field in SCHEMA:
         if field.name not in in_cell:  # the bias panel, which is defined in the pool only
             n_rows = len(in_cell["n_relevant"])
@@ -64,13 +74,15 @@ def evaluate(
     return evaluate_embeddings(*embeddings, task, name, seed, n_agreement_groups)
 
 
-def _score_rows(task: RetrievalTask, ranks: Ranks) -> tuple[dict, dict]:
-    """Columns of ``Evaluation.per_query`` for the rows of cells and for those of the pool, each by query and language."""
-    n_languages = len(task.languages)
-    cells, pool = score_lists(task, ranks)
-    languages = pa.array((*task.languages, POOL), pa.string())
-    in_cells = _columns(task, cells, cells.list_id // n_languages, languages.take(pa.array(cells.list_id % n_languages)))
-    return in_cells, _columns(task, pool, pool.list_id, pa.array([POOL] * len(pool.start), pa.string()))
+def _cell_rows(task: RetrievalTask, cells: metrics.RankedLists) -> dict:
+    """Columns of ``Evaluation.per_query`` for the rows of cells, by query and language."""
+    query, language = np.divmod(cells.list_id, len(task.languages))
+    return _columns(task, cells, query, pa.array(task.languages, pa.string()).take(pa.array(language)))
+
+
+def _pool_rows(task: RetrievalTask, pool: metrics.RankedLists) -> dict:
+    """The same for the rows of the pool, by query."""
+    return _columns(task, pool, pool.list_id, pa.array([POOL] * len(pool.start), pa.string()))
 
 
 def _columns(task: RetrievalTask, lists: metrics.RankedLists, query: np.ndarray, candidate_language: pa.Array) -> dict:

@@ -10,8 +10,9 @@ import numpy as np
 
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
-from kit.evaluate.evaluator import encode_task
-from kit.evaluate.search import tie_order, top_k
+from kit.evaluate.encoding import encode_task
+from kit.evaluate.scores import tie_order
+from kit.evaluate.search import search
 
 DEPTH = 50
 """Length of the lists whose languages ``Index.shares`` counts."""
@@ -81,7 +82,7 @@ class Index:
         return list(dict.fromkeys(text for text, tag in zip(texts, tags) if language in (None, tag)))
 
     def ask(self, model: str, question: str, k: int = 10, language: str | None = None) -> list[Hit]:
-        """The best candidates for any question, best first; ties as in ``kit.evaluate.search``, with seed 0.
+        """The best candidates for any question, best first; ties as in ``kit.evaluate.scores``, with seed 0.
 
         Where the task has a query of that text, its answers are marked.
 
@@ -167,7 +168,7 @@ class Index:
         """Mean number of candidates of each language among the first 1, 2, … of a list, by query language."""
         if model not in self._shares:
             depth, n = min(DEPTH, len(self._texts)), len(self.task.languages)
-            best, _ = top_k(*self.embeddings[model], self.task, depth)  # (n_queries, depth)
+            best = search(*self.embeddings[model], self.task, k=depth).top  # (n_queries, depth)
             is_of = self.task.candidate_language[best][..., None] == np.arange(n)  # (n_queries, depth, n_languages)
             running = is_of.cumsum(axis=1)
             rows = [running[self.task.query_language == language] for language in range(n)]

@@ -1,13 +1,14 @@
-"""Retrieval measures of ranked lists, from the ranks of their relevant candidates alone (NumPy only).
+"""Retrieval measures of ranked lists, from the ranks of their relevant candidates alone; what a measure of bias is (NumPy).
 
-The ranking is complete and has no ties (``kit.evaluate.search`` breaks them), so the ranks of the relevant candidates say
+The ranking is complete and has no ties (``kit.evaluate.scores`` breaks them), so the ranks of the relevant candidates say
 all there is to know about a list. A list without any relevant candidate has no score and is not a list here: a task refuses
 a query that has none, and a query that has none in one language is not in that cell.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,6 +45,67 @@ class RankedLists:
         return np.add.reduceat(gain, self.start)
 
 
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What a task asks of the pool of all its candidates, whatever a model makes of it.
+
+    lists: the relevant candidates of each query, the list of query i at place i; their ranks mean something in a
+        ``RankedPool`` only.
+    query_language: of each query, as an index, shape (n_queries,), integer.
+    counts: candidates of each language in the pool, shape (n_languages,), int64.
+    n_relevant: how many of these are relevant to each query, shape (n_queries, n_languages), int64.
+    has_partner: whether the same question is asked in another language, shape (n_queries,), bool.
+    """
+
+    lists: RankedLists
+    query_language: np.ndarray
+    counts: np.ndarray
+    n_relevant: np.ndarray
+    has_partner: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class RankedPool(Pool):
+    """And how a model ranks it: all that one pass over the scores gives a measure of bias.
+
+    lists: the relevant candidates of each query, ranked in the pool.
+    top_languages: language of each of the first candidates of each list, best first, shape (n_queries, depth), integer.
+    is_relevant: whether each of them is relevant, shape (n_queries, depth), bool.
+    agreement: Spearman correlation of each query's list with those of the same question in each language, shape
+        (n_queries, n_languages), float64, NaN where there is none or none was measured.
+    """
+
+    top_languages: np.ndarray
+    is_relevant: np.ndarray
+    agreement: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasMeasure:
+    """A number of the bias panel: its column in tables, its label, how to compute and print it, and what it means.
+
+    order: place in the panel; lower is earlier.
+    fair: "low", "high" or "chance", the values that are fair.
+    low, high: ends of its range, where infinity stands for the size of the pool; digits: decimals to print.
+    formula: one line of plain text; meaning: one plain sentence for who has never seen it; source: arXiv id or citation.
+    compute: one number a query, shape (n_queries,), float64, NaN where it is not defined.
+    chance: what a random order of the pool gives each query in expectation, of the same shape, NaN at the same places.
+    """
+
+    column: str
+    label: str
+    order: int
+    fair: str
+    low: float = 0
+    high: float = 1
+    digits: int = 3
+    formula: str
+    meaning: str
+    source: str
+    compute: Callable[[RankedPool], np.ndarray] = field(repr=False)
+    chance: Callable[[Pool], np.ndarray] = field(repr=False)
+
+
 def ranked_lists(
     list_id: np.ndarray, rank: np.ndarray, grade: np.ndarray | None = None, language: np.ndarray | None = None
 ) -> RankedLists:
@@ -76,15 +138,16 @@ def ranked_lists(
     if (language < 0).any():
         index = int(np.argmax(language < 0))
         raise ValueError(f"language[{index}] is {language[index]}: indices of languages start at 0")
-    order = np.lexsort((rank, list_id))
+    ids, place, n_relevant = np.unique(list_id, return_inverse=True, return_counts=True)
+    order = np.argsort(place * (rank.max(initial=0).astype(np.int64) + 1) + rank)  # one key sorts faster than two
     list_id, rank, grade, language = list_id[order], rank[order], grade[order], language[order].astype(np.int64)
     doubled = (np.diff(list_id) == 0) & (np.diff(rank) == 0)
     if doubled.any():
         index = int(np.argmax(doubled))
         raise ValueError(
-            f"rank {rank[index]} stands twice in list {list_id[index]}: break ties first (kit.evaluate.search does)"
+            f"rank {rank[index]} stands twice in list {list_id[index]}: break ties first (kit.evaluate.scores does)"
         )
-    ids, start = np.unique(list_id, return_index=True)
+    start = np.cumsum(n_relevant) - n_relevant
     return RankedLists(ids, start, rank, grade, language)
 
 
@@ -113,15 +176,6 @@ def recall(lists: RankedLists, k: int) -> np.ndarray:
     return _found(lists, k) / lists.n_relevant
 
 
-def hit(lists: RankedLists, k: int) -> np.ndarray:
-    """1 where a relevant candidate is among the top k, else 0. Shape (n_lists,), float64.
-
-    Raises:
-        ValueError: ``k`` below 1.
-    """
-    return (_found(lists, k) > 0).astype(np.float64)
-
-
 def ndcg(lists: RankedLists, k: int) -> np.ndarray:
     """Discounted cumulative gain of the top k over that of the best possible list; in [0, 1], 0 where none is found.
 
@@ -146,18 +200,6 @@ def best_rank(lists: RankedLists) -> np.ndarray:
 def worst_rank(lists: RankedLists) -> np.ndarray:
     """Rank of the last relevant candidate, shape (n_lists,), int64."""
     return lists.rank[lists.start + lists.n_relevant - 1]
-
-
-def rank_distance(lists: RankedLists) -> np.ndarray:
-    """Worst rank minus best rank among the relevant candidates of each query in the pool; lower is fairer.
-
-    From m - 1 (the m parallel answers stand together) to n - 1, in a pool of n. NaN with fewer than two relevant candidates,
-    which have no distance. Complete ranking, no cut-off. arXiv 2408.10536, section on language bias.
-
-    >>> rank_distance(ranked_lists(np.array([0, 0, 1]), np.array([2, 9, 5])))
-    array([ 7., nan])
-    """
-    return np.where(lists.n_relevant < 2, np.nan, worst_rank(lists) - best_rank(lists))
 
 
 def _found(lists: RankedLists, k: int) -> np.ndarray:

@@ -123,7 +123,7 @@ def _evaluated(
 ) -> tuple[Evaluation, dict[str, str]]:
     """The evaluation of a model on a task, from the cache if it is there, with what is to be known of the model."""
     facts = _facts(one, model)
-    code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.encoding")
+    code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.encoding", "kit.evaluate.bias")
     key = [facts, source_fingerprints([spec]), code, fingerprints.versions()]
     path = paths.cache() / "audit" / f"{fingerprints.fingerprint(key)}.parquet"
     speed = path.with_suffix(".txt")

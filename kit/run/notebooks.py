@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +33,13 @@ STORY = ("00", "01", "02", "03", "04")
 
 QUIET_KERNEL = ["--IPKernelApp.log_level=50"]
 """Kernels that talk to their own machine only need not warn that they talk in plain text."""
+
+_ENDS_AS_ORPHAN = (
+    "--IPKernelApp.exec_lines="
+    "if str(__import__('os').getppid()) != __import__('os').environ['JPY_PARENT_PID']: __import__('os')._exit(1)"
+)
+"""A kernel looks every second whether it still has the parent that it had when it began to look. This is the look before, in
+case the command is killed while its kernel starts."""
 
 
 def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, verbose: bool = False) -> Path:
@@ -150,23 +160,37 @@ def _execute(source: Path, target: Path, parameters: dict[str, object], progress
     # It warns of values that hold "=" which its reader of defaults cannot parse; they arrive all the same.
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters,
-            cwd=str(source.parent),
-            progress_bar=False,
-            kernel_name="python3",
-            stdout_file=sys.stdout if verbose else progress,
-            stderr_file=sys.stderr if verbose else progress,
-            extra_arguments=QUIET_KERNEL,
-            on_cell_execute=progress.next_cell,  # what papermill does not know it gives to nbclient
-        )
+        with _terminated_as_interrupted():
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters,
+                cwd=str(source.parent),
+                progress_bar=False,
+                kernel_name="python3",
+                stdout_file=sys.stdout if verbose else progress,
+                stderr_file=sys.stderr if verbose else progress,
+                extra_arguments=[*QUIET_KERNEL, _ENDS_AS_ORPHAN],
+                on_cell_execute=progress.next_cell,  # what papermill does not know it gives to nbclient
+            )
     except papermill.PapermillExecutionError as error:
         return _failure(error, source, target)
     except DeadKernelError:
         return f"cell {progress.cell} of {source.name} ended the kernel: it may have used more memory than there is"
     return None
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does: the kernel is ended, what was executed is kept, and the user is told how to go on."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # nobody waits any more for the cell, which failed by this
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _failure(error: papermill.PapermillExecutionError, source: Path, target: Path) -> str:

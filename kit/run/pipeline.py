@@ -23,7 +23,7 @@ from kit.evaluate.debias.remedy import RescoreByLanguage
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.evaluate.search import Rescore
+from kit.evaluate.scores import Rescore
 from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained
 from kit.run.settings import Settings
 from kit.run.training import VALIDATION_SIZE, TrainJob, encode_batch, encoder_folder, is_trained, train_job, training_data
@@ -159,10 +159,11 @@ def threads_of(n_jobs: int) -> int:
 
 @lru_cache(maxsize=1)
 def _gpus() -> tuple[str, ...]:
-    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them."""
+    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them: numbers, or names of whole ones or
+    of parts (``GPU-…``, ``MIG-…``), of which a process counts only the first."""
     import torch
 
-    named = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
     return tuple(named or map(str, range(torch.cuda.device_count()))) if torch.cuda.is_available() else ()
 
 

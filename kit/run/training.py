@@ -19,10 +19,11 @@ from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.registry import checksums, load_corpus, load_task
-from kit.evaluate import metrics
+from kit.evaluate.bias.rank_distance import rank_distance
 from kit.evaluate.encoding import encode_task
+from kit.evaluate.metrics import average_precision
 from kit.evaluate.ranks import best_by_language, cell_means, score_lists, setting_mean
-from kit.evaluate.search import relevant_ranks
+from kit.evaluate.search import search
 from kit.train.config import EncoderConfig, TrainingConfig
 from kit.train.encoders import MADE
 from kit.train.history import ANSWER, MEDIAN, History
@@ -86,7 +87,7 @@ def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[
 
 def train_job(job: TrainJob, log: Log) -> None:
     """What a training process does: one training run."""
-    with threads(job.n_threads), alone(job.folder):
+    with threads(job.n_threads), alone(job.folder, log):
         if not is_trained(job.folder):  # another run may have done it in the meantime
             _train(job, log)
 
@@ -162,10 +163,10 @@ def validation_scores(
     Args:
         watched: id of the query that has this answer.
     """
-    ranks = relevant_ranks(*encode_task(model, task, batch_size), task)
+    ranks = search(*encode_task(model, task, batch_size), task).ranks
     lists = score_lists(task, ranks)
-    means = cell_means(task, lists, metrics.average_precision)  # (n_languages, n_languages + 1)
-    distances = cell_means(task, lists, metrics.rank_distance)
+    means = cell_means(task, lists, average_precision)  # (n_languages, n_languages + 1)
+    distances = cell_means(task, lists, rank_distance)
     named = {name: setting_mean(means, setting) for name, setting in _SETTINGS.items()}
     there = [value for value in named.values() if value == value]  # a task in one language has no cross-lingual score
     scores = {"score": sum(there) / len(there), **named, "distance": setting_mean(distances, "multilingual")}

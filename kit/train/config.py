@@ -34,7 +34,8 @@ class TrainingConfig(Config):
     batch_size: rows of a batch (the paper: 100).
     learning_rate, weight_decay: of AdamW; the rate rises over the first ``warmup`` share of the updates, then falls
         linearly to zero.
-    temperature, margin, symmetric: of the loss, see ``kit.train.losses.InfoNCE`` (the paper names no temperature).
+    loss: name of one of ``kit.train.losses.LOSSES``.
+    temperature, margin, symmetric: of it, see ``kit.train.losses.InfoNCE`` (the paper names no temperature).
     hard_negatives: how many of a row's ``negatives`` enter its batch.
     tau: exponent of the corpora's sizes when several are mixed.
     evaluations: how often the validation task is scored, at equal distances, the last time after the last update.
@@ -47,6 +48,7 @@ class TrainingConfig(Config):
     learning_rate: float = Field(default=3e-5, ge=1e-9, le=100.0)
     weight_decay: float = Field(default=1e-2, ge=0.0, le=100.0)
     warmup: float = Field(default=0.1, ge=0.0, le=1.0)
+    loss: str = "info-nce"
     temperature: float = Field(default=0.05, ge=1e-4, le=100.0)
     margin: float = Field(default=0.0, ge=0.0, le=1.0)
     symmetric: bool = False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from kit.train.config import TrainingConfig
 
 
 class InfoNCE(nn.Module):
@@ -65,6 +67,23 @@ class InfoNCE(nn.Module):
             "Cross-lingual, and Multilingual Information Retrieval},\n  year = {2024},\n  eprint = {2408.10536},\n"
             "  archivePrefix = {arXiv}\n}"
         )
+
+
+LOSSES: dict[str, Callable[[nn.Module, TrainingConfig], nn.Module]] = {
+    "info-nce": lambda model, recipe: InfoNCE(model, recipe.temperature, recipe.margin, recipe.symmetric),
+}
+"""Losses by the name that a recipe gives; each is made from the model and the recipe."""
+
+
+def make_loss(model: nn.Module, recipe: TrainingConfig) -> nn.Module:
+    """The loss that a recipe names.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if recipe.loss not in LOSSES:
+        raise ValueError(f"loss {recipe.loss!r} is not known: choose from {', '.join(LOSSES)}")
+    return LOSSES[recipe.loss](model, recipe)
 
 
 def info_nce(

@@ -16,7 +16,7 @@ from kit.data.corpus import ParallelCorpus
 from kit.train.config import TrainingConfig
 from kit.train.encoders import quiet
 from kit.train.history import History, headline
-from kit.train.losses import InfoNCE
+from kit.train.losses import make_loss
 from kit.train.pairs import pair_batches, pair_dataset
 from kit.train.samplers import Sampling
 from kit.train.tokens import remembered_tokens
@@ -54,7 +54,7 @@ def fine_tune(
         log: takes one line of progress at each evaluation.
 
     Raises:
-        ValueError: ``patience`` without ``validation``; rows with fewer negatives than ``hard_negatives``; whatever the
+        ValueError: ``patience`` without ``validation``; a loss that is not known; rows with fewer negatives than ``hard_negatives``; whatever the
             sampler refuses.
     """
     if config.patience and validation is None:
@@ -67,7 +67,7 @@ def fine_tune(
         model=model,
         train_dataset=pair_dataset(corpora, config.hard_negatives),
         args=_arguments(config, sampling, folder, seed, validation is not None, model),
-        loss=InfoNCE(model, config.temperature, config.margin, config.symmetric),
+        loss=make_loss(model, config),
         evaluator=_Evaluator(validation) if validation else None,
         callbacks=[
             _Progress(log, sampling.name, validation is None),

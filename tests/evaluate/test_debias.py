@@ -18,7 +18,7 @@ from kit.evaluate.debias.remedies import (
     balanced,
 )
 from kit.evaluate.debias.remedy import Remedy
-from kit.evaluate.search import relevant_ranks
+from kit.evaluate.search import search
 
 FEW = settings(max_examples=25, deadline=None, database=None)
 FITTED = pytest.mark.parametrize("remedy", [LanguageCentring, LanguageRemoval, ScoreCalibration])
@@ -418,13 +418,13 @@ class TestScores:
         names = np.array(task.languages)
         query_tags, candidate_tags = names[task.query_language], names[task.candidate_language]
         fitted = remedy.fit(*embeddings, query_tags, candidate_tags)
-        before = relevant_ranks(*embeddings, task, device="cpu")
-        after = relevant_ranks(
+        before = search(*embeddings, task, device="cpu").ranks
+        after = search(
             *embeddings,
             task,
             chunk_size=7,
             rescore=lambda scores, query, candidate: fitted.rescore(scores, query_tags[query], candidate_tags[candidate]),
-        )
+        ).ranks
         assert before.cell_rank.tolist() == after.cell_rank.tolist()
         assert before.pool_rank.tolist() != after.pool_rank.tolist()
 

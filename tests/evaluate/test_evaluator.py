@@ -13,9 +13,10 @@ from test_search import random_task, tied_embeddings
 
 from kit.compare import stats
 from kit.data.corpus import RetrievalTask
-from kit.evaluate.bias.measures import expected_rank_distance
+from kit.evaluate.bias.rank_distance import expected_rank_distance
+from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import BIAS_MEASURES, MEASURES, POOL, SCHEMA, SETTINGS, Evaluation, mean_values
-from kit.evaluate.evaluator import encode_task, evaluate, evaluate_embeddings
+from kit.evaluate.evaluator import evaluate, evaluate_embeddings
 
 # Candidates are one-hot vectors, so a query vector holds the score of each candidate. Questions a and b exist in both
 # languages, and so do their answers; x is an answer to nothing.

@@ -7,7 +7,7 @@ import pytest
 from test_results import made_task
 
 from kit.evaluate.index import Index
-from kit.evaluate.search import top_k
+from kit.evaluate.search import search
 from kit.show.lists import ResultLists
 
 
@@ -73,11 +73,12 @@ class TestAsk:
         passages = {text: few[random.integers(9)].tolist() for text in texts}
         queries = {text: random.normal(size=4).tolist() for text in made.queries.column("text").to_pylist()}
         index = Index({"made": Made(queries, passages)}, made)
-        best, scores = top_k(*index.embeddings["made"], made, 25)
+        best = search(*index.embeddings["made"], made, k=25).top
         for row, question in enumerate(made.queries.column("text").to_pylist()):
             hits = index.ask("made", question, 25)
             assert [hit.text for hit in hits] == [texts[one] for one in best[row]]
-            assert [hit.score for hit in hits] == pytest.approx(scores[row].tolist(), abs=1e-6)
+            scores = index.embeddings["made"][0][row] @ index.embeddings["made"][1][best[row]].T
+            assert [hit.score for hit in hits] == pytest.approx(scores.tolist(), abs=1e-6)
 
     @pytest.mark.parametrize(
         ("arguments", "error"),

@@ -14,7 +14,7 @@ from test_search import random_task, tied_embeddings
 
 from kit.evaluate import metrics
 from kit.evaluate.metrics import ranked_lists
-from kit.evaluate.search import relevant_ranks, top_k
+from kit.evaluate.search import search
 
 RANX = """
 import json, sys
@@ -76,11 +76,6 @@ def test_recall(two_lists, k, expected):
     assert metrics.recall(two_lists, k) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(("k", "expected"), [(1, [1, 0]), (19, [1, 0]), (20, [1, 1])])
-def test_hit(two_lists, k, expected):
-    assert metrics.hit(two_lists, k).tolist() == expected
-
-
 def test_ndcg(two_lists):
     # Top 10 of list 3: grade 1 at rank 1 and grade 3 at rank 4; the best list has grades 3, 2, 1 at ranks 1, 2, 3.
     gain = 1 / np.log2(2) + 3 / np.log2(5)
@@ -119,7 +114,7 @@ def test_bad_lists_are_refused(ids, ranks, grades, message):
         ranked_lists(np.array(ids), np.array(ranks), np.array(grades))
 
 
-@pytest.mark.parametrize("measure", [metrics.recall, metrics.hit, metrics.ndcg])
+@pytest.mark.parametrize("measure", [metrics.recall, metrics.ndcg])
 def test_bad_cut_is_refused(two_lists, measure):
     with pytest.raises(ValueError, match="k is 0"):
         measure(two_lists, 0)
@@ -133,7 +128,7 @@ def _relevance_matrix(task):
 
 def _pool_lists(queries, candidates, task):
     query, _, grade = task.relevant_pairs.T
-    return ranked_lists(query, relevant_ranks(queries, candidates, task, device="cpu").pool_rank, grade)
+    return ranked_lists(query, search(queries, candidates, task, device="cpu").ranks.pool_rank, grade)
 
 
 def test_average_precision_is_that_of_scikit_learn_on_scores_without_ties():
@@ -152,7 +147,7 @@ def tied():
     random = np.random.default_rng(1)
     task = random_task(random, n_groups=30)
     embeddings = tied_embeddings(random, task)
-    order, _ = top_k(*embeddings, task, k=len(task.candidates), device="cpu")
+    order = search(*embeddings, task, k=len(task.candidates), device="cpu").top
     untied = np.empty(order.shape)
     np.put_along_axis(untied, order, -np.arange(order.shape[1], dtype=float)[None], axis=1)
     return task, _pool_lists(*embeddings, task), untied
@@ -174,7 +169,7 @@ def ranx_scores(tied):
         for row, grades in enumerate(_relevance_matrix(task))
     }
     run = {f"q{row:04d}": dict(zip(names, scores.tolist())) for row, scores in enumerate(untied)}
-    question = json.dumps([qrels, run, ["map", "mrr", "recall@1", "recall@10", "ndcg@10", "hit_rate@10"]])
+    question = json.dumps([qrels, run, ["map", "mrr", "recall@1", "recall@10", "ndcg@10"]])
     answer = subprocess.run(
         [sys.executable, "-c", RANX],
         input=question,
@@ -194,7 +189,6 @@ def ranx_scores(tied):
         ("recall@1", lambda lists: metrics.recall(lists, 1)),
         ("recall@10", lambda lists: metrics.recall(lists, 10)),
         ("ndcg@10", lambda lists: metrics.ndcg(lists, 10)),
-        ("hit_rate@10", lambda lists: metrics.hit(lists, 10)),
     ],
 )
 def test_measures_are_those_of_ranx(tied, ranx_scores, name, measure):

@@ -12,11 +12,12 @@ from test_search import random_task, tied_embeddings
 
 from kit.core.seeding import stable_fraction, stable_hash
 from kit.data.corpus import RetrievalTask
-from kit.evaluate.bias import measures, panel
-from kit.evaluate.bias.panel import chance, list_agreement, panel_columns
-from kit.evaluate.evaluation import BIAS_MEASURES
+from kit.evaluate.bias.list_agreement import spearman
+from kit.evaluate.bias.panel import chance, parallel_groups
+from kit.evaluate.bias.top_lists import TOP
+from kit.evaluate.evaluation import BIAS_MEASURES, POOL
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.evaluate.search import relevant_ranks
+from kit.evaluate.search import search
 
 
 def task_of(queries: str, candidates: str, relevance: dict[str, str], name: str = "hand") -> RetrievalTask:
@@ -32,12 +33,26 @@ def task_of(queries: str, candidates: str, relevance: dict[str, str], name: str 
     )
 
 
-def columns_of(queries: np.ndarray, candidates: np.ndarray, task: RetrievalTask, seed: int = 0, **options) -> dict:
-    ranks = relevant_ranks(queries, candidates, task, seed, device="cpu", rescore=options.get("rescore"))
-    return {
-        name: column if isinstance(column, np.ndarray) else column.to_pylist()
-        for name, column in panel_columns(queries, candidates, task, ranks, **options).items()
-    }
+LISTS = ("top_languages", "version_ranks", "agreement_with")
+
+
+def columns_of(
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    task: RetrievalTask,
+    seed: int = 0,
+    n_groups: int | None = None,
+    rescore=None,
+) -> dict[str, list]:
+    """The columns of the panel, by query."""
+    table = evaluate_embeddings(queries, candidates, task, "made", seed, n_groups, rescore).per_query
+    pool = table.filter([language == POOL for language in table.column("candidate_language").to_pylist()])
+    return {name: pool.column(name).to_pylist() for name in (*BIAS_MEASURES, *LISTS)}
+
+
+def list_agreement(queries: np.ndarray, candidates: np.ndarray, task: RetrievalTask, n_groups=None, seed=0) -> np.ndarray:
+    """Agreement of each query's list with those in each language, (n_queries, n_languages)."""
+    return np.array(columns_of(queries, candidates, task, seed, n_groups)["agreement_with"])
 
 
 # Candidates are one-hot, so a query holds the score of each; group a is asked twice in German, group b in one language.
@@ -163,7 +178,7 @@ def read_plainly(scores: np.ndarray, task: RetrievalTask, seed: int) -> dict[str
         several, own = len(relevant) > 1, task.query_language[query]
         languages = {tags[candidate] for candidate in relevant}
         best = min(relevant, key=ranks.get)
-        top = order[: measures.TOP]
+        top = order[:TOP]
         versions = [
             min((rank for candidate, rank in ranks.items() if tags[candidate] == code), default=None)
             for code in range(n_languages)
@@ -195,10 +210,10 @@ def _awrf_plainly(top_languages: np.ndarray, shares: np.ndarray) -> float:
 
 def _peer_plainly(order: list[int], relevant: set[int], tags: np.ndarray) -> float:
     groups: dict[int, list[float]] = {}
-    tail = np.mean(range(measures.TOP + 1, len(order) + 1)) if len(order) > measures.TOP else None
+    tail = np.mean(range(TOP + 1, len(order) + 1)) if len(order) > TOP else None
     for rank, candidate in enumerate(order, start=1):
         if candidate not in relevant:
-            groups.setdefault(tags[candidate], []).append(rank if rank <= measures.TOP else tail)
+            groups.setdefault(tags[candidate], []).append(rank if rank <= TOP else tail)
     values = np.concatenate(list(groups.values()))
     if len(groups) < 2 or len(set(values.tolist())) == 1:
         return np.nan
@@ -223,7 +238,7 @@ def _agreement_plainly(scores: np.ndarray, task: RetrievalTask, query: int) -> l
 
 
 def assert_equal_columns(found: dict, expected: dict) -> None:
-    assert list(found) == list(expected) == [*BIAS_MEASURES, "top_languages", "version_ranks", "agreement_with"]
+    assert list(found) == list(expected) == [*BIAS_MEASURES, *LISTS]
     for name in ("top_languages", "version_ranks"):
         assert found[name] == expected[name]
     for name in (*BIAS_MEASURES, "agreement_with"):
@@ -250,7 +265,7 @@ class TestAgainstAPlainReading:
     def test_fewer_candidates_than_places(self):
         random = np.random.default_rng(3)
         task = odd_task(random, n_groups=3, n_others=5)
-        assert len(task.candidates) < measures.TOP
+        assert len(task.candidates) < TOP
         queries, candidates = tied_embeddings(random, task)
         queries[(queries == 0).all(axis=1)] = 1
         found = columns_of(queries, candidates, task)
@@ -329,11 +344,17 @@ class TestListAgreement:
         whole, more = (list_agreement(queries, candidates, task, n_groups) for n_groups in (None, 99))
         np.testing.assert_array_equal(whole, more)
 
-    def test_the_size_of_a_batch_changes_nothing(self, monkeypatch):
+    @pytest.mark.parametrize("chunk_size", [3, 7])  # less than some groups have
+    def test_the_size_of_a_chunk_changes_nothing(self, chunk_size):
         task, queries, candidates = self._embeddings()
-        whole = list_agreement(queries, candidates, task)
-        monkeypatch.setattr(panel, "_BATCH", 3)  # less than some groups have
-        np.testing.assert_array_equal(list_agreement(queries, candidates, task), whole)
+        groups = parallel_groups(task)
+        assert any(len(rows) > 3 for rows in groups)
+        whole, parts = (
+            search(queries, candidates, task, groups=groups, of_group=spearman, chunk_size=size, device="cpu").of_groups
+            for size in (len(queries), chunk_size)
+        )
+        for one, other in zip(whole, parts, strict=True):
+            np.testing.assert_array_equal(one, other)
 
     def test_a_negative_number_of_groups_is_refused(self):
         with pytest.raises(ValueError, match="n_agreement_groups is -1: choose 0 or more, or None for all"):

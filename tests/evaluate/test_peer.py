@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from itertools import permutations
-from math import exp
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 from test_search import random_task
 
-from kit.evaluate.bias.peer import chi_square_survival, peer_relevant, peer_top
-from kit.evaluate.metrics import RankedLists, ranked_lists
-from kit.evaluate.search import top_k
-
-
-def one_list(ranks: list[int], languages: list[int]) -> RankedLists:
-    return ranked_lists(np.zeros(len(ranks), np.int64), np.array(ranks), language=np.array(languages))
+from kit.evaluate.bias.peer_at_20 import peer_top
+from kit.evaluate.search import search
 
 
 def definition(ranks_of_languages: list[list[float]]) -> float:
@@ -27,91 +21,6 @@ def definition(ranks_of_languages: list[list[float]]) -> float:
     between = sum(len(own) * (sum(own) / len(own) - mean) ** 2 for own in ranks_of_languages)
     statistic = (len(everything) - 1) * between / sum((rank - mean) ** 2 for rank in everything)
     return scipy_stats.chi2.sf(statistic, len(ranks_of_languages) - 1)
-
-
-def random_lists(random: np.random.Generator, n_candidates: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """List, rank and language of 5 to 29 relevant candidates of each of 40 lists; half of the lists are biased."""
-    sizes = random.integers(5, 30, size=40)
-    ids = np.repeat(np.arange(40), sizes)
-    rank = np.concatenate([random.permutation(n_candidates)[:size] + 1 for size in sizes])
-    language = np.where((ids < 20) & (rank < n_candidates / 3), 0, random.integers(0, 4, size=len(ids)))
-    return ids, rank, language
-
-
-class TestRelevant:
-    def test_by_hand(self):
-        # Languages 0 0 1 1 at 1, 2, 3 and 10, mean 4. Between: 2 * (1.5 - 4)^2 + 2 * (6.5 - 4)^2 = 25; spread: 9 + 4
-        # + 1 + 36 = 50; H = 3 * 25 / 50 = 1.5, one degree of freedom: p = 0.22067. Ranked among themselves H would be 2.4.
-        assert peer_relevant(one_list([1, 2, 3, 10], [0, 0, 1, 1])) == pytest.approx([0.22067], abs=5e-6)
-
-    def test_adjacent_positions_by_hand(self):
-        # The same order at 7 to 10, mean 8.5: between 2 * 1^2 + 2 * 1^2 = 4, spread 5, H = 3 * 4 / 5 = 2.4: p = 0.12134.
-        assert peer_relevant(one_list([7, 8, 9, 10], [0, 0, 1, 1])) == pytest.approx([0.12134], abs=5e-6)
-
-    def test_a_straggler_outweighs_the_order_of_the_others(self):
-        # Two in each language, the last infinitely far down at x: its language has mean x / 2, all have x / 4. Between:
-        # 2 * (x / 4)^2 * 2 = x^2 / 4; spread: 3 * (x / 4)^2 + (3 x / 4)^2 = 3 x^2 / 4; H = 3 / 3 = 1: p = 0.31731.
-        for languages in ([0, 0, 1, 1], [1, 0, 0, 1]):
-            assert peer_relevant(one_list([1, 2, 3, 10**9], languages)) == pytest.approx([0.31731], abs=5e-6)
-
-    def test_equal_mean_positions_are_perfectly_fair(self):
-        # Language 0 at 1 and 9, language 1 at 4 and 6: both have the mean 5, so H = 0.
-        assert peer_relevant(one_list([1, 4, 6, 9], [0, 1, 1, 0])).tolist() == [1]
-
-    def test_a_language_after_the_other_is_biased(self):
-        assert peer_relevant(one_list(list(range(1, 61)), [0] * 30 + [1] * 30))[0] < 1e-9
-
-    def test_agrees_with_the_definition(self):
-        ids, rank, language = random_lists(np.random.default_rng(0), 1000)
-        expected = [definition([rank[(ids == row) & (language == g)].tolist() for g in range(4)]) for row in range(40)]
-        assert peer_relevant(ranked_lists(ids, rank, language=language)) == pytest.approx(expected, abs=1e-12)
-
-    @pytest.mark.parametrize("step", [1, 7])
-    def test_is_kruskal_wallis_where_positions_are_evenly_spaced(self, step):
-        ids, rank, language = random_lists(np.random.default_rng(1), 1000)
-        lists = ranked_lists(ids, rank, language=language)
-        rank = 500 + step * lists.position
-        ids = np.repeat(lists.list_id, lists.n_relevant)
-        expected = [
-            scipy_stats.kruskal(*[own for g in range(4) if len(own := rank[(ids == row) & (lists.language == g)])]).pvalue
-            for row in range(40)
-        ]
-        assert peer_relevant(ranked_lists(ids, rank, language=lists.language)) == pytest.approx(expected, abs=1e-12)
-
-    def test_large_positions_lose_no_digits(self):
-        ranks, languages = np.array([1, 2, 4, 5]), [0, 1, 1, 0]
-        assert peer_relevant(one_list((ranks + 10**12).tolist(), languages)).tolist() == [1]
-
-    def test_statistic_has_its_expectation_over_all_orders(self):
-        # Three languages: two degrees of freedom, so p = exp(-H / 2) gives H back; over all orders its mean is 2, wherever
-        # the positions are.
-        orders = permutations([0, 0, 1, 1, 2])
-        p_values = [peer_relevant(one_list([1, 3, 4, 20, 90], list(languages)))[0] for languages in orders]
-        assert np.mean(-2 * np.log(p_values)) == pytest.approx(2)
-
-    def test_lists_that_tell_nothing_are_not_defined(self):
-        # List 0: one language; list 1: one candidate a language; list 2: one candidate; list 3: languages 0 0 1 at 1 2 3:
-        # H = 2 * (2 * 0.5^2 + 1^2) / 2 = 1.5, p = 0.22067.
-        lists = ranked_lists(
-            np.repeat([0, 1, 2, 3], [3, 3, 1, 3]),
-            np.array([1, 2, 3, 1, 2, 3, 8, 1, 2, 3]),
-            language=np.array([1, 1, 1, 0, 1, 2, 0, 0, 0, 1]),
-        )
-        assert peer_relevant(lists) == pytest.approx([np.nan, np.nan, np.nan, 0.22067], abs=5e-6, nan_ok=True)
-
-    def test_one_candidate_a_language_everywhere_is_refused(self):
-        lists = ranked_lists(np.array([0] * 11 + [1] * 2), np.arange(13) * 5 + 1, language=np.append(np.arange(11), [3, 4]))
-        with pytest.raises(ValueError, match=r"one relevant candidate a language.*0\.4405 at 11 languages.*use peer_top"):
-            peer_relevant(lists)
-
-    def test_one_candidate_a_language_gives_that_constant_in_any_order(self):
-        # Why it is refused: the definition itself, over a few of the orders.
-        random = np.random.default_rng(0)
-        values = {round(definition([[rank] for rank in random.permutation(500)[:11].tolist()]), 4) for _ in range(20)}
-        assert values == {0.4405}
-
-    def test_one_language_everywhere_is_not_defined(self):
-        assert np.isnan(peer_relevant(one_list([1, 2, 3], [2, 2, 2]))).all()
 
 
 def definition_of_top(top, is_relevant, pool_counts, n_relevant) -> float:
@@ -161,7 +70,7 @@ class TestTop:
         assert top_without_relevant(pools[:, :15], counts) == pytest.approx(expected, abs=1e-12)
 
     def test_statistic_has_its_expectation_over_all_orders(self):
-        # As for the relevant ones: p = exp(-H / 2) with three languages, and H is 2 in the mean.
+        # Three languages: two degrees of freedom, so p = exp(-H / 2) gives H back; over all orders its mean is 2.
         counts = np.array([2, 2, 3])
         orders = np.array(list(permutations(np.repeat(np.arange(3), counts))))[:, :3]
         assert np.mean(-2 * np.log(top_without_relevant(orders, counts))) == pytest.approx(2)
@@ -241,58 +150,12 @@ class TestTop:
             peer_top(**(good | changed))
 
 
-class TestChiSquare:
-    def test_agrees_with_scipy(self):
-        x = np.concatenate([np.linspace(0, 500, 401), np.geomspace(1e-9, 1, 30)])
-        for dof in range(1, 121):
-            ours = chi_square_survival(x, np.full(len(x), dof))
-            assert np.abs(ours - scipy_stats.chi2.sf(x, dof)).max() < 1e-12, dof
-            assert ours.max() <= 1  # rounding can take the sum of the terms above
-
-    def test_degrees_of_freedom_may_differ(self):
-        # Two degrees of freedom: exp(-x / 2); four: exp(-x / 2) (1 + x / 2).
-        survival = chi_square_survival(np.array([3.0, 3.0]), np.array([2, 4]))
-        assert survival == pytest.approx([exp(-1.5), 2.5 * exp(-1.5)])
-
-    def test_large_values_neither_overflow_nor_warn(self):
-        with np.errstate(over="raise", invalid="raise", divide="raise"):
-            assert chi_square_survival(np.array([1e4, 1e9, 1e9]), np.array([7, 8, 120])).tolist() == [0, 0, 0]
-
-    @pytest.mark.parametrize("dof", [121, 700, 1000])
-    def test_agrees_with_scipy_up_to_its_largest_number(self, dof):
-        x = np.linspace(0, 3000, 200)
-        assert np.abs(chi_square_survival(x, np.full(200, dof)) - scipy_stats.chi2.sf(x, dof)).max() < 1e-12
-
-    def test_nothing_gives_nothing(self):
-        assert chi_square_survival(np.zeros(0), np.zeros(0, np.int64)).shape == (0,)
-
-    @pytest.mark.parametrize(
-        ("x", "dof", "message"),
-        [
-            ([-1.0, 2.0], [1, 2], r"x is \[-1.0, 2.0\]"),
-            ([np.nan], [1], "x is"),
-            ([np.inf], [1], "x is"),
-            ([[1.0]], [1], "x is"),
-            ([1.0, 2.0], [1, 0], "dof is from 0 to 1: choose 1 to 1000"),
-            ([1.0, 2.0], [1001, 5], "dof is from 5 to 1001"),
-            ([1.0], [1, 2], r"dof is int64 \(2,\)"),
-            ([1.0], [1.0], "dof is float64"),
-        ],
-    )
-    def test_bad_numbers_are_refused(self, x, dof, message):
-        with pytest.raises(ValueError, match=message):
-            chi_square_survival(np.array(x), np.array(dof))
-
-
-def both(language: np.ndarray, scores: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
-    """The two measures of lists over a pool of four languages, (2, n_lists)."""
+def of_lists(language: np.ndarray, scores: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
+    """The measure of lists over a pool of four languages, (n_lists,)."""
     order = np.argsort(-scores, axis=1)
-    rank = np.argsort(order, axis=1) + 1
-    list_id, candidate = np.nonzero(is_relevant)
-    lists = ranked_lists(list_id, rank[list_id, candidate], language=language[candidate])
     n_relevant = np.array([np.bincount(language[row], minlength=4) for row in is_relevant])
     flags = np.take_along_axis(is_relevant, order[:, :8], 1)
-    return np.array([peer_relevant(lists), peer_top(language[order[:, :8]], flags, np.bincount(language), n_relevant)])
+    return peer_top(language[order[:, :8]], flags, np.bincount(language), n_relevant)
 
 
 @pytest.fixture(scope="module")
@@ -304,25 +167,18 @@ def pool():
 
 class TestWhatMustNotMatter:
     def test_the_made_pool_tells_lists_apart(self, pool):
-        assert [len(np.unique(values)) for values in both(*pool)] == [6, 6]
+        assert len(np.unique(of_lists(*pool))) == 6
 
     def test_permuting_the_candidates_with_their_labels(self, pool):
         language, scores, is_relevant = pool
         order = np.random.default_rng(0).permutation(40)
-        assert both(language[order], scores[:, order], is_relevant[:, order]) == pytest.approx(both(*pool))
+        assert of_lists(language[order], scores[:, order], is_relevant[:, order]) == pytest.approx(of_lists(*pool))
 
     def test_renaming_the_languages(self, pool):
         language, scores, is_relevant = pool
-        assert both(np.array([2, 0, 3, 1])[language], scores, is_relevant) == pytest.approx(both(*pool))
-
-    def test_moving_the_relevant_candidates_down_together(self):
-        ids, rank, language = random_lists(np.random.default_rng(1), 200)
-        here, below = (peer_relevant(ranked_lists(ids, rank + shift, language=language)) for shift in (0, 12_345))
-        assert (here == below).all()
+        assert of_lists(np.array([2, 0, 3, 1])[language], scores, is_relevant) == pytest.approx(of_lists(*pool))
 
     def test_no_list_gives_no_value(self):
-        nothing = np.zeros(0, np.int64)
-        assert peer_relevant(ranked_lists(nothing, nothing)).shape == (0,)
         assert top_without_relevant(np.zeros((0, 20), np.int64), np.full(3, 9)).shape == (0,)
 
 
@@ -331,7 +187,7 @@ def test_a_constant_scorer_gives_chance():
     task = random_task(np.random.default_rng(0), n_groups=7, share=1.0, n_others=0)
     embeddings = np.ones((len(task.queries), 2), np.float32), np.ones((len(task.candidates), 2), np.float32)
     candidate = task.relevant_pairs[task.relevant_pairs[:, 0] == 0, 1]
-    top = np.array([top_k(*embeddings, task, 9, seed, device="cpu")[0][0] for seed in range(400)])
+    top = np.array([search(*embeddings, task, k=9, seed=seed, device="cpu").top[0] for seed in range(400)])
     counts = np.bincount(task.candidate_language)
     p_values = peer_top(task.candidate_language[top], np.isin(top, candidate), counts, np.ones((400, 3), np.int64))
     # Three languages: H = -2 log p, whose expectation over random orders is 2, the degrees of freedom.

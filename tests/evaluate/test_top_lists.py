@@ -1,4 +1,4 @@
-"""What the measures of top lists share; its messages are also in the tests of ``kit.evaluate.bias.measures`` and ``kit.evaluate.bias.peer``."""
+"""What the measures of top lists share; its messages are also in the tests of the measures that use it."""
 
 from __future__ import annotations
 

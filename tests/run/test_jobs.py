@@ -1,10 +1,14 @@
-"""Which encoder a training run starts from."""
+"""What a training run starts from, and how runs are dealt out to the cores and GPUs of a machine."""
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
-from kit.run import training
+from kit.core import processes
+from kit.run import pipeline, training
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig
 from kit.train.history import History
@@ -45,3 +49,82 @@ def test_a_run_with_impossible_settings_is_refused_before_it_starts():
         Settings().changed(updates=3)
     with pytest.raises(ValueError, match=r"seeds\[1\] is -1"):
         Settings().changed(seeds=(0, -1))
+
+
+def look(job, log):
+    """What a job sees of the GPUs, and from when to when it was carried out."""
+    began = time.monotonic()
+    time.sleep(0.2)
+    log(f"{os.environ.get('CUDA_VISIBLE_DEVICES')} {began} {time.monotonic()}")
+
+
+def dealt(n_jobs):
+    """Devices of jobs, and how many of them were carried out at a time at most."""
+    lines = []
+    try:
+        pipeline.in_processes(look, range(n_jobs), lines.append)
+    finally:
+        processes.dismiss_all()
+    spans = [(float(began), float(ended)) for _, began, ended in map(str.split, lines)]
+    at_a_time = max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans)
+    return sorted(line.split()[0] for line in lines), at_a_time
+
+
+class TestDealingOut:
+    @pytest.fixture(autouse=True)
+    def machine(self, monkeypatch):
+        monkeypatch.setattr(os, "cpu_count", lambda: 3)
+        monkeypatch.setattr(pipeline, "_gpus", lambda: self.gpus)
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def test_a_job_a_gpu(self):
+        self.gpus = ("3", "MIG-5c0a")
+        devices, at_a_time = dealt(6)
+        assert set(devices) == {"3", "MIG-5c0a"} and len(devices) == 6 and at_a_time <= 2
+
+    def test_a_job_a_core(self):
+        self.gpus = ()
+        devices, at_a_time = dealt(6)
+        assert devices == ["None"] * 6 and at_a_time <= 3
+
+    def test_no_jobs(self):
+        self.gpus = ("3",)
+        pipeline.in_processes(look, [], print)
+
+    @pytest.mark.parametrize(
+        ("n_cores", "n_jobs", "gpus", "n_threads"),
+        [
+            (8, 3, (), 2),  # 8 // 3
+            (8, 12, (), 1),
+            (8, 12, ("0",), 8),  # one at a time
+            (8, 12, ("0", "1", "2"), 2),
+            (8, 2, ("0", "1", "2"), 4),  # two at a time
+            (2, 12, ("0", "1", "2"), 1),
+            (None, 2, (), 1),  # not known
+        ],
+    )
+    def test_cores_are_shared_by_those_that_run_at_a_time(self, monkeypatch, n_cores, n_jobs, gpus, n_threads):
+        monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
+        self.gpus = gpus
+        assert pipeline.threads_of(n_jobs) == n_threads
+
+
+@pytest.mark.parametrize(
+    ("visible", "n_counted", "ids"),
+    [
+        (None, 2, ("0", "1")),
+        ("", 0, ()),
+        ("3,5", 2, ("3", "5")),
+        (" 3, 5 ", 2, ("3", "5")),
+        ("MIG-5c0a,MIG-77e1", 1, ("MIG-5c0a", "MIG-77e1")),  # CUDA shows a process one part only
+        ("GPU-8932f937", 1, ("GPU-8932f937",)),
+    ],
+)
+def test_ids_of_the_gpus(monkeypatch, visible, n_counted, ids):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: n_counted > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: n_counted)
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert pipeline._gpus.__wrapped__() == ids

@@ -41,7 +41,7 @@ CODE = {
     "evaluate/evaluator.py": EVALUATION,
     "evaluate/evaluation.py": EVALUATION,
     "evaluate/bias/panel.py": EVALUATION,
-    "evaluate/bias/peer.py": EVALUATION,
+    "evaluate/bias/peer_at_20.py": EVALUATION,
     "data/sources/lareqa.py": NOTHING,  # another source
     "data/overlaps.py": NOTHING,
     "augment/lexicon.py": NOTHING,
@@ -63,7 +63,14 @@ NEW_FILES = {
 }
 
 RECIPE = [name for name, (part, _) in FLAT.items() if part in ("encoder", "training")]
-OTHER_VALUES = {"encoder": "tiny", "test": "jsonl:data/other", "run": "other", "samplings": ("X-Y",), "seeds": (5,)}
+OTHER_VALUES = {
+    "encoder": "tiny",
+    "loss": "other",
+    "test": "jsonl:data/other",
+    "run": "other",
+    "samplings": ("X-Y",),
+    "seeds": (5,),
+}
 SETTING = dict.fromkeys(FLAT, NOTHING) | dict.fromkeys(RECIPE, BOTH) | {"train": BOTH, "test": EVALUATION}
 
 

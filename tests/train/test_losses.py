@@ -11,7 +11,8 @@ from hypothesis import given, settings, strategies as st
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import nn
 
-from kit.train.losses import InfoNCE, info_nce
+from kit.train.config import TrainingConfig
+from kit.train.losses import LOSSES, InfoNCE, info_nce, make_loss
 
 
 class Given(nn.Module):
@@ -201,3 +202,17 @@ class TestNumbers:
 
     def test_very_low_temperatures_stay_finite(self):
         assert torch.isfinite(info_nce(embeddings(4), embeddings(4, seed=1), torch.arange(4), 1e-4))
+
+
+class TestRecipe:
+    def test_the_default_is_that_of_the_recipe(self):
+        made = make_loss(nn.Identity(), TrainingConfig(temperature=0.2, margin=0.3, symmetric=True))
+        assert made.get_config_dict() == {"temperature": 0.2, "margin": 0.3, "symmetric": True}
+
+    def test_a_new_one_is_one_entry(self, monkeypatch):
+        monkeypatch.setitem(LOSSES, "made", lambda model, recipe: nn.L1Loss())
+        assert isinstance(make_loss(nn.Identity(), TrainingConfig(loss="made")), nn.L1Loss)
+
+    def test_an_unknown_one_is_refused(self):
+        with pytest.raises(ValueError, match="loss 'cosine' is not known: choose from info-nce"):
+            make_loss(nn.Identity(), TrainingConfig(loss="cosine"))

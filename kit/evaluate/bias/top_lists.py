@@ -1,10 +1,13 @@
-"""Top lists by language: the checks and the sum that measures of bias share (NumPy only)."""
+"""Top lists by language: the checks and the sums that measures of bias share (NumPy only)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+
+TOP = 20
+"""Depth of the measures that have a cut, a first page or two of results; their columns and labels name it."""
 
 _KINDS = {"b": "bool", "iu": "integers", "f": "floats"}
 
@@ -66,3 +69,10 @@ def sum_by_language(top_languages: np.ndarray, value: np.ndarray, n_languages: i
     key = np.arange(len(top_languages))[:, None] * n_languages + top_languages.astype(np.int64)
     sums = np.bincount(key.ravel(), np.broadcast_to(value, key.shape).ravel(), len(key) * n_languages)
     return sums.reshape(len(key), n_languages)
+
+
+def mean_of_present(values: np.ndarray) -> np.ndarray:
+    """Mean over the entries of each row that are not NaN, shape (n_rows,), float64; NaN for a row of NaN only."""
+    present = ~np.isnan(values)
+    n = present.sum(axis=1)
+    return np.where(present, values, 0.0).sum(axis=1) / np.where(n > 0, n, np.nan)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from kit.evaluate.bias.measures import PANEL, BiasMeasure
+from kit.evaluate.bias.measures import PANEL
+from kit.evaluate.metrics import BiasMeasure
 from kit.show.plots.scores import NAME_COLUMNS, add_estimate, row_height
 from kit.show.plots.style import (
     QUIET,

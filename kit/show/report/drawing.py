@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kit.compare.results import Results
-from kit.evaluate.bias.measures import TOP
+from kit.evaluate.bias.top_lists import TOP
 from kit.show import plots
 from kit.train.history import MEDIAN
 

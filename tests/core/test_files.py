@@ -1,0 +1,129 @@
+"""Folders that are made by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from kit.core import files
+from kit.core.files import alone, whole_folder
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from kit.core.files import alone
+
+with alone(Path(sys.argv[1])):
+    print("holds", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+ADDER = """
+import sys, time
+from pathlib import Path
+from kit.core.files import alone
+
+folder = Path(sys.argv[1])
+for _ in range(int(sys.argv[2])):
+    with alone(folder):
+        number = int(folder.read_text())
+        time.sleep(0.001)
+        folder.write_text(str(number + 1))
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Starts a process that holds a folder for some seconds."""
+    started = []
+
+    def start(seconds):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(tmp_path / "model"), str(seconds)], stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout.readline() == "holds\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_who_waits_says_for_whom(tmp_path, holder):
+    lines, process = [], holder(2)
+    with alone(tmp_path / "model", lines.append):
+        process.communicate(timeout=5)  # it has ended
+    place = re.escape(str(tmp_path / "model"))
+    assert len(lines) == 1
+    assert re.fullmatch(rf"waiting for {place}: process {process.pid} works on it since [\d-]{{10}} [\d:]{{8}}", lines[0])
+
+
+def test_a_short_wait_is_not_told(tmp_path, holder, capsys):
+    holder(0.1)
+    with alone(tmp_path / "model"):
+        pass
+    assert capsys.readouterr().out == ""
+
+
+def test_a_process_that_was_killed_holds_nothing(tmp_path, holder):
+    process = holder(300)
+    process.kill()
+    began = time.monotonic()
+    with alone(tmp_path / "model"):
+        assert time.monotonic() - began < 1
+        assert f"process {os.getpid()} " in (tmp_path / ".model.lock").read_text()  # not the dead one
+
+
+def test_no_file_is_left_beside_the_folder(tmp_path):
+    with alone(tmp_path / "new" / "model"):
+        assert (tmp_path / "new" / ".model.lock").is_file()
+    with pytest.raises(OSError, match="full"), alone(tmp_path / "new" / "model"):
+        raise OSError("full")
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_a_lock_that_is_deleted_with_the_cache_takes_no_other_away(tmp_path):
+    lock = tmp_path / ".model.lock"
+    with alone(tmp_path / "model"):
+        lock.unlink()
+        lock.write_text("another's")
+    assert lock.read_text() == "another's"
+
+
+def test_one_at_a_time_though_each_takes_the_lock_away(tmp_path, monkeypatch):
+    """Three processes and two threads add to one number; none of them loses what another has added."""
+    monkeypatch.setattr(files, "PATIENCE_S", 0.0)  # threads of this process wait in the other way
+    folder, n_times = tmp_path / "number", 60
+    folder.write_text("0")
+    command = [sys.executable, "-c", ADDER, str(folder), str(n_times)]
+    started = [subprocess.Popen(command) for _ in range(3)]
+
+    def add():
+        for _ in range(n_times):
+            with alone(folder, lambda line: None):
+                folder.write_text(str(int(folder.read_text()) + 1))
+
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for one in threads:
+        one.join()
+    assert [process.wait() for process in started] == [0, 0, 0]
+    assert folder.read_text() == str(5 * n_times) and [path.name for path in tmp_path.iterdir()] == ["number"]
+
+
+def test_half_a_folder_of_a_process_that_was_killed_is_not_in_the_way(tmp_path):
+    half = tmp_path / f".model.{os.getpid()}.partial"
+    half.mkdir()
+    (half / "weights").write_text("half")
+    with whole_folder(tmp_path / "model") as partial:
+        (partial / "settings").write_text("whole")
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["settings"] and not half.exists()
