@@ -2,6 +2,8 @@
 # The small CPU build of torch:  make run TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
+# More for pytest to do:  make test PYTEST="--cov=kit"
+PYTEST ?=
 BIN := .venv/bin
 
 .PHONY: help setup run test lab refresh screenshots docs lint clean
@@ -13,7 +15,7 @@ help:
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
 	@echo "make screenshots  run the explorers in JupyterLab and store their pictures in reports/screens (needs Chrome or Chromium)"
 	@echo "make docs     build the site from docs/ and the docstrings, into site/"
-	@echo "make lint     check style"
+	@echo "make lint     check style, docstrings, the order of the rooms and types"
 	@echo "make clean    remove cached models and evaluations (not reports)"
 
 setup: .venv/ready
@@ -30,7 +32,7 @@ run: setup
 	$(BIN)/python -m kit run --profile cpu
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 lab: setup
 	$(BIN)/jupyter lab notebooks
@@ -46,7 +48,10 @@ docs: setup
 	$(BIN)/mkdocs build --strict
 
 lint: setup
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
 	rm -rf data/cache

@@ -54,8 +54,8 @@ def fine_tune(
         log: takes one line of progress at each evaluation.
 
     Raises:
-        ValueError: ``patience`` without ``validation``; a loss that is not known; rows with fewer negatives than ``hard_negatives``; whatever the
-            sampler refuses.
+        ValueError: ``patience`` without ``validation``; a loss that is not known; rows with fewer negatives than
+            ``hard_negatives``; whatever the sampler refuses.
     """
     if config.patience and validation is None:
         raise ValueError(
