@@ -217,6 +217,7 @@ class TestTree:
         assert {name for name in tops if not name.startswith(".")} == {
             "notebooks",
             "kit",
+            "benchmarks",
             "data",
             "reports",
             "tests",
