@@ -203,6 +203,7 @@ class TestTree:
         assert {name for name in tops if not name.startswith(".")} == {
             "notebooks",
             "kit",
+            "benchmarks",
             "data",
             "docs",
             "reports",

@@ -6,12 +6,12 @@ Scores and the rule for ties are those of ``kit.evaluate.scores``: every score i
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from queue import SimpleQueue
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -100,24 +100,52 @@ def search(
     columns = lay_out(candidate_embeddings, task, seed)
     batches = list(_batches(len(query_embeddings), groups, chunk_size or _chunk_size(n_threads, len(candidate_embeddings))))
     lists = _Lists(task, columns, np.concatenate([batch.query for batch in batches]), k)
-    scorers: SimpleQueue = SimpleQueue()
-    for _ in range(n_threads):
-        scorers.put(make_scorer(columns, max(len(batch.query) for batch in batches), device))
-
-    def read(batch: _Batch) -> list[np.ndarray]:
-        score = scorers.get()
-        try:
-            scores = score(query_embeddings[batch.query])  # (batch, n_candidates)
-            if rescore:
-                scores = rescore(scores, batch.query, columns.candidate)
-            lists.read(scores, batch.start)
-            return [of_group(_on_cpu(scores[rows])) for rows in batch.groups]
-        finally:
-            scorers.put(score)
-
+    reader = _Reader(query_embeddings, columns, lists, of_group, rescore, device, max(len(batch.query) for batch in batches))
     with _undisturbed(device), ThreadPoolExecutor(n_threads) as threads:
-        of_groups = [one for found in threads.map(read, batches) for one in found]
+        of_groups = [one for found in threads.map(reader.read, batches) for one in found]
     return Found(Ranks(lists.n_before[:, 0] + 1, lists.n_before[:, 1] + 1, seed), lists.top, of_groups)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Queries that are scored together.
+
+    query: their indices, shape (n,).
+    start: place of the first in the order of scoring.
+    groups: rows of each group that is whole in here.
+    """
+
+    query: np.ndarray
+    start: int
+    groups: list[slice]
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """Scores batches of up to ``n_rows`` queries and reads them; each thread has buffers of its own."""
+
+    query_embeddings: np.ndarray
+    columns: Columns
+    lists: _Lists
+    of_group: Callable[[np.ndarray], np.ndarray] | None
+    rescore: Rescore | None
+    device: str
+    n_rows: int
+    own: threading.local = field(default_factory=threading.local)
+
+    def read(self, batch: _Batch) -> list[np.ndarray]:
+        """Read the lists of a batch; what is asked of its groups is returned."""
+        if not hasattr(self.own, "score"):
+            self.own.score = make_scorer(self.columns, self.n_rows, self.device)
+        scores = self.own.score(self.query_embeddings[batch.query])  # (n, n_candidates)
+        if self.rescore:
+            scores = self.rescore(scores, batch.query, self.columns.candidate)
+        self.lists.read(scores, batch.start)
+        parts = [scores[rows] for rows in batch.groups]
+        if self.device == "cpu":
+            return [self.of_group(part) for part in parts]
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            return list(threads.map(self.of_group, [part.cpu().numpy() for part in parts]))
 
 
 class _Lists:
@@ -148,20 +176,6 @@ class _Lists:
             pairs = self._pairs[low:high] - [start + first, 0]
             self.n_before[self._pair[low:high]], top = read(block, pairs, self._columns, self._k)
             self.top[self._order[start + first : start + first + len(block)]] = self._columns.candidate[top]
-
-
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Queries that are scored together.
-
-    query: their indices, shape (n,).
-    start: place of the first in the order of scoring.
-    groups: rows of each group that is whole in here.
-    """
-
-    query: np.ndarray
-    start: int
-    groups: list[slice]
 
 
 def _batches(n_queries: int, groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[_Batch]:
@@ -198,7 +212,3 @@ def _undisturbed(device: str) -> Iterator[None]:
     """On the CPU each thread multiplies by itself: threads of BLAS would spin while the products are read."""
     with threadpool_limits(1, user_api="blas") if device == "cpu" else full_float32():
         yield
-
-
-def _on_cpu(scores) -> np.ndarray:
-    return scores if isinstance(scores, np.ndarray) else scores.cpu().numpy()
