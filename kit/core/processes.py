@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from loky.backend import get_context
 from loky.backend.reduction import dumps
@@ -70,7 +70,7 @@ def run_all(
             process.begin(function, waiting.popleft())
         while busy:
             for connection in wait(list(busy)):
-                process = busy[connection]
+                process = busy[cast(Connection, connection)]
                 kind, text = process.hear()
                 if kind == "line":
                     log(text)
@@ -79,7 +79,7 @@ def run_all(
                 elif waiting:
                     process.begin(function, waiting.popleft())
                 else:
-                    _rest(busy.pop(connection))
+                    _rest(busy.pop(process.connection))
     finally:
         with contextlib.ExitStack() as ends:  # of all of them, though one is interrupted
             for process in busy.values():
@@ -89,12 +89,12 @@ def run_all(
 class _Process:
     """A process and the socket that leads to it. It has the caller's folder and environment, as they are at its start."""
 
-    def __init__(self, environment: dict[str, str]):
+    def __init__(self, environment: dict[str, str]) -> None:
         self.place = _place(environment)
         self.connection, theirs = Pipe()
         output, path = tempfile.mkstemp(prefix="kit-", suffix=".log")
         self._output, self._path = os.fdopen(output, "r+b"), Path(path)
-        self._process = get_context("loky").Process(
+        self._process = get_context("loky").Process(  # pyright: ignore[reportAttributeAccessIssue] (made when loky starts)
             target=serve,
             args=(theirs, path, os.getpid()),
             env={**environment, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"},

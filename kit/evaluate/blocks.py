@@ -6,6 +6,7 @@ Columns, and the rule for ties, are those of ``kit.evaluate.scores``.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -76,25 +77,25 @@ def _first(scores: np.ndarray, best: list[np.ndarray], columns: Columns, k: int)
     sizes = [len(one) for one in best]
     row, column = np.repeat(np.arange(len(scores)), sizes), np.concatenate(best)
     order = np.lexsort((columns.tie_position[column], -scores[row, column], row))
-    first = np.cumsum(sizes) - sizes
+    first = np.cumsum(sizes) - np.array(sizes)
     return column[order[first[:, None] + np.arange(k)]]
 
 
-def read_block_on_device(scores, pairs: np.ndarray, columns: Columns, k: int) -> tuple[np.ndarray, np.ndarray]:
+def read_block_on_device(scores: Any, pairs: np.ndarray, columns: Columns, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The same as ``read_block`` for a torch tensor of scores; the results are on the CPU."""
     return _count_before_on_device(scores, pairs, columns), _top_columns_on_device(scores, k, columns)
 
 
-def _count_before_on_device(scores, pairs: np.ndarray, columns: Columns) -> np.ndarray:
+def _count_before_on_device(scores: Any, pairs: np.ndarray, columns: Columns) -> np.ndarray:
     import torch
 
-    language, tie_position, pairs = (
+    language, tie_position, places = (
         torch.from_numpy(array).to(scores.device) for array in (columns.language, columns.tie_position, pairs)
     )
     n_before = torch.empty(len(pairs), 2, dtype=torch.int64, device=scores.device)
     block = max(1, _DEVICE_ELEMENTS // scores.shape[1])
     for start in range(0, len(pairs), block):
-        row, column = pairs[start : start + block].T  # (block,)
+        row, column = places[start : start + block].T  # (block,)
         others, own = scores[row], scores[row, column][:, None]  # (block, n_candidates), (block, 1)
         before = (others > own) | ((others == own) & (tie_position < tie_position[column, None]))
         n_before[start : start + block, 0] = (before & (language == language[column, None])).sum(dim=1)
@@ -102,7 +103,7 @@ def _count_before_on_device(scores, pairs: np.ndarray, columns: Columns) -> np.n
     return n_before.cpu().numpy()
 
 
-def _top_columns_on_device(scores, k: int, columns: Columns) -> np.ndarray:
+def _top_columns_on_device(scores: Any, k: int, columns: Columns) -> np.ndarray:
     import torch
 
     if k == 0:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import numpy as np
 
 from kit.data.corpus import RetrievalTask
 
 
+class TextEncoder(Protocol):
+    """What an evaluation needs of a model; a ``SentenceTransformer`` has it."""
+
+    @property
+    def encode_query(self) -> Callable[..., Any]:
+        """Embeds questions, with the prompt of questions."""
+        ...
+
+    @property
+    def encode_document(self) -> Callable[..., Any]:
+        """Embeds candidates, with the prompt of documents."""
+        ...
+
+
 def encode_task(
-    model, task: RetrievalTask, batch_size: int = 32, show_progress: bool = False
+    model: TextEncoder, task: RetrievalTask, batch_size: int = 32, show_progress: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Encode the queries and candidates of a task, each distinct text once, so that equal texts have equal embeddings.
 
@@ -23,13 +40,14 @@ def encode_task(
     Returns:
         Embeddings of queries (n_queries, dim) and candidates (n_candidates, dim), float32, rows of length 1.
     """
-    return tuple(
+    queries, candidates = (
         _encode(encode, table.column("text").to_pylist(), batch_size, show_progress)
         for encode, table in ((model.encode_query, task.queries), (model.encode_document, task.candidates))
     )
+    return queries, candidates
 
 
-def _encode(encode, texts: list[str], batch_size: int, show_progress: bool) -> np.ndarray:
+def _encode(encode: Callable[..., Any], texts: list[str], batch_size: int, show_progress: bool) -> np.ndarray:
     row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
     embeddings = encode(list(row_of), batch_size=batch_size, show_progress_bar=show_progress, convert_to_numpy=True)
     embeddings = np.asarray(embeddings, np.float32)  # (n_distinct, dim)

@@ -242,7 +242,8 @@ class Evaluation:
 
     def _cell_means(self, measure: str) -> np.ndarray:
         """Mean of each cell over its queries with a value, shape (n_languages, n_languages + 1); the last column: pool."""
-        return mean_by_cell(self._column(measure), *self._cell_codes.T, len(self.languages))
+        query_language, candidate_language = self._cell_codes.T
+        return mean_by_cell(self._column(measure), query_language, candidate_language, len(self.languages))
 
     def _macro_mean(self, setting: str, measure: str) -> float:
         return setting_mean(self._cell_means(measure), setting)

@@ -10,7 +10,7 @@ from kit.evaluate import metrics
 from kit.evaluate.bias.list_agreement import spearman
 from kit.evaluate.bias.panel import panel_columns, parallel_groups
 from kit.evaluate.bias.top_lists import TOP
-from kit.evaluate.encoding import encode_task
+from kit.evaluate.encoding import TextEncoder, encode_task
 from kit.evaluate.evaluation import POOL, SCHEMA, Evaluation
 from kit.evaluate.ranks import score_lists
 from kit.evaluate.scores import Rescore
@@ -61,7 +61,7 @@ def evaluate_embeddings(
 
 
 def evaluate(
-    model,
+    model: TextEncoder,
     task: RetrievalTask,
     name: str = "model",
     seed: int = 0,

@@ -10,7 +10,7 @@ import numpy as np
 
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
-from kit.evaluate.encoding import encode_task
+from kit.evaluate.encoding import TextEncoder, encode_task
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
 
@@ -58,7 +58,7 @@ class Index:
         ValueError: no model.
     """
 
-    def __init__(self, models: Mapping[str, object], task: RetrievalTask, batch_size: int = 32):
+    def __init__(self, models: Mapping[str, TextEncoder], task: RetrievalTask, batch_size: int = 32) -> None:
         if not models:
             raise ValueError("models is empty: give at least one, by its name")
         self.models, self.task, self.batch_size = dict(models), task, batch_size

@@ -122,7 +122,7 @@ def _scorer_on_cpu(columns: Columns, n_rows: int) -> Callable[[np.ndarray], np.n
 
     def score(queries: np.ndarray) -> np.ndarray:
         scores = np.matmul(queries, columns.rows.T, out=product[: len(queries)])  # (n, n_distinct)
-        if expanded is None:
+        if expanded is None or columns.row_of is None:
             return scores
         # "clip" only because NumPy would buffer the whole output for "raise"; no index is out of range.
         return np.take(scores, columns.row_of, axis=1, out=expanded[: len(queries)], mode="clip")

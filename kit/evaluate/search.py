@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -141,7 +142,9 @@ class _Reader:
         if self.rescore:
             scores = self.rescore(scores, batch.query, self.columns.candidate)
         self.lists.read(scores, batch.start)
-        parts = [scores[rows] for rows in batch.groups]
+        if self.of_group is None:
+            return []
+        parts: list[Any] = [scores[rows] for rows in batch.groups]
         if self.device == "cpu":
             return [self.of_group(part) for part in parts]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -155,7 +158,7 @@ class _Lists:
         order: query indices in the order in which they are scored, shape (n_queries,).
     """
 
-    def __init__(self, task: RetrievalTask, columns: Columns, order: np.ndarray, k: int):
+    def __init__(self, task: RetrievalTask, columns: Columns, order: np.ndarray, k: int) -> None:
         column_of, place_of = np.empty_like(columns.candidate), np.empty_like(order)
         column_of[columns.candidate] = np.arange(len(column_of))
         place_of[order] = np.arange(len(order))
@@ -166,7 +169,7 @@ class _Lists:
         self.n_before = np.empty((len(self._pairs), 2), np.int64)  # within the language, within the pool
         self.top = np.empty((len(order), k), np.int64)
 
-    def read(self, scores, start: int) -> None:
+    def read(self, scores: Any, start: int) -> None:
         """Read the lists of some scores, of which the first row is that of the ``start``-th query that is scored."""
         read = read_block if isinstance(scores, np.ndarray) else read_block_on_device
         n_rows = max(1, _BLOCK_ELEMENTS // scores.shape[1]) if isinstance(scores, np.ndarray) else len(scores)

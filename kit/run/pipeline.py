@@ -1,5 +1,8 @@
-"""The steps of an experiment. Each result that takes time is kept in a cache, keyed by everything that it depends on:
-settings, data, code and library versions. A step that was interrupted goes on; nothing stale is ever loaded."""
+"""The steps of an experiment.
+
+Each result that takes time is kept in a cache, keyed by everything that it depends on: settings, data, code and library
+versions. A step that was interrupted goes on; nothing stale is ever loaded.
+"""
 
 from __future__ import annotations
 
@@ -159,8 +162,10 @@ def threads_of(n_jobs: int) -> int:
 
 @lru_cache(maxsize=1)
 def _gpus() -> tuple[str, ...]:
-    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them: numbers, or names of whole ones or
-    of parts (``GPU-…``, ``MIG-…``), of which a process counts only the first."""
+    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them.
+
+    Numbers, or names of whole ones or of parts (``GPU-…``, ``MIG-…``), of which a process counts only the first.
+    """
     import torch
 
     named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]

@@ -1,4 +1,4 @@
-"""PEER@20: could chance alone have ranked the languages of the wrong answers like this? (NumPy only, scipy when computed)
+"""PEER@20: could chance alone have ranked the languages of the wrong answers like this?
 
 Probability of equal expected rank: ``PEER = Pr[chi2_(G-1) > H]`` with ``H = (N - 1) sum_g n_g (rbar_g - rbar)^2 / sum_gi
 (r_gi - rbar)^2`` over the N candidates of one relevance level in G languages. r_gi is the position in the list (1 = top) of
