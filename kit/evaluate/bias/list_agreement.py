@@ -59,14 +59,21 @@ def _centred_ranks(scores: np.ndarray) -> np.ndarray:
         key.sort()
         np.bitwise_and(key, 2**32 - 1, out=order)  # (n_candidates,) columns by ascending score
         key >>= 32
-        is_new = key[1:] != key[:-1]
-        if is_new.all():
-            out[order] = places
-        else:
-            start = np.flatnonzero(np.append(True, is_new))  # of each run of equal scores
-            end = np.append(start[1:], n)
-            out[order] = np.repeat((start + end - n) / 2, end - start)
+        out[order] = _with_mid_ranks(places, np.flatnonzero(key[1:] == key[:-1]))
     return ranks
+
+
+def _with_mid_ranks(places: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Places of sorted scores, where runs of equal scores share their mean; ``ties``: who equals the next, ascending."""
+    if not len(ties):
+        return places
+    first = ties[np.diff(ties, prepend=-2) > 1]  # (n_runs,)
+    last = ties[np.diff(ties, append=len(places)) > 1] + 1
+    size = last - first + 1
+    tied = np.arange(size.sum()) + np.repeat(first - np.cumsum(size) + size, size)
+    shared = places.copy()
+    shared[tied] = np.repeat((places[first] + places[last]) / 2, size)
+    return shared
 
 
 def by_language(correlation: np.ndarray, language: np.ndarray, n_languages: int) -> np.ndarray:
