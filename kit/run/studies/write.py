@@ -17,6 +17,7 @@ from kit.core.tables import whole_file
 from kit.run import profiles
 from kit.run.settings import Settings
 from kit.show import report
+from kit.show.report.origin import LIBRARIES
 from kit.show.tables import write_figures
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def leave(
     found = [replace(finding, command=command) for finding in adjusted(found)]
     findings.write(found, folder / f"{number}-findings.json")
     write_figures(figures, folder / f"{number}-figures")
-    machine = ", ".join(f"{name} {value}" for name, value in {**report.machine(), **versions()}.items())
+    machine = ", ".join(f"{name} {value}" for name, value in {**report.machine(), **versions(LIBRARIES)}.items())
     parts = [f"# Study {number}, run {settings.run}", *(_table(task, one) for task, one in results.items())]
     parts += [*([more] if more else []), "## Findings", findings.markdown(found), f"On {machine}.", ""]
     with whole_file(folder / f"{number}-tables.md") as partial:
