@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from typing import TypeVar, cast
 
-from loky.backend import get_context
+from loky.backend.context import LokyContext
 from loky.backend.reduction import dumps
 from loky.backend.utils import kill_process_tree
 
@@ -94,7 +94,7 @@ class _Process:
         self.connection, theirs = Pipe()
         output, path = tempfile.mkstemp(prefix="kit-", suffix=".log")
         self._output, self._path = os.fdopen(output, "r+b"), Path(path)
-        self._process = get_context("loky").Process(  # pyright: ignore[reportAttributeAccessIssue] (made when loky starts)
+        self._process = LokyContext().Process(  # not get_context("loky"), which joblib may have made its own
             target=serve,
             args=(theirs, path, os.getpid()),
             env={**environment, "TOKENIZERS_PARALLELISM": "false", "PYTHONIOENCODING": "utf-8"},
