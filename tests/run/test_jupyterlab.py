@@ -154,7 +154,7 @@ def _until_it_says(cell, text: str) -> None:
 
 
 def test_a_slider_moves_alpha(batches):
-    cell = batches.cell("batch_explorer(")
+    cell = batches.cell("widgets.batch_explorer(")
     _until_it_says(cell, "Hybrid(0.5)")
     batches.keep_picture(cell, "batch-explorer")
     cell.get_by_role("slider").focus()
@@ -165,14 +165,14 @@ def test_a_slider_moves_alpha(batches):
 
 
 def test_a_drop_down_chooses_the_sampling(batches):
-    cell = batches.cell("batch_explorer(")
+    cell = batches.cell("widgets.batch_explorer(")
     cell.get_by_role("combobox", name="sampling").select_option("X-Y")
     _until_it_says(cell, "X-Y")
     assert cell.locator(".noUi-target").get_attribute("disabled") is not None, "alpha means nothing here"
 
 
 def test_any_question_can_be_typed(bias):
-    cell = bias.cell("retrieval_explorer(")
+    cell = bias.cell("widgets.retrieval_explorer(")
     field = cell.get_by_role("combobox", name="question", exact=True)
     field.fill("Welche Währung hat Bhutan?")
     field.press("Enter")
@@ -181,7 +181,7 @@ def test_any_question_can_be_typed(bias):
 
 
 def test_arabic_is_written_from_right_to_left(bias):
-    cell = bias.cell("retrieval_explorer(")
+    cell = bias.cell("widgets.retrieval_explorer(")
     cell.get_by_role("combobox", name="questions in").select_option("Arabic (ar)")
     cell.locator("p[dir=auto]", has_text="؟").first.wait_for(timeout=20_000)
     direction = "(element) => getComputedStyle(element).direction"
@@ -192,7 +192,7 @@ def test_arabic_is_written_from_right_to_left(bias):
 
 
 def test_the_bias_explorer_follows_the_keyboard(bias):
-    cell = bias.cell("bias_explorer(")
+    cell = bias.cell("widgets.bias_explorer(")
     _until_it_says(cell, "Arabic asks: rank distance")
     language = cell.get_by_role("combobox", name="asked in")
     language.focus()
@@ -207,7 +207,7 @@ def test_the_bias_explorer_follows_the_keyboard(bias):
 
 
 def test_the_embedding_explorer_shows_another_model(bias):
-    cell = bias.cell("embedding_explorer(")
+    cell = bias.cell("widgets.embedding_explorer(")
     _until_it_says(cell, "Hybrid: the versions of 12 answers")
     bias.keep_picture(cell, "embedding-explorer")
     cell.get_by_role("combobox", name="model").select_option("X-X-mono")
