@@ -103,6 +103,7 @@ class _Process:
         theirs.close()  # so that the end of the process is the end of the connection
 
     def begin(self, function: Callable[[Job, Log], object], job: Job) -> None:
+        """Hand over a job; the process tells by ``hear`` how it goes."""
         self._output.truncate(0)  # the next complaint is about this job
         try:
             order = dumps((function, job))

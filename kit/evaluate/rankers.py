@@ -70,6 +70,7 @@ def made_evaluation(name: str, task: RetrievalTask, seed: int = 0, n_agreement_g
         relevant.setdefault(int(query), []).append(int(candidate))
 
     def rescore(scores: np.ndarray, query: np.ndarray, candidate: np.ndarray) -> np.ndarray:
+        """Scores that put each candidate in its tier, whatever they were (``kit.evaluate.scores.Rescore``)."""
         made = np.empty_like(scores)
         for row, index in enumerate(query.tolist()):
             order = generator(seed, "ranker", ids[index] if name == "chance" else groups[index]).permutation(n)  # (n,)
