@@ -24,7 +24,7 @@ from kit.show import plots
 from kit.show.lists import ResultLists
 from kit.show.projection import PROJECTIONS, project
 from kit.show.tables import Html, Plotly, mime_bundle
-from kit.train.samplers import PairBatchSampler, Sampling
+from kit.train.samplers import SAMPLINGS, PairBatchSampler, Sampling
 
 ALL = "all languages"
 SUGGESTED = 1000
@@ -86,8 +86,8 @@ def batch_explorer(corpora: Sequence[ParallelCorpus], batch_size: int = 100) -> 
     Raises:
         ValueError: whatever the sampler refuses.
     """
-    names = ["X-X-mono", "X-Y", "Hybrid", "X-X"]
-    sampling = _dropdown("sampling", names, "Hybrid")
+    PairBatchSampler(corpora, Sampling.parse("Hybrid"), batch_size, 0)  # a corpus that is too small is an error here
+    sampling = _dropdown("sampling", [name for name in SAMPLINGS if _serves(corpora, name, batch_size)], "Hybrid")
     alpha = ipywidgets.FloatSlider(0.5, min=0, max=1, step=0.05, description="alpha", style=_STYLE, layout=_WIDE)
     seed = ipywidgets.BoundedIntText(0, min=0, max=2**31 - 1, description="seed", style=_STYLE)
     sampling.observe(lambda change: setattr(alpha, "disabled", change["new"] != "Hybrid"), "value")
@@ -95,8 +95,16 @@ def batch_explorer(corpora: Sequence[ParallelCorpus], batch_size: int = 100) -> 
     def draw(sampling: str, alpha: float, seed: int) -> Sequence[go.Figure]:
         return batch_figures(corpora, f"Hybrid({alpha:g})" if sampling == "Hybrid" else sampling, batch_size, seed)
 
-    PairBatchSampler(corpora, Sampling.parse("Hybrid"), batch_size, 0)  # a corpus that is too small is an error here
     return Explorer(draw, {"sampling": sampling, "alpha": alpha, "seed": seed})
+
+
+def _serves(corpora: Sequence[ParallelCorpus], sampling: str, batch_size: int) -> bool:
+    """Whether the corpora have what the batches of a sampling need: its language, enough clusters."""
+    try:
+        PairBatchSampler(corpora, Sampling.parse(sampling), batch_size, 0)
+    except ValueError:
+        return False
+    return True
 
 
 def batch_figures(

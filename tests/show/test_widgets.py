@@ -18,6 +18,7 @@ from kit.evaluate.evaluator import evaluate
 from kit.evaluate.index import Index
 from kit.show import plots, widgets
 from kit.show.tables import mime_bundle
+from kit.train.samplers import SAMPLINGS
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -207,6 +208,12 @@ def test_every_control_has_a_name_and_can_be_reached(index, results, shown):
     ):
         assert all(control.description for control in explorer.controls.values())
         assert all(isinstance(control, ipywidgets.DOMWidget) for control in explorer.controls.values())
+
+
+def test_the_batch_explorer_offers_the_samplings_that_the_corpora_can_serve():
+    options = lambda spec: widgets.batch_explorer([load_corpus(spec)], 20).controls["sampling"].options
+    assert options("atlas?languages=de,en") == tuple(SAMPLINGS)
+    assert options("atlas?languages=de,es") == tuple(name for name in SAMPLINGS if name != "En-En")
 
 
 def _fastest(action, n: int = 5) -> float:
