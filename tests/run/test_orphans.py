@@ -65,11 +65,25 @@ def orphans_come_here():
 
 
 def _descendants():
-    return [one for one in psutil.Process().children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
+    return [one for one in psutil.Process().children(recursive=True) if _lives(one)]
+
+
+def _lives(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # it ended after it was listed
+        return False
+
+
+def _command(process):
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return []
 
 
 def _kernel(left):
-    return next((one for one in left() if "ipykernel_launcher" in one.cmdline()), None)
+    return next((one for one in left() if "ipykernel_launcher" in _command(one)), None)
 
 
 def _wait_for(condition, seconds):
