@@ -4,7 +4,7 @@ from .mining import MiningResults as MiningResults
 from .paper import check_claims as check_claims
 from .results import Results as Results, table_text as table_text
 from .stats import (
-    bootstrap_interval as bootstrap_interval,
+    confidence_interval as confidence_interval,
     holm as holm,
     macro_mean as macro_mean,
     paired_randomisation_test as paired_randomisation_test,

@@ -9,7 +9,7 @@ import numpy as np
 
 from kit.compare.columns import COLUMNS, DIGITS, LOWER_IS_BETTER, Where
 from kit.compare.results import Results
-from kit.compare.stats import holm, macro_mean, paired_randomisation_test
+from kit.compare.stats import holm, macro_mean, mark, paired_randomisation_test
 
 KINDS = ("better", "reaches", "equals", "differs")
 VERDICTS = ("seen here", "not seen here", "not tested")
@@ -91,6 +91,7 @@ class Finding:
     effect: what the difference is of; empty where it was not tested.
     verdict: one of ``VERDICTS``.
     difference, low, high: mean over training seeds, with its 95 % interval over question groups; NaN where not tested.
+    n_effective: groups that carry the interval, see ``kit.compare.stats.Interval``; NaN where not tested.
     p_value: of the paired randomisation test, adjusted over the findings of a study (Holm).
     by_seed: the difference in each training seed.
     digits: after the point, where it is printed.
@@ -105,6 +106,7 @@ class Finding:
     difference: float = float("nan")
     low: float = float("nan")
     high: float = float("nan")
+    n_effective: float = float("nan")
     p_value: float = float("nan")
     by_seed: tuple[float, ...] = ()
     digits: int = 3
@@ -130,7 +132,7 @@ class Finding:
     def interval(self) -> str:
         """The difference with its interval, for a table; a dash where it was not tested."""
         difference, low, high = self.numbers
-        return f"{difference} [{low} to {high}]" if self.is_tested else difference
+        return f"{difference} [{low} to {high}{mark(self.n_effective)}]" if self.is_tested else difference
 
 
 def signed(value: float, digits: int) -> str:
@@ -178,6 +180,7 @@ def judge(claim: Claim, first: Sequence[np.ndarray], second: Sequence[np.ndarray
         found.difference,
         found.low,
         found.high,
+        found.n_effective,
         found.p_value,
         by_seed,
         DIGITS.get(claim.column, 3),

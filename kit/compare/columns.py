@@ -36,5 +36,8 @@ COLUMNS = HEADLINE | BIAS_COLUMNS | {"mono nDCG@10": NDCG, "nDCG@10": NDCG}  # t
 LOWER_IS_BETTER = frozenset(measure.column for measure in PANEL if measure.fair == "low")
 """Measures of which a lower value is the better one."""
 
+RANGES = {measure.column: (measure.low, measure.high) for measure in PANEL}
+"""Ends of the range of each measure of the panel; all others lie between 0 and 1."""
+
 DIGITS = {name: 3 for name in HEADLINE} | {measure.label: measure.digits for measure in PANEL}
 """Digits after the point in a printed table."""

@@ -11,13 +11,14 @@ from typing import Any
 from kit.compare.claims import VERDICTS, Finding
 from kit.compare.paper import NOT_TESTED
 from kit.compare.results import without_nan
+from kit.compare.stats import MARKED
 from kit.core.printing import Table
 from kit.core.tables import whole_file
 
 RULE = (
-    "*Seen here*: the whole 95 % bootstrap interval over question groups and every training seed lie on the claim's side "
+    "*Seen here*: the whole 95 % interval over question groups and every training seed lie on the claim's side "
     "(of zero, or of the stated margin); everything else is *not seen here*. Paired randomisation tests, adjusted within a "
-    "study (Holm), do not decide."
+    f"study (Holm), do not decide. {MARKED}."
 )
 _RULE = " --- "  # under the heads of a table
 

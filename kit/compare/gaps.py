@@ -11,7 +11,7 @@ from kit.compare.best import overall
 from kit.compare.claims import Claim, Finding, judge, not_tested, seed_values
 from kit.compare.columns import HEADLINE
 from kit.compare.results import Results
-from kit.compare.stats import macro_mean, paired_randomisation_test
+from kit.compare.stats import macro_mean, mark, paired_randomisation_test
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Drop:
 
     score: trained on all domains, mean over training seeds.
     difference, low, high: that minus the score without the domain, with its 95 % interval over question groups.
+    n_effective: groups that carry the interval, see ``kit.compare.stats.Interval``.
     by_seed: the difference in each training seed.
     by_construction: whether the domain plays no part in this sampling, so that the drop is 0 and nothing was tested.
     """
@@ -30,6 +31,7 @@ class Drop:
     difference: float
     low: float
     high: float
+    n_effective: float
     by_seed: tuple[float, ...] = ()
     by_construction: bool = False
 
@@ -135,12 +137,13 @@ def drops(
         for sampling in samplings:
             score = float(np.mean(mine.by_seed(sampling, *HEADLINE[column])))
             if by_construction(sampling, domain):
-                found.append(Drop(domain.name, sampling, score, 0.0, 0.0, 0.0, by_construction=True))
+                found.append(Drop(domain.name, sampling, score, 0.0, 0.0, 0.0, 0.0, by_construction=True))
                 continue
             whole, rest = (overall(mine, arm, [HEADLINE[column]]) for arm in (sampling, f"{sampling}, without"))
             test = paired_randomisation_test(np.mean(whole, axis=0), np.mean(rest, axis=0))
             seeds = tuple(macro_mean(one) - macro_mean(other) for one, other in zip(whole, rest))
-            found.append(Drop(domain.name, sampling, score, test.difference, test.low, test.high, seeds))
+            ends = (test.difference, test.low, test.high, test.n_effective)
+            found.append(Drop(domain.name, sampling, score, *ends, seeds))
     return found
 
 
@@ -204,4 +207,4 @@ def drop_rows(found: Sequence[Drop], column: str = "mono mAP") -> list[dict[str,
 
 
 def _interval(drop: Drop) -> str:
-    return f"{drop.difference:+.3f} [{drop.low:+.3f} to {drop.high:+.3f}]"
+    return f"{drop.difference:+.3f} [{drop.low:+.3f} to {drop.high:+.3f}{mark(drop.n_effective)}]"

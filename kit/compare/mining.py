@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from kit.compare.columns import Where
-from kit.compare.stats import Interval, bootstrap_interval, macro_mean
+from kit.compare.stats import Interval, confidence_interval, macro_mean
 from kit.evaluate.mining.mined import Mined
 
 
@@ -55,5 +55,5 @@ class MiningResults:
         return [macro_mean(values) for values in self.values(model, where, tasks)]
 
     def interval(self, model: str, where: Where, tasks: Sequence[str]) -> Interval:
-        """Mean over seeds and tasks, with its 95 % bootstrap interval over sentences."""
-        return bootstrap_interval(np.mean(self.values(model, where, tasks), axis=0))
+        """Mean over seeds and tasks, with its 95 % interval over sentences."""
+        return confidence_interval(np.mean(self.values(model, where, tasks), axis=0), bounds=(0.0, 1.0))

@@ -8,6 +8,7 @@ from functools import partial
 from kit.compare.claims import Claim, Finding, adjusted, judge_models, not_tested
 from kit.compare.columns import DIGITS
 from kit.compare.results import Results
+from kit.compare.stats import mark
 
 STUDY = "04 the paper"
 
@@ -99,6 +100,6 @@ def claim_cells(finding: Finding) -> dict[str, str]:
     if finding.is_tested:
         difference, low, high = finding.numbers
         cells["difference"] = f"{claim.first} − {claim.second}: {difference}"
-        cells["interval"] = f"{low} to {high}"
+        cells["interval"] = f"{low} to {high}{mark(finding.n_effective)}"
         cells["p_value"] = f"{finding.p_value:.4f}"
     return cells

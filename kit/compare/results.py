@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kit.compare.columns import BIAS_COLUMNS, DIGITS, HEADLINE, Where
+from kit.compare.columns import BIAS_COLUMNS, DIGITS, HEADLINE, RANGES, Where
 from kit.compare.stats import (
     Comparison,
     Interval,
-    bootstrap_interval,
     cell_comparisons,
+    confidence_interval,
     holm,
     macro_mean,
     paired_randomisation_test,
@@ -119,12 +119,13 @@ class Results:
 
     @once
     def interval(self, model: str, setting: str, measure: str) -> Interval:
-        """Score averaged over the seeds with its 95 % bootstrap interval over question groups.
+        """Score averaged over the seeds with its 95 % interval over question groups.
 
         The interval says how much the score would move with other questions, not with other training seeds.
         """
         values = self.values(model, setting, measure).values
-        return bootstrap_interval(values) if values.size else Interval(*[float("nan")] * 3)
+        bounds = RANGES.get(measure, (0.0, 1.0))
+        return confidence_interval(values, bounds=bounds) if values.size else Interval(*[float("nan")] * 4)
 
     @once
     def compare(self, first: str, second: str, setting: str, measure: str) -> SeedComparison:

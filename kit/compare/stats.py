@@ -1,4 +1,4 @@
-"""Uncertainty of setting scores and tests between models, with the question group as the unit (NumPy only).
+"""Uncertainty of setting scores and tests between models, with the question group as the unit (NumPy and SciPy only).
 
 A setting score is a macro mean: the mean over cells (language pairs) of the mean over the groups in the cell. The versions
 of one question in several languages rise and fall together, so it is groups that are drawn or flipped, never single queries:
@@ -12,33 +12,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
+from scipy.special import stdtrit
 
 from kit.core.seeding import generator
 
+FEW_GROUPS = 5
+"""An interval whose spread fewer groups carry is marked: it may not hold what it promises (docs/measures.md)."""
+
+MARKED = "† fewer than five questions carry the spread of this number, so that its interval may be too narrow"
+"""What the mark after an interval says."""
+
 _MAX_ELEMENTS = 2**22  # of a (resamples, groups) block: 32 MB of float64
-_MAX_KEPT = 2**23  # of all draws of a bootstrap that are kept: 32 MB of uint32
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A score and the ends of its confidence interval."""
+    """A score, the ends of its confidence interval, and how many groups carry its spread.
+
+    n_effective: ``(sum d^2)^2 / sum d^4`` of the deviations d of the groups: the number of groups where all deviate alike,
+        1 where a single one does, 0 where none does. Below ``FEW_GROUPS`` the ends are a guess.
+    """
 
     estimate: float
     low: float
     high: float
+    n_effective: float
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Score of a minus score of b, the ends of its confidence interval, and the two-sided p-value of "no difference"."""
+    """Score of a minus score of b, its interval as of ``Interval``, and the two-sided p-value of "no difference"."""
 
     difference: float
     low: float
     high: float
     p_value: float
+    n_effective: float
+
+
+def mark(n_effective: float | None) -> str:
+    """What stands after an interval: a dagger where few groups carry it (``MARKED``), else nothing.
+
+    >>> mark(3.2), mark(80.0), mark(None)
+    (' †', '', '')
+    """
+    return " †" if n_effective is not None and n_effective < FEW_GROUPS else ""
 
 
 def macro_mean(values: np.ndarray) -> float:
@@ -54,23 +74,32 @@ def macro_mean(values: np.ndarray) -> float:
     return float(np.mean(np.nansum(values, axis=0) / (~np.isnan(values)).sum(axis=0)))
 
 
-def bootstrap_interval(values: np.ndarray, n_resamples: int = 2000, confidence: float = 0.95, seed: int = 0) -> Interval:
-    """Percentile bootstrap interval of the macro mean, resampling groups (Efron and Tibshirani 1993, chapter 13).
+def confidence_interval(
+    values: np.ndarray, confidence: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> Interval:
+    """Interval of the macro mean by Hall's transformation, which takes the skewness out of Student's t.
 
-    A resample in which a cell has no group is scored on its other cells. With one group the interval is a point.
+    With the standard error s of the n groups, their skewness k, ``r = sqrt(n)``, and ``t = (mean - truth) / s``,
+    ``t + k t^2 / (3 r) + k^2 t^3 / (27 n) + k / (6 r)`` is close to normal and can be solved for the truth (Hall 1992, "On
+    the removal of skewness by transformation"); its quantiles are those of Student's t with n - 1 degrees of freedom.
+    Scores near the end of their range are skewed; there the percentile bootstrap of the mean, which knows nothing of that,
+    holds the truth too rarely. ``benchmarks/coverage.py`` compares five intervals.
+
+    Nothing is drawn. Values that are all equal, and one group, give a point.
 
     Args:
         values: shape (n_groups, n_cells), float64, NaN where there is no value.
-        n_resamples: at least 1; confidence: between 0 and 1, both excluded; seed: of the draws.
+        confidence: between 0 and 1, both excluded; bounds: of the score; no end lies beyond.
 
     Raises:
-        ValueError: an argument is out of range; ``values`` as in ``macro_mean``.
+        ValueError: confidence out of range; ``values`` as in ``macro_mean``.
     """
     values = _with_any_value(values, "values")
-    _check_settings(n_resamples, confidence)
-    scores = _resampled_scores(values, n_resamples, seed)
-    low, high = np.quantile(scores, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(macro_mean(values), float(low), float(high))
+    _check_settings(1, confidence)
+    deviations = _deviations(values).mean(axis=1, keepdims=True)  # (n_groups, 1)
+    estimate, n_groups = macro_mean(values), np.array([len(values)])
+    low, high = (float(np.clip(end[0], *bounds)) for end in _ends(np.array([estimate]), deviations, n_groups, confidence))
+    return Interval(estimate, low, high, _n_effective(deviations))
 
 
 def paired_randomisation_test(
@@ -80,17 +109,18 @@ def paired_randomisation_test(
 
     ``p = (1 + #{|T| >= |t|}) / (1 + n_resamples)``, two-sided, never 0; ``t`` is the difference of the macro means and ``T``
     the same after flipping (Smucker, Allan and Carterette 2007; the +1 by Phipson and Smyth 2010). No difference anywhere
-    gives 1. The interval is the paired bootstrap interval of the difference.
+    gives 1. The interval is ``confidence_interval`` of the differences.
 
     Args:
         values_a, values_b: shape (n_groups, n_cells), float64, NaN in the same places; rows and columns agree.
-        n_resamples: of the test and of the interval, at least 1; confidence, seed: as in ``bootstrap_interval``.
+        n_resamples: flips, at least 1; confidence: of the interval, between 0 and 1; seed: of the flips.
 
     Raises:
-        ValueError: shapes or places of NaN differ; as ``bootstrap_interval``.
+        ValueError: shapes or places of NaN differ; as ``confidence_interval``.
     """
     difference = _paired_difference(values_a, values_b)
-    interval = bootstrap_interval(difference, n_resamples, confidence, seed)
+    _check_settings(n_resamples, confidence)
+    interval = confidence_interval(difference, confidence)
     n_cells = difference.shape[1]
     share = np.nansum(difference / (~np.isnan(difference)).sum(axis=0), axis=1) / n_cells  # (n_groups,), sums to t
     observed = abs(share.sum())
@@ -100,7 +130,8 @@ def paired_randomisation_test(
     for block, random in _blocks(n_resamples, len(share), seed, "flips"):
         signs = 1.0 - 2.0 * random.integers(0, 2, size=(block, len(share)), dtype=np.int8)  # (block, n_groups)
         n_extreme += int((np.abs(signs @ share) >= threshold).sum())
-    return Comparison(interval.estimate, interval.low, interval.high, (1 + n_extreme) / (1 + n_resamples))
+    p_value = (1 + n_extreme) / (1 + n_resamples)
+    return Comparison(interval.estimate, interval.low, interval.high, p_value, interval.n_effective)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,19 +147,19 @@ class CellComparisons:
 def cell_comparisons(
     values_a: np.ndarray, values_b: np.ndarray, n_resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
 ) -> CellComparisons:
-    """``paired_randomisation_test`` of each cell by itself, all cells with the same flips and the same resamples.
+    """``paired_randomisation_test`` of each cell by itself, all cells with the same flips.
 
     A p-value is at least ``1 / (1 + n_resamples)``, and ``holm`` multiplies the smallest by the number of cells: with more
     than 250 cells the number of resamples grows to 40 a cell, so that a difference can still be marked.
 
-    Args and raises: as ``paired_randomisation_test``. A resample in which a cell has no group does not count for it.
+    Args and raises: as ``paired_randomisation_test``.
     """
     difference = _paired_difference(values_a, values_b)
     _check_settings(n_resamples, confidence)
     n_resamples = max(n_resamples, 40 * difference.shape[1])
-    means = np.concatenate(list(_resampled_means(difference, n_resamples, seed)))  # (n_resamples, n_cells)
-    low, high = np.nanquantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    share = np.nan_to_num(difference / (~np.isnan(difference)).sum(axis=0))  # (n_groups, n_cells), columns sum to the means
+    n_groups = (~np.isnan(difference)).sum(axis=0)  # (n_cells,)
+    share = np.nan_to_num(difference / n_groups)  # (n_groups, n_cells), columns sum to the means
+    low, high = _ends(share.sum(axis=0), _deviations(difference), n_groups, confidence)
     threshold = np.abs(share.sum(axis=0)) - 1e-9 * np.abs(share).sum(axis=0)  # as in paired_randomisation_test
     n_extreme = np.zeros(difference.shape[1])
     for block, random in _blocks(n_resamples, len(share), seed, "flips"):
@@ -162,33 +193,43 @@ def holm(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def _resampled_scores(values: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Macro mean of each resample, shape (n_resamples,)."""
-    return np.concatenate([np.nanmean(means, axis=1) for means in _resampled_means(values, n_resamples, seed)])
+def _deviations(values: np.ndarray) -> np.ndarray:
+    """By how much each group moves the mean of each cell, shape (n_groups, n_cells); a column sums to 0.
+
+    Their mean over the cells is by how much a group moves the macro mean, to first order.
+    """
+    present = ~np.isnan(values)
+    filled, n_groups = np.where(present, values, 0.0), present.sum(axis=0)
+    means = filled.sum(axis=0) / n_groups  # (n_cells,)
+    deviations = np.where(present, filled - means, 0.0)
+    # Equal values deviate from their mean by its rounding only, which is no spread.
+    return np.where(np.abs(deviations) > 1e-12 * np.abs(means), deviations, 0.0) / n_groups
 
 
-def _resampled_means(values: np.ndarray, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Mean of each cell in each resample of the groups, in blocks (block, n_cells); NaN where a cell is empty in it."""
-    n_groups = len(values)
-    present = ~np.isnan(values)  # (n_groups, n_cells)
-    filled = np.where(present, values, 0.0)
-    keep = n_resamples * n_groups <= _MAX_KEPT
-    for drawn in (_kept_draws if keep else _draws)(n_resamples, n_groups, seed):
-        weights = drawn.astype(np.float64)
-        n_drawn = weights @ present  # (block, n_cells)
-        yield (weights @ filled) / np.where(n_drawn > 0, n_drawn, np.nan)
+def _ends(
+    estimate: np.ndarray, deviations: np.ndarray, n_groups: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of Hall's interval (see ``confidence_interval``) of each column, shapes (n_columns,).
+
+    Args:
+        estimate: shape (n_columns,); deviations: of the groups, (n_groups, n_columns), 0 where one does not count.
+        n_groups: how many count in each column, (n_columns,).
+    """
+    squares = (deviations**2).sum(axis=0)
+    root = np.sqrt(n_groups)
+    skewness = root * (deviations**3).sum(axis=0) / np.where(squares > 0, squares, 1) ** 1.5
+    skewness = np.where(np.abs(skewness) > 1e-6, skewness, 1e-6)  # as good as none, and the formula divides by it
+    deviation = n_groups * np.sqrt(squares / np.maximum(n_groups - 1, 1))  # standard error times root
+    t = stdtrit(np.maximum(n_groups - 1, 1), (1 + confidence) / 2)
+    moved = [3 / skewness * (np.cbrt(1 + skewness * (sign * t / root - skewness / (6 * n_groups))) - 1) for sign in (1, -1)]
+    low, high = (estimate - deviation * part for part in moved)
+    return low, high
 
 
-def _draws(n_resamples: int, n_groups: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each group is drawn in each resample, in blocks (block, n_groups), uint32."""
-    for block, random in _blocks(n_resamples, n_groups, seed, "bootstrap"):
-        yield random.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=block).astype(np.uint32)
-
-
-@lru_cache(maxsize=4)
-def _kept_draws(n_resamples: int, n_groups: int, seed: int) -> list[np.ndarray]:
-    """The draws depend on no score, and cost most of an interval: dozens of intervals on one task share them."""
-    return list(_draws(n_resamples, n_groups, seed))
+def _n_effective(deviations: np.ndarray) -> float:
+    """See ``Interval.n_effective``."""
+    squares = (deviations / (np.abs(deviations).max() or 1.0)) ** 2
+    return float(squares.sum() ** 2 / np.maximum((squares**2).sum(), 1))
 
 
 def _blocks(n_resamples: int, n_groups: int, seed: int, place: str) -> Iterator[tuple[int, np.random.Generator]]:

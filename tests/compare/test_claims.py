@@ -135,7 +135,9 @@ class TestRules:
         ],
     )
     def test_by_hand(self, monkeypatch, claim, low, high, by_seed, seen):
-        monkeypatch.setattr(claims, "paired_randomisation_test", lambda a, b: Comparison((low + high) / 2, low, high, 0.03))
+        monkeypatch.setattr(
+            claims, "paired_randomisation_test", lambda a, b: Comparison((low + high) / 2, low, high, 0.03, 50.0)
+        )
         second = [np.full((4, 2), 200.0)] * len(by_seed)
         first = [values + difference for values, difference in zip(second, by_seed)]
         assert judge(claim, first, second, "task").verdict == ("seen here" if seen else "not seen here")

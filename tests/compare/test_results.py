@@ -458,7 +458,12 @@ class TestWrite:
         metrics = _strict((tmp_path / "metrics.json").read_text(encoding="utf-8"))
         assert metrics["headline"]["X-Y"]["cross mAP"] == [None, None]
         assert metrics["models"]["X-Y"]["by_seed"][0]["cross-lingual"]["average_precision"] is None
-        assert metrics["models"]["X-Y"]["intervals"]["cross mAP"] == {"estimate": None, "low": None, "high": None}
+        assert metrics["models"]["X-Y"]["intervals"]["cross mAP"] == {
+            "estimate": None,
+            "low": None,
+            "high": None,
+            "n_effective": None,
+        }
 
     def test_all_rows_of_all_seeds(self, uneven, tmp_path):
         uneven.write(tmp_path, ABOUT)

@@ -226,7 +226,7 @@ class TestDrops:
         assert {drop.domain for drop in drops(FOUND, TWO, SAMPLINGS, "cross mAP")} == {"wiki"}
 
     def test_no_score_no_share(self):
-        assert np.isnan(Drop("wiki", "X-Y", 0.0, 0.0, 0.0, 0.0).relative)
+        assert np.isnan(Drop("wiki", "X-Y", 0.0, 0.0, 0.0, 0.0, 0.0).relative)
 
     @pytest.mark.parametrize("relative", [False, True])
     def test_the_mean_is_that_of_the_drops(self, relative):
@@ -379,7 +379,7 @@ class TestShiftChart:
         assert "wiki: X-X-mono 0.500, X-Y 0.000, Hybrid 0.250; legal: X-X-mono -0.500, Hybrid 0.000" in alt
 
     def test_names_are_texts(self):
-        figure = shift_chart([Drop("<b>", "X-Y", 0.5, 0.1, 0.0, 0.2, (0.1,))])
+        figure = shift_chart([Drop("<b>", "X-Y", 0.5, 0.1, 0.0, 0.2, 50.0, (0.1,))])
         assert "left out: <b>" not in figure.to_json()
 
     def test_the_same_input_gives_the_same_json(self):

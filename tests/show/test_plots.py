@@ -41,7 +41,7 @@ class MadeResults:
 
     def interval(self, model: str, setting: str, measure: str) -> Interval:
         estimate = self.estimates[model].get(f"{setting} {measure}", self.estimates[model].get(measure, NAN))
-        return Interval(estimate, 0.5 * estimate, 1.25 * estimate)
+        return Interval(estimate, 0.5 * estimate, 1.25 * estimate, 50.0)
 
     def by_seed(self, model: str, setting: str, measure: str) -> list[float]:
         estimate = self.interval(model, setting, measure).estimate

@@ -7,8 +7,8 @@ import pytest
 from kit.compare.stats import Interval
 from kit.show.plots.studies import mining_chart
 
-LOW = {"En-En": (Interval(0.2, 0.1, 0.3), [0.15, 0.25]), "Hybrid<b>": (Interval(0.6, 0.5, 0.7), [0.6, 0.6])}
-SCORES = {"high": LOW | {"En-En": (Interval(0.7, 0.6, 0.8), [0.7, 0.7])}, "unseen": LOW}
+LOW = {"En-En": (Interval(0.2, 0.1, 0.3, 50.0), [0.15, 0.25]), "Hybrid<b>": (Interval(0.6, 0.5, 0.7, 50.0), [0.6, 0.6])}
+SCORES = {"high": LOW | {"En-En": (Interval(0.7, 0.6, 0.8, 50.0), [0.7, 0.7])}, "unseen": LOW}
 FAMILIES = {"En-En": "within a language", "Hybrid<b>": "both"}
 
 
@@ -40,7 +40,7 @@ class TestMiningChart:
         )
 
     def test_every_row_is_inside_the_panels(self):
-        figure = mining_chart({"only": {"a": (Interval(0.0, 0.0, 0.0), [0.0])}}, {"a": "one"}, "F1")
+        figure = mining_chart({"only": {"a": (Interval(0.0, 0.0, 0.0, 50.0), [0.0])}}, {"a": "one"}, "F1")
         low, high = figure.layout.xaxis.range
         assert low < 0 < high
         low, high = mining_chart(SCORES, FAMILIES, "F1").layout.xaxis.range

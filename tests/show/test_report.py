@@ -341,13 +341,13 @@ class TestPage:
             "rank distance",
         ]
         assert [row[:4] for row in table[1:]] == [
-            ["good", "1.000 | 1.000 to 1.000", "1.000 | 1.000 to 1.000", "1.000 | 1.000 to 1.000"],
-            ["greedy", "1.000 | 1.000 to 1.000", "1.000 | 1.000 to 1.000", "0.833 | 0.833 to 0.833"],
+            ["good", "1.000 | 1.000 to 1.000 †", "1.000 | 1.000 to 1.000 †", "1.000 | 1.000 to 1.000 †"],
+            ["greedy", "1.000 | 1.000 to 1.000 †", "1.000 | 1.000 to 1.000 †", "0.833 | 0.833 to 0.833 †"],
         ]
-        assert [row[-1] for row in table[1:]] == ["1 | 1 to 1", "2 | 2 to 2"]
+        assert [row[-1] for row in table[1:]] == ["1 | 1 to 1 †", "2 | 2 to 2 †"]
 
     def test_deviation_over_seeds(self, trained):
-        assert _read(trained).column("headline", "multi mAP")[0] == "0.833 ± 0.000 | 0.833 to 0.833"
+        assert _read(trained).column("headline", "multi mAP")[0] == "0.833 ± 0.000 | 0.833 to 0.833 †"
 
     def test_panel_says_chance_direction_and_who_was_left_out(self, audited):
         found = _read(audited)
@@ -360,7 +360,7 @@ class TestPage:
     def test_a_model_may_be_called_chance(self, tmp_path):
         folder = _audit(tmp_path / "audit", {"chance": "right", "good": "own first"})
         # and not 2, which a random ranking has
-        assert _Page(folder / "index.html").column("bias-panel", "rank distance")[:2] == ["1 | 1 to 1", "2 | 2 to 2"]
+        assert _Page(folder / "index.html").column("bias-panel", "rank distance")[:2] == ["1 | 1 to 1 †", "2 | 2 to 2 †"]
 
     def test_measures_are_explained(self, audited):
         text = _read(audited).text
@@ -369,8 +369,8 @@ class TestPage:
     def test_differences(self, audited):
         found = _read(audited)
         rows = {row[0]: row[1:] for row in found.tables["differences-table"][1:]}
-        assert rows["multi mAP"][:3] == ["greedy", "−0.167", "−0.167 to −0.167"]
-        assert rows["mono mAP"][:3] == ["greedy", "0.000", "0.000 to 0.000"]
+        assert rows["multi mAP"][:3] == ["greedy", "−0.167", "−0.167 to −0.167 †"]
+        assert rows["mono mAP"][:3] == ["greedy", "0.000", "0.000 to 0.000 †"]
         assert rows["rank distance"][:2] == ["greedy", "+1"]
         assert len(rows) == 13 and "all 13 tests" in found.text
 
@@ -424,7 +424,7 @@ class TestPage:
     def test_claims(self, trained):
         found = _read(trained)
         assert [row[0] for row in found.tables["claims"][1:]] == [*(claim.text for claim in CLAIMS), *NOT_TESTED]
-        assert "X-Y − X-X-mono: −1 | −1 to −1" in found.column("claims", "difference here")
+        assert "X-Y − X-X-mono: −1 | −1 to −1 †" in found.column("claims", "difference here")
 
     def test_an_audit_has_no_claims(self, audited):
         assert "claims" not in _read(audited).tables
@@ -757,7 +757,7 @@ class TestNumbers:
 class TestSummary:
     def test_has_the_same_numbers(self, audited):
         text = (audited / "summary.md").read_text(encoding="utf-8")
-        row = "| greedy | 1.000 [1.000 to 1.000] | 1.000 [1.000 to 1.000] | 0.833 [0.833 to 0.833] |".replace("[", r"\[")
+        row = "| greedy | 1.000 [1.000 to 1.000 †] | 1.000 [1.000 to 1.000 †] | 0.833 [0.833 to 0.833 †] |".replace("[", r"\[")
         assert row.replace(r"\[", "[") in text and "python -m kit audit" in text
 
     def test_panel_differences_and_claims(self, trained):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from kit.compare.claims import Claim, Finding, judge, not_tested
 from kit.compare.columns import Where
 from kit.compare.mining import MiningResults
-from kit.compare.stats import Interval
+from kit.compare.stats import Interval, mark
 from kit.core.languages import language_name
 from kit.core.printing import Table, number, span
 from kit.data.bitext import BitextTask
@@ -209,4 +209,4 @@ def _names(specs: Sequence[str], tasks: Mapping[str, BitextTask]) -> str:
 
 
 def _interval_text(found: Interval) -> str:
-    return f"{number(found.estimate, 3)} [{span(found.low, found.high, 3)}]"
+    return f"{number(found.estimate, 3)} [{span(found.low, found.high, 3)}{mark(found.n_effective)}]"

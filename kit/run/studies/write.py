@@ -10,6 +10,7 @@ from kit.compare import findings
 from kit.compare.claims import Finding, adjusted
 from kit.compare.columns import COLUMNS, DIGITS, HEADLINE
 from kit.compare.results import Results
+from kit.compare.stats import mark
 from kit.core.fingerprints import versions
 from kit.core.paths import notebooks, reports, root
 from kit.core.printing import Table, estimate, span
@@ -128,5 +129,5 @@ def _table(task: str, results: Results) -> str:
             digits = 0 if name == "rank distance" else DIGITS.get(name, 3)
             found = results.interval(arm, *where)
             score = estimate(found.estimate, means[arm][name][1], digits)
-            rows[-1][name] = f"{score} [{span(found.low, found.high, digits)}]"
+            rows[-1][name] = f"{score} [{span(found.low, found.high, digits)}{mark(found.n_effective)}]"
     return f"## {results.task_name}\n\n`{task}`\n\n{Table(rows).markdown()}"

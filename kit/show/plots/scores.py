@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kit.compare.stats import bootstrap_interval
+from kit.compare.stats import confidence_interval
 from kit.evaluate.evaluation import SETTINGS
 from kit.show.plots.style import (
     HALO,
@@ -194,7 +194,7 @@ def pair_rows(
 def _by_pair(results: Results, model: str, setting: str, measure: str, order: np.ndarray) -> np.ndarray:
     """Low, estimate and high of each pair, shape (n_pairs, 3)."""
     values = results.values(model, setting, measure).values
-    found = [bootstrap_interval(values[:, [cell]]) for cell in order]
+    found = [confidence_interval(values[:, [cell]]) for cell in order]
     return np.array([(one.low, one.estimate, one.high) for one in found])
 
 

@@ -292,7 +292,8 @@ def shift_chart(found: Sequence[Drop], column: str = "mono mAP") -> go.Figure:
             continue
         add_rings(figure, drop.by_seed, [row] * len(drop.by_seed), colours[drop.sampling], spot)
         text = f"{drop.difference:.3f} = {drop.relative:.0%}"
-        add_estimate(figure, row, Interval(drop.difference, drop.low, drop.high), colours[drop.sampling], text, **spot)
+        interval = Interval(drop.difference, drop.low, drop.high, drop.n_effective)
+        add_estimate(figure, row, interval, colours[drop.sampling], text, **spot)
     ends = [0.0, *(end for drop in found for end in (drop.low, drop.high, *drop.by_seed))]
     room = 0.3 * (max(ends) - min(ends) or 1.0)
     figure.update_xaxes(range=[min(ends) - room, max(ends) + room], nticks=4, tickfont_size=11)

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from kit.compare.results import BIAS_COLUMNS, DIGITS, HEADLINE, Results
+from kit.compare.stats import mark
 from kit.core.languages import language_name
 from kit.core.printing import MISSING, estimate, number, span
 from kit.evaluate.bias.measures import PANEL
@@ -98,7 +99,7 @@ def _scores(metrics: Mapping, table: Mapping, columns: list[str]) -> Grid:
             mean, deviation = scores[column]
             ends = metrics["models"][model]["intervals"][column]
             text = estimate(mean, deviation, DIGITS[column])
-            note = "" if ends["low"] is None else span(ends["low"], ends["high"], DIGITS[column])
+            note = "" if ends["low"] is None else span(ends["low"], ends["high"], DIGITS[column]) + mark(ends["n_effective"])
             row.append(Cell(text, mean, note, is_best=model == best[column]))
         rows.append(row)
     return Grid([Column("model", is_number=False), *map(Column, columns)], rows)
@@ -132,7 +133,7 @@ def differences_grid(metrics: Mapping) -> Grid:
             words(one["column"]),
             words(one["first"]),
             Cell(number(overall["difference"], digits, "+"), overall["difference"]),
-            Cell(span(overall["low"], overall["high"], digits, "+"), overall["low"]),
+            Cell(span(overall["low"], overall["high"], digits, "+") + mark(overall["n_effective"]), overall["low"]),
             Cell(p_text(one["adjusted_p"]), one["adjusted_p"]),
         ]
         if several:

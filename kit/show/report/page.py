@@ -19,6 +19,7 @@ from markupsafe import Markup
 from kit.compare.claims import Finding
 from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, claim_cells
 from kit.compare.results import Results
+from kit.compare.stats import MARKED
 from kit.core.printing import MISSING
 from kit.evaluate.bias.measures import PANEL
 from kit.show.report import grids, words
@@ -112,6 +113,7 @@ def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequen
         "claims": [claim_cells(finding) for finding in found],
         "not_tested": NOT_TESTED,
         "rule": _RULE,
+        "marked": MARKED,
         "models": grids.model_grid(about),
         "pool": grids.pool_grid(about, results),
         "facts": _facts(about.get("runs") or [about]),
