@@ -79,7 +79,7 @@ def task(path: str | Path, language: str, name: str | None = None, question_lang
     3809
     """
     tags = question_and_passage_tags(language, question_language)
-    return RetrievalTask.from_rows(name or Path(path).stem, **task_rows(read_paragraphs(path), *tags))
+    return RetrievalTask.from_rows(name or Path(path).stem, *task_rows(read_paragraphs(path), *tags))
 
 
 def corpus_rows(paragraphs: Iterable[Paragraph], tag: str, source: str) -> list[dict]:
@@ -97,8 +97,8 @@ def corpus_rows(paragraphs: Iterable[Paragraph], tag: str, source: str) -> list[
     ]
 
 
-def task_rows(paragraphs: Iterable[Paragraph], question_tag: str, tag: str) -> dict[str, list[dict]]:
-    """Rows of a task's three tables from paragraphs in one language and questions in one."""
+def task_rows(paragraphs: Iterable[Paragraph], question_tag: str, tag: str) -> tuple[list[dict], list[dict], list[dict]]:
+    """Queries, candidates and relevance of a task from paragraphs in one language and questions in one."""
     candidates: dict[str, dict] = {}
     queries, relevance = [], []
     for index, paragraph in enumerate(paragraphs):
@@ -109,7 +109,7 @@ def task_rows(paragraphs: Iterable[Paragraph], question_tag: str, tag: str) -> d
             row = {"query_id": query_id, "group_id": question.question_id, "language": question_tag, "text": question.text}
             queries.append(row)
             relevance.append({"query_id": query_id, "candidate_id": candidate["candidate_id"]})
-    return {"queries": queries, "candidates": list(candidates.values()), "relevance": relevance}
+    return queries, list(candidates.values()), relevance
 
 
 def read_paragraphs(path: str | Path) -> list[Paragraph]:

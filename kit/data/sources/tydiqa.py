@@ -43,8 +43,7 @@ def task(path: str | Path, part: str | None = None, languages: Sequence[str] | N
     """
     name, found = _read(Path(path), part, "dev", languages)
     parts = [task_rows(paragraphs, tag, tag) for tag, paragraphs in found.items()]
-    rows = {table: [row for part in parts for row in part[table]] for table in ("queries", "candidates", "relevance")}
-    return RetrievalTask.from_rows(name, **rows)
+    return RetrievalTask.from_rows(name, *([row for rows in tables for row in rows] for tables in zip(*parts)))
 
 
 def _read(
