@@ -180,8 +180,9 @@ def subtags(code: str) -> tuple[str, str, str]:
     code = _SAME_LANGUAGE.get(code, code)
     language, script, region = _parts(language_tag(code))
     first = code.replace("_", "-").split("-")[0].lower()
-    _, other_script, other_region = _parts(get_global("language_aliases").get(first, ""))  # prs is fa_AF, sh is sr_Latn
-    script, region = script or other_script, region or other_region
+    other, other_script, other_region = _parts(get_global("language_aliases").get(first, ""))
+    if other_script or other_region:  # prs is fa_AF, sh is sr_Latn
+        language, script, region = other, script or other_script, region or other_region
     likely = get_global("likely_subtags")
     known = [
         likely[key]

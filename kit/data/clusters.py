@@ -1,4 +1,4 @@
-"""Which passages are one passage: the key that batches and the loss mask use."""
+"""Which passages are one passage, and which questions one question: the keys that batches and the loss mask use."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from kit.core.tables import Where
+from kit.data.texts import Normaliser
 
 
 def passage_clusters(group_ids: Sequence[str], passage_keys: Sequence[object]) -> list[str]:
@@ -24,18 +25,39 @@ def passage_clusters(group_ids: Sequence[str], passage_keys: Sequence[object]) -
     >>> passage_clusters(["a", "a", "b", "c"], ["en:1", "de:1", "de:1", "en:9"])
     ['a', 'a', 'a', 'c']
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     group_number = {group: number for number, group in enumerate(dict.fromkeys(group_ids))}
     key_number = {key: number for number, key in enumerate(dict.fromkeys(passage_keys))}
     groups = np.array([group_number[group] for group in group_ids])
-    keys = np.array([key_number[key] for key in passage_keys]) + len(group_number)
-    n_nodes = len(group_number) + len(key_number)
-    graph = coo_array((np.ones(len(groups), bool), (groups, keys)), shape=(n_nodes, n_nodes))
-    _, component = connected_components(graph, directed=False)
+    component = _components(groups, np.array([key_number[key] for key in passage_keys])).tolist()
     first: dict[int, str] = {}
     return [first.setdefault(component[number], group) for number, group in zip(groups, group_ids)]
+
+
+def question_numbers(table: pa.Table) -> np.ndarray:
+    """Question of each group of a corpus (in the order of their first rows) as a number from 0, shape (n_groups,), int32.
+
+    Groups ask one question if they do so in any language: the same text after ``kit.data.texts.normalised``. Such groups
+    may have different passages, as in PolicyQA, which asks each question of many policies; each of these passages answers
+    it, so none may be a wrong answer to it. The passages stay distinct clusters: joined by their questions as well, nearly
+    all of PolicyQA would be one, and no batch could hold two of it.
+    """
+    normalise = Normaliser()
+    texts = zip(table.column("language").to_pylist(), table.column("query").to_pylist())
+    hashes = np.fromiter((hash((language, normalise(text))) for language, text in texts), np.int64, len(table))
+    groups = table.column("group_id").combine_chunks().dictionary_encode().indices.to_numpy()
+    component = _components(groups, np.unique(hashes, return_inverse=True)[1])
+    return np.unique(component, return_inverse=True)[1].astype(np.int32)
+
+
+def _components(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    """Connected component of each group, shape (n_groups,): row by row a group (from 0) has a key (from 0)."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_groups = int(groups.max(initial=-1)) + 1
+    n_nodes = n_groups + int(keys.max(initial=-1)) + 1
+    graph = coo_array((np.ones(len(groups), bool), (groups, keys + n_groups)), shape=(n_nodes, n_nodes))
+    return connected_components(graph, directed=False)[1][:n_groups]
 
 
 def with_clusters(table: pa.Table, where: Where) -> pa.Table:

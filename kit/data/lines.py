@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from kit.core import tables
+from kit.core.languages import language_tag
 
 
 def language_pairs(folder: str | Path, *patterns: str) -> list[tuple[str, str]]:
@@ -27,8 +29,16 @@ def language_pairs(folder: str | Path, *patterns: str) -> list[tuple[str, str]]:
 
 
 def listed_pair(folder: str | Path, pair: str, *patterns: str) -> tuple[str, str]:
-    """The two codes of a pair that the folder holds; patterns and errors as in ``language_pairs``."""
+    """The two codes of a pair that the folder holds, asked for by them, or by other codes or names of the two languages.
+
+    Patterns and errors as in ``language_pairs``.
+    """
     found = {"-".join(codes): codes for codes in language_pairs(folder, *patterns)}
+    first, _, second = pair.partition("-")
+    with suppress(ValueError):  # what is no language is no pair
+        wanted = language_tag(first), language_tag(second)
+        same = [name for name, codes in found.items() if tuple(map(language_tag, codes)) == wanted]
+        pair = same[0] if pair not in found and len(same) == 1 else pair
     if pair not in found:
         raise ValueError(f"{folder}: no pair {pair!r}: choose from {tables.some(set(found))}")
     return found[pair]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,10 +11,9 @@ import pyarrow.compute as pc
 from kit.core.seeding import stable_hash
 from kit.data.bitext import SIDES, BitextTask
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.texts import Normaliser
 
 N_EXAMPLES = 5
-
-_DECIMAL_MARK = re.compile(r"(?<=\d)[.,٫](?=\d{1,2}(?!\d))")
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,8 @@ class Overlap:
 def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
     """Find the questions and passages of a test set that stand in a training set, exactly and after normalisation.
 
-    Normalised, two texts are the same if they have the same letters, marks and digits in the same order (``normalised``).
+    Normalised, two texts are the same if they have the same letters, marks and digits in the same order
+    (``kit.data.texts.normalised``).
     A question is looked for among the queries only and a candidate among the passages only (not among the hard
     negatives), in all languages of the corpus. Texts are compared by 64-bit hashes: the time is linear, and the memory is
     two numbers for each distinct text of the corpus.
@@ -98,7 +96,7 @@ def overlap(corpus: ParallelCorpus, task: RetrievalTask) -> Overlap:
     >>> print(overlap(mine, RetrievalTask.from_corpus(mine, "test")).verdict)
     1 of 1 questions and 1 of 1 answers of test stand in mine (after normalisation).
     """
-    normalise = _Normaliser()
+    normalise = Normaliser()
     relevant = pc.is_in(task.candidates.column("candidate_id"), value_set=pc.unique(task.relevance.column("candidate_id")))
     parts = {
         "questions": ("query", "query_id", task.queries),
@@ -141,7 +139,7 @@ def sentence_overlap(corpus: ParallelCorpus, tasks: Sequence[BitextTask]) -> lis
     >>> found.n_texts, found.n_exact, found.n_normalised
     (2, 0, 1)
     """
-    normalise = _Normaliser()
+    normalise = Normaliser()
     known = [_Texts(corpus, column, normalise) for column in ("passage", "query")]
     groups = corpus.table.column("group_id")
     counts = []
@@ -159,36 +157,10 @@ def sentence_overlap(corpus: ParallelCorpus, tasks: Sequence[BitextTask]) -> lis
     return counts
 
 
-def normalised(text: str) -> str:
-    """A text reduced to its letters, marks and digits: NFKC, case folded, everything else (spaces too) dropped.
-
-    Full-width and compatibility forms, case, spacing and punctuation make no difference; accents and vowel signs do, and so
-    does a decimal mark (before one or two digits: 1.9 is not 19, but 1,234 is 1234). A text without any letter or digit
-    stays as it is, so that "?" and "!" are not the same.
-
-    >>> normalised("Ｗｈａｔ is  X?"), normalised("STRASSE") == normalised("Straße"), normalised("?!"), normalised("1,9 %")
-    ('whatisx', True, '?!', '1.9')
-    """
-    return _Normaliser()(text)
-
-
-class _Normaliser(dict):
-    """Table for ``str.translate`` that looks each code point up once: an alphabet is small, a corpus is not."""
-
-    def __missing__(self, code: int) -> int | None:
-        self[code] = code if unicodedata.category(chr(code))[0] in "LMN" else None
-        return self[code]
-
-    def __call__(self, text: str) -> str:
-        # Folding can undo the normal form, so that it is made twice.
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-        return ".".join(part.translate(self) for part in _DECIMAL_MARK.split(folded)) or text
-
-
 class _Texts:
     """The texts of one column of a corpus by hash, each with the first row that holds it."""
 
-    def __init__(self, corpus: ParallelCorpus, column: str, normalise: _Normaliser) -> None:
+    def __init__(self, corpus: ParallelCorpus, column: str, normalise: Normaliser) -> None:
         self._normalise = normalise
         self._exact: set[int] = set()
         self._normalised: dict[int, int] = {}

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.table import InMemoryTable
 
+from kit.data.clusters import question_numbers
 from kit.data.corpus import ParallelCorpus
 from kit.train.samplers import PairBatchSampler, Sampling
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 class PairDataset(datasets.Dataset):
     """A ``datasets.Dataset`` whose items are asked for as (query row, passage row): the pair is made when it is read.
 
-    The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised.
+    The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised. A
+    hard negative that answers the same question elsewhere has the cluster of the passage, so that the loss leaves it out.
     A loss that reads no labels, such as ``MultipleNegativesRankingLoss``, takes the data set as it is.
 
     corpora: what the rows are of; copies, and what worker processes get, have none: they read rows and draw no batches.
@@ -79,6 +81,7 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> Pai
                 f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives"
             )
     place = _numbered(corpora, "language") if n_negatives else None  # a text may be another passage in another language
+    question = _questions(corpora) if n_negatives else None
     for nth in range(n_negatives):
         texts = pc.list_element(table.column("negatives"), nth)
         columns[f"negative_{nth + 1}"] = texts
@@ -86,7 +89,9 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> Pai
             pc.binary_join_element_wise(place, part.combine_chunks(), ":") for part in (table.column("passage"), texts)
         )
         known = pc.index_in(negatives, value_set=passages)  # a negative may be another's passage
-        labels.append(pc.fill_null(cluster.take(known), -1))
+        found, answers = (pc.binary_join_element_wise(question, part, ":") for part in (negatives, passages))
+        own = pc.is_in(found, value_set=answers)  # it answers this question elsewhere, though it is of another cluster
+        labels.append(pc.if_else(own, cluster, pc.fill_null(cluster.take(known), -1)))
     columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
     dataset = PairDataset(InMemoryTable(pa.table(columns)))
     dataset.corpora = tuple(corpora)
@@ -179,3 +184,12 @@ def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
         pc.binary_join_element_wise(str(number), corpus.table.column(column), ":") for number, corpus in enumerate(corpora)
     ]
     return pa.chunked_array([chunk for part in values for chunk in part.chunks]).combine_chunks()
+
+
+def _questions(corpora: Sequence[ParallelCorpus]) -> pa.Array:
+    """Number of each row's question in its corpus, as a text."""
+    numbers = []
+    for corpus in corpora:
+        groups = corpus.table.column("group_id").combine_chunks().dictionary_encode().indices
+        numbers += question_numbers(corpus.table)[groups.to_numpy()].astype(str).tolist()
+    return pa.array(numbers, pa.string())

@@ -1,9 +1,10 @@
-"""Groups for the rows of a batch: from drawn languages to rows of a corpus, no cluster twice."""
+"""Groups for the rows of a batch: from drawn languages to rows of a corpus, no cluster and no question twice."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from kit.data.clusters import question_numbers
 from kit.data.corpus import ParallelCorpus
 
 
@@ -21,6 +22,7 @@ class Source:
         self.row_of = np.full((len(corpus.group_ids), len(languages)), -1, np.int32)  # (n_groups, n_languages)
         self.row_of[:, [languages.index(language) for language in corpus.languages]] = corpus.row_of
         self.cluster_of = corpus.cluster_of  # (n_groups,)
+        self.question_of = question_numbers(corpus.table)  # (n_groups,)
         self.n_groups = len(self.row_of)
         present = (self.row_of >= 0).astype(np.float32)
         self._together = present.T @ present > 0  # (n_languages, n_languages)
@@ -49,22 +51,23 @@ class Source:
         return shuffled[by_cluster][np.argsort(place)]
 
     def check(self, pairs: np.ndarray, batch_size: int, languages: tuple[str, ...], one_pair: bool) -> None:
-        """Refuse a corpus that cannot fill a batch with distinct clusters, from one of the pairs or from all of them."""
+        """Refuse a corpus that cannot fill a batch with distinct clusters and questions, from one pair or from all."""
         for some in pairs[:, None] if one_pair else [pairs]:
-            n_clusters = self._n_clusters(some, batch_size)
-            if n_clusters < batch_size:
-                tags = " and ".join(repr(languages[code]) for code in dict.fromkeys(some[0].tolist()))
-                raise ValueError(
-                    f"corpus {self.name!r} has {n_clusters} passage clusters for "
-                    f"{f'language {tags}' if one_pair else 'these batches'}, fewer than "
-                    f"batch_size {batch_size}: lower batch_size, or leave the language or the corpus out"
-                )
+            for of_group, what in ((self.cluster_of, "passage clusters"), (self.question_of, "distinct questions")):
+                n_distinct = self._n_distinct(of_group, some, batch_size)
+                if n_distinct < batch_size:
+                    tags = " and ".join(repr(languages[code]) for code in dict.fromkeys(some[0].tolist()))
+                    raise ValueError(
+                        f"corpus {self.name!r} has {n_distinct} {what} for "
+                        f"{f'language {tags}' if one_pair else 'these batches'}, fewer than "
+                        f"batch_size {batch_size}: lower batch_size, or leave the language or the corpus out"
+                    )
 
-    def _n_clusters(self, pairs: np.ndarray, enough: int) -> int:
-        """Number of clusters whose groups have one of the pairs; it counts pair by pair, until there are enough."""
-        found = self.cluster_of[:0]
+    def _n_distinct(self, of_group: np.ndarray, pairs: np.ndarray, enough: int) -> int:
+        """Number of values of the groups that have one of the pairs; it counts pair by pair, until there are enough."""
+        found = of_group[:0]
         for pair in pairs:
-            found = np.union1d(found, self.cluster_of[(self.row_of[:, pair] >= 0).all(axis=1)])
+            found = np.union1d(found, of_group[(self.row_of[:, pair] >= 0).all(axis=1)])
             if len(found) >= enough:
                 break
         return len(found)
@@ -72,46 +75,57 @@ class Source:
     def place(
         self, rng: np.random.Generator, walk: np.ndarray, pairs: np.ndarray, others: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Give each row of drawn languages a group that has both, no cluster twice; keep the walk's groups where possible.
+        """Give each row of drawn languages a group that has both; keep the walk's groups where possible.
 
-        A row whose pair has no free cluster left gets another pair.
+        No cluster and no question stands twice. A row whose pair has no free group left gets another pair.
 
         Args:
             rng: of the draws.
             walk: groups that are to be visited, (batch,).
             pairs: language pair of each row, (batch, 2).
-            others: pairs that a row may get instead, (n_pairs, 2); none where the batch has one pair, since ``check``
-                guarantees enough clusters.
+            others: pairs that a row may get instead, (n_pairs, 2); none where the batch has one pair.
 
         Returns:
             groups (batch,) and pairs (batch, 2).
+
+        Raises:
+            ValueError: no free group is left, which can only be where a question has several passages, since ``check``
+                guarantees enough clusters and questions.
         """
         groups, pairs = walk.copy(), pairs.copy()
         good = np.flatnonzero((self.row_of[groups[:, None], pairs] >= 0).all(axis=1))
-        _, first = np.unique(self.cluster_of[groups[good]], return_index=True)
-        kept = good[first]
-        used = set(self.cluster_of[groups[kept]].tolist())
+        used = _Used(self.cluster_of, self.question_of)
+        kept = [row for row in good.tolist() if used.take(groups[row])]
         for row in np.setdiff1d(np.arange(len(groups)), kept):
             group = self._draw_group(rng, pairs[row], used)
             instead = iter(rng.permutation(others))
             while group is None:
-                pairs[row] = next(instead)
+                pair = next(instead, None)
+                if pair is None:
+                    raise ValueError(
+                        f"corpus {self.name!r}: a batch of {len(groups)} rows finds no group whose passage and question are "
+                        "not in it already: lower batch_size"
+                    )
+                pairs[row] = pair
                 group = self._draw_group(rng, pairs[row], used)
             groups[row] = group
-            used.add(int(self.cluster_of[group]))
         return groups, pairs
 
-    def _draw_group(self, rng: np.random.Generator, pair: np.ndarray, used: set[int]) -> int | None:
-        """A uniform draw among the groups that have both languages and whose cluster is free, or None."""
+    def _draw_group(self, rng: np.random.Generator, pair: np.ndarray, used: _Used) -> int | None:
+        """Take one of the groups that have both languages and are free, drawn uniformly, or None."""
         for group in rng.integers(self.n_groups, size=8).tolist():  # where most groups have all languages, no list is made
-            if (self.row_of[group, pair] >= 0).all() and int(self.cluster_of[group]) not in used:
+            if (self.row_of[group, pair] >= 0).all() and used.take(group):
                 return group
         fits = self._groups_with(int(pair[0]), int(pair[1]))
         for group in fits[rng.integers(len(fits), size=32)].tolist():
-            if int(self.cluster_of[group]) not in used:
+            if used.take(group):
                 return group
-        free = fits[~np.isin(self.cluster_of[fits], list(used))]
-        return int(rng.choice(free)) if len(free) else None
+        free = used.free(fits)
+        if not len(free):
+            return None
+        group = int(rng.choice(free))
+        used.take(group)
+        return group
 
     def _groups_with(self, first: int, second: int) -> np.ndarray:
         """Groups that have both languages, int32; made once for each pair that is asked for."""
@@ -119,3 +133,26 @@ class Source:
         if key not in self._with_both:
             self._with_both[key] = np.flatnonzero((self.row_of[:, list(key)] >= 0).all(axis=1)).astype(np.int32)
         return self._with_both[key]
+
+
+class _Used:
+    """Clusters and questions that a batch holds already, each of shape (n_groups,) for all groups."""
+
+    def __init__(self, cluster_of: np.ndarray, question_of: np.ndarray) -> None:
+        self._of_group = cluster_of, question_of
+        self._used: tuple[set[int], set[int]] = set(), set()
+
+    def take(self, group: int) -> bool:
+        """Put a group into the batch, if its cluster and its question are free; whether it was put there."""
+        cluster, question = (int(of_group[group]) for of_group in self._of_group)
+        clusters, questions = self._used
+        if cluster in clusters or question in questions:
+            return False
+        clusters.add(cluster)
+        questions.add(question)
+        return True
+
+    def free(self, groups: np.ndarray) -> np.ndarray:
+        """Those of the groups that could be taken."""
+        taken = [np.isin(of_group[groups], list(used)) for of_group, used in zip(self._of_group, self._used)]
+        return groups[~(taken[0] | taken[1])]

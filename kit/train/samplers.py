@@ -9,10 +9,12 @@ in this order:
 3. the *languages*: one for the whole batch (X-X-mono), or one a row (X-X), or an ordered pair of two a row (X-Y), uniform
    (``SAMPLINGS`` says what a sampling draws);
 4. the *groups*: a walk through a random order of the source's groups, so that an epoch visits each group once; where the
-   next group lacks a drawn language or its cluster is in the batch already, another one that fits is drawn at random.
+   next group lacks a drawn language or its cluster or question is in the batch already, another one that fits is drawn at
+   random.
 
 A batch never holds two rows of one cluster: a translation of the positive would be a false negative that no string
-comparison sees. Batch i of epoch e is a pure function of (seed, e, i), so every kind of resume agrees by construction.
+comparison sees. Nor does it hold one question twice, which two passages of one data set may answer. Batch i of epoch e is a
+pure function of (seed, e, i), so every kind of resume agrees by construction.
 """
 
 from __future__ import annotations

@@ -117,7 +117,14 @@ class TestCodes:
             *(("de", "deu_Latn"), ("el", "ell_Grek"), ("ar", "arb_Arab"), ("ms", "zsm_Latn"), ("sw", "swh_Latn")),
             *(("lv", "lvs_Latn"), ("az", "azj_Latn"), ("ku", "kmr_Latn"), ("ckb", "ckb_Arab"), ("fil", "tgl_Latn")),
             *(("zh", "zho_Hans"), ("zh-Hant", "zho_Hant"), ("zh-TW", "zho_Hant"), ("yue", "yue_Hant"), ("ko", "kor_Hang")),
-            *(("fa", "pes_Arab"), ("fa-AF", "prs_Arab"), ("pt-BR", "por_Latn"), ("no", "nob_Latn"), ("nn", "nno_Latn")),
+            *(
+                ("fa", "pes_Arab"),
+                ("fa-AF", "prs_Arab"),
+                ("prs", "prs_Arab"),
+                ("pt-BR", "por_Latn"),
+                ("no", "nob_Latn"),
+                ("nn", "nno_Latn"),
+            ),
             *(("ks", "kas_Arab"), ("ks-Deva", "kas_Deva"), ("apc", "apc_Arab"), ("ja", "jpn_Jpan"), ("sr", "srp_Cyrl")),
         ],
     )

@@ -264,6 +264,11 @@ class TestTatoeba:
         assert made.gold_pairs.tolist() == [[0, 0], [1, 1]]
         assert made.n_distractors == (0, 0)
 
+    @pytest.mark.parametrize("pair", ["zh-en", "zho-en", "Chinese-English"])
+    def test_a_pair_by_tags_and_names(self, tatoeba_folder, pair):
+        made = tatoeba(tatoeba_folder, pair)
+        assert (made.name, made.texts("source")) == ("tatoeba cmn-eng", ["一", "二"])
+
     def test_pairs(self, tatoeba_folder):
         assert language_pairs(tatoeba_folder, "tatoeba.*-*.*") == [("cmn", "eng")]
 
@@ -338,8 +343,13 @@ class TestParallel:
             (ROWS, {"distractors": 1.0}, "distractors is 1.0: choose a share of at least 0 and below 1"),
             (ROWS, {"distractors": -0.1}, "distractors is -0.1"),
             (ROWS, {"target": "deu"}, "source and target are both 'de': choose two languages"),
-            (ROWS, {"target": "fr"}, "no sentence in both 'de' and 'fr': choose from 'de', 'en'"),
-            (ROWS, {"target": "Klingonish"}, "language 'Klingonish' is not a language tag"),
+            (ROWS, {"target": "fr"}, "no language 'fr': choose from de, en"),
+            (ROWS, {"target": "Klingonish"}, "no language 'Klingonish': choose from de, en"),
+            (
+                [{"id": "1", "texts": {"de": "Ja"}}, {"id": "2", "texts": {"en": "No"}}],
+                {},
+                "no sentence in both 'de' and 'en': choose from 'de', 'en'",
+            ),
             ([*ROWS, ROWS[0]], {}, "line 401: id 'r-0' stands already in line 1"),
             ([{"id": "1"}], {}, 'line 1: not of the form {"id": "1", "texts": {"de": "…", "en": "…"}}'),
             ([{"id": 1, "texts": {}}], {}, "line 1: not of the form"),

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from kit.core import tables
 from kit.core.languages import is_tag, language_name, language_tag
-from kit.data.clusters import passage_clusters
+from kit.data.clusters import passage_clusters, question_numbers
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 
 # Groups a and b share the German passage only, c stands alone: clusters {a, b} and {c}.
@@ -162,6 +162,29 @@ class TestSplit:
     def test_refuses_a_fraction_that_is_none(self, fraction):
         with pytest.raises(ValueError, match="is not between 0 and 1"):
             corpus().split(fraction)
+
+
+class TestQuestionNumbers:
+    @staticmethod
+    def numbers(*rows):
+        fields = ("group_id", "language", "query")
+        made = corpus([dict(zip(fields, row)) | {"passage": f"p{number}"} for number, row in enumerate(rows)])
+        return question_numbers(made.table).tolist()
+
+    def test_groups_that_ask_the_same_in_one_language_ask_one_question(self):
+        found = self.numbers(
+            ("a", "en", "Who may see my data?"),
+            ("b", "en", "Who?"),
+            ("c", "en", "who may  see my data"),  # after normalisation
+            ("b", "de", "Wer?"),
+            ("d", "de", "Wer?"),
+            ("e", "fr", "Who?"),  # another language
+        )
+        assert found == [0, 1, 0, 1, 2]  # a and c; b and d; e
+
+    def test_their_passages_stay_two_clusters(self):
+        rows = [{"group_id": key, "language": "en", "query": "Who?", "passage": key} for key in "ab"]
+        assert corpus(rows).cluster_of.tolist() == [0, 1]
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 9)), max_size=25))

@@ -144,6 +144,7 @@ class TestTldr:
     def test_languages_are_tags(self, path):
         assert tldr.corpus(path).languages == ("de", "en", "pt-BR")
         assert tldr.task(path, languages=["pt-BR"]).languages == ("pt-BR",)
+        assert load_corpus(f"tldr:{path}?languages=pt_BR,deu,English").languages == ("de", "en", "pt-BR")
 
     def test_a_row_says_what_the_page_says(self, tmp_path):
         made = tldr.corpus(write_lines(tmp_path / "t.jsonl", [page("ls", "en", "de")]), "all")
@@ -207,15 +208,21 @@ class TestTldr:
         with pytest.raises(ValueError, match=r"t\.jsonl, line 1"):
             tldr.corpus(write_lines(tmp_path / "t.jsonl", ["[1"]))
 
-    @pytest.mark.parametrize("rows", [[page("ls", "en"), page("ls", "en")], [page("ls", "pt_BR", "pt-BR")]])
-    def test_a_page_twice_in_a_language_is_refused(self, tmp_path, rows):
-        with pytest.raises(ValueError, match=r"group_id 'tldr-common/ls', language .* stands already at"):
+    @pytest.mark.parametrize(
+        ("rows", "complaint"),
+        [
+            ([page("ls", "en"), page("ls", "en")], "group_id 'tldr-common/ls', language .* stands already at"),
+            ([page("ls", "pt_BR", "pt-BR")], r"t\.jsonl, line 1: 'pt_BR' and 'pt-BR' are both language 'pt-BR'"),
+        ],
+    )
+    def test_a_page_twice_in_a_language_is_refused(self, tmp_path, rows, complaint):
+        with pytest.raises(ValueError, match=complaint):
             tldr.corpus(write_lines(tmp_path / "t.jsonl", rows), "all")
 
     def test_wrong_calls(self, path):
         with pytest.raises(ValueError, match="part is 'dev': choose train, test or all"):
             tldr.corpus(path, "dev")
-        with pytest.raises(ValueError, match="no row with language 'xx': choose from 'de', 'en', 'pt-BR'"):
+        with pytest.raises(ValueError, match="no language 'xx': choose from de, en, pt-BR"):
             tldr.corpus(path, languages=["xx"])
         with pytest.raises(ValueError, match="no such file"):
             tldr.corpus(path.parent / "no.jsonl")

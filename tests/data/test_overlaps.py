@@ -6,8 +6,9 @@ import pytest
 
 from kit.data.bitext import BitextTask
 from kit.data.corpus import ParallelCorpus, RetrievalTask
-from kit.data.overlaps import N_EXAMPLES, normalised, overlap, sentence_overlap
+from kit.data.overlaps import N_EXAMPLES, overlap, sentence_overlap
 from kit.data.registry import load_corpus, load_task
+from kit.data.texts import normalised
 
 TRAINING = ParallelCorpus.from_rows(
     [

@@ -9,7 +9,7 @@ import pytest
 
 from kit.core.fingerprints import data_checksum
 from kit.data.corpus import ParallelCorpus, RetrievalTask
-from kit.data.registry import checksums, load_corpus, load_task
+from kit.data.registry import checksums, load_bitext, load_corpus, load_task
 
 ROWS = [{"group_id": "1", "language": tag, "query": f"What? {tag}", "passage": f"That. {tag}"} for tag in ("de", "en")]
 
@@ -59,6 +59,11 @@ class TestOptions:
         assert corpus.languages == ("de", "th")
         assert corpus.table.equals(load_corpus("atlas", split="validation", languages=["de", "th"]).table)
 
+    def test_languages_have_many_names(self, home):
+        assert load_task("atlas?languages=deu,Thai").languages == ("de", "th")
+        assert load_bitext("atlas?pair=deu-eng").source_language == "de"
+        assert load_corpus("squad:data/squad.json?language=Tagalog").languages == ("fil",)
+
     def test_one_language_is_a_list_too(self):
         assert load_task("atlas?languages=de").languages == ("de",)
 
@@ -74,6 +79,7 @@ class TestOptions:
             ("atlas?colour=red", "unknown option 'colour': choose from split, by"),
             ("atlas:data?by=fact", "this kind takes no path: write 'atlas'"),
             ("squad:data/squad.json", "option 'language' is missing"),
+            ("squad:data/squad.json?language=de&question_language=es", "unknown option 'question_language'"),  # no corpus
             ("squad:?language=en", "the path is missing: write 'squad:<path>'"),
             ("jsonl:data/mine.jsonl?language=en", "unknown option 'language': this kind takes none"),
             ("atlas?by=colour", "colour"),

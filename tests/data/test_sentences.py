@@ -8,7 +8,7 @@ import json
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from kit.data.registry import checksums, load_corpus, load_task
+from kit.data.registry import checksums, load_bitext, load_corpus, load_task
 from kit.data.sources.sentences import corpus, half, parallel_rows
 
 ROWS = [
@@ -58,6 +58,18 @@ class TestCorpus:
         with pytest.raises(ValueError, match=error):
             corpus(path, **options)
 
+    @pytest.mark.parametrize(("asked", "tags"), [("deu,English", ("de", "en")), ("tha", ("th",))])
+    def test_languages_by_the_codes_of_the_file_and_by_name(self, path, asked, tags):
+        assert load_corpus(f"sentences:{path}?languages={asked}").languages == tags
+
+    def test_codes_of_two_languages_stay_two(self, tmp_path):
+        made = tmp_path / "codes.jsonl"
+        made.write_text(json.dumps({"id": "1", "texts": {"eng": "Dry.", "fas": "Iran", "prs": "Kabul"}}), encoding="utf-8")
+        assert load_corpus(f"sentences:{made}").languages == ("en", "fa", "prs")
+        for code, text in (("fas", "Iran"), ("prs", "Kabul")):
+            mined = load_bitext(f"ntrex:{made}?source={code}&target=eng&distractors=0")
+            assert (mined.source_language, mined.texts("source")) == ({"fas": "fa", "prs": "prs"}[code], [text])
+
     def test_as_a_source(self, path):
         spec = f"sentences:{path}?query=half&languages=de,en"
         made = load_corpus(spec)
@@ -90,6 +102,7 @@ class TestRows:
             ({"id": "4", "texts": {"de": 1}}, "line 4: not of the form"),
             ({"id": "1", "texts": {"de": "a"}}, "line 4: id '1' stands already in line 1"),
             ({"id": "4", "texts": {"no tag": "a"}}, "line 4: language 'no tag' is not a language tag"),
+            ({"id": "4", "texts": {"de": "a", "deu": "b"}}, "line 4: 'de' and 'deu' are both language 'de': keep one"),
         ],
     )
     def test_a_malformed_row_is_named(self, tmp_path, row, error):

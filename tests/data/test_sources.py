@@ -9,6 +9,7 @@ import inspect
 import json
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.registry import checksums, kinds, load_corpus, load_task
 from kit.data.sources import beir, lareqa, squad
+from kit.evaluate.evaluator import evaluate_embeddings
 
 XQUAD_CANDIDATES = {
     "ar": 1222,
@@ -93,12 +95,6 @@ class TestRealData:
         asked = squad.task(shared_data / file, "en")
         assert (len(made), len(np.unique(made.cluster_of))) == (n_questions, n_paragraphs)
         assert (len(asked.queries), len(asked.candidates), len(asked.relevance)) == (n_questions, n_paragraphs, n_questions)
-
-    def test_tydi_qa_names_its_languages(self, shared_data):
-        files = sorted((shared_data / "tydiqa").glob("*_dev.json"))
-        sizes = {made.languages: len(made) for made in (squad.corpus(file, None) for file in files)}
-        assert sum(sizes.values()) == 5077
-        assert sorted(sizes) == [("ar",), ("bn",), ("en",), ("fi",), ("id",), ("ko",), ("ru",), ("sw",), ("te",)]
 
     def test_scifact(self, shared_data):
         asked = load_task(f"beir:{shared_data / 'scifact'}")
@@ -214,9 +210,9 @@ class TestLareqa:
         ("files", "languages", "words"),
         [
             ([], None, "no <language>.json file"),
-            (["en", "readme!"], None, "readme!.json: the file's name is not a language"),
-            (["de", "deu"], None, "deu.json: language 'de' stands already in de.json: keep one"),
-            (["de", "en"], ["fr"], "no file for language 'fr': choose from de, en"),
+            (["en", "readme!"], None, "names of the .json files: language 'readme!' is not a language tag"),
+            (["de", "deu"], None, "names of the .json files: 'de' and 'deu' are both language 'de': keep one"),
+            (["de", "en"], ["fr"], "no language 'fr': choose from de, en"),
             (["de", "en"], [], "no language is wanted: choose from de, en"),
         ],
     )
@@ -389,28 +385,55 @@ class TestSquad:
         assert made.relevance["candidate_id"].to_pylist() == ["en:0", "en:1", "en:0", "en:0"]
         assert made.queries["query_id"].to_pylist()[0] == "en:korean-1"
 
-    def test_language_from_the_ids(self, tmp_path):
-        both = squad_json(paragraph("Ann.", ("korean-1", "Who?", 0)), paragraph("Ann.", ("bengali-2", "Who?", 0)))
-        path = write_json(tmp_path / "train.json", both)
-        assert squad.corpus(path, None).languages == ("bn", "ko")
-        assert squad.task(path, None).candidates["candidate_id"].to_pylist() == ["ko:0", "bn:1"]
+    def test_questions_in_another_language_are_in_a_cell_of_their_own(self, tmp_path):
+        """The form of MLQA's test-context-de-question-es.json."""
+        path = write_json(
+            tmp_path / "mlqa.json",
+            squad_json(paragraph("Die Fähre.", ("f", "¿A qué hora?", 0)), paragraph("Der Honig.", ("h", "¿Cuándo?", 0))),
+        )
+        made = load_task(f"squad:{path}?language=de&question_language=spa")
+        assert made.languages == ("de", "es")
+        assert made.queries["query_id"].to_pylist() == ["es:f", "es:h"]
+        assert made.candidates["candidate_id"].to_pylist() == ["de:0", "de:1"]
+        found = evaluate_embeddings(np.eye(2, dtype=np.float32), np.eye(2, dtype=np.float32), made, "mine")
+        languages, matrix = found.matrix("reciprocal_rank")
+        assert languages == ("de", "es")
+        np.testing.assert_array_equal(matrix, [[np.nan, np.nan], [1.0, np.nan]])  # rows are languages of questions
 
     @pytest.mark.parametrize(
-        ("extra", "words"),
+        ("answers", "answerable"),
         [
-            (paragraph("A.", ("x-1", "Who?", 0)), "paragraph 2, question 1: id 'x-1' does not begin with a language"),
-            (paragraph("A."), "paragraph 2: no answerable question, so no language"),
+            ([], False),
+            ([{"text": "", "answer_start": 0}], False),
+            ([{"text": " ", "answer_start": -1}], False),
+            ([{"answer_start": -1}], False),
+            ([{}], False),
+            ([{"text": "Ann", "answer_start": -1}], True),  # CMRC does not always know the place
+            ([{"text": "Ann"}], True),
+            ([{"answer_start": 0}], True),
+            ([{"text": "", "answer_start": -1}, {"text": "Ann", "answer_start": 0}], True),
+            ([{"text": "Ann", "answer_start": "0"}], True),
+            ([{"text": "Ann", "answer_start": " -1"}], True),
         ],
     )
-    def test_no_language_in_the_ids(self, tmp_path, extra, words):
-        path = write_json(tmp_path / "dev.json", squad_json(PARAGRAPHS["data"][0]["paragraphs"][0], extra))
-        with pytest.raises(ValueError, match=words):
-            squad.task(path, None)
+    def test_unanswerable_questions_are_left_out_and_counted(self, tmp_path, answers, answerable):
+        context = paragraph("Ann.", ("1", "Who?", 0), ("2", "Why?", None))
+        context["qas"][1]["answers"] = answers
+        path = write_json(tmp_path / "dev.json", squad_json(context))
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            assert squad.corpus(path, "en").group_ids == (("1", "2") if answerable else ("1",))
+        expected = [] if answerable else [f"{path}: 1 of 2 questions have no answer: left out"]
+        assert [str(warning.message) for warning in seen] == expected
 
-    def test_unanswerable_questions_are_left_out_and_counted(self, tmp_path):
-        path = write_json(tmp_path / "dev.json", squad_json(paragraph("Ann.", ("1", "Who?", 0), ("2", "Why?", None))))
-        with pytest.warns(UserWarning, match="dev.json: 1 of 2 questions have no answer: left out"):
-            assert squad.corpus(path, "en").group_ids == ("1",)
+    def test_numbers_as_ids(self, tmp_path):
+        path = write_json(tmp_path / "de.json", squad_json(paragraph("Ann.", (5001, "Who?", 0), (5002, "Why?", 0))))
+        assert squad.task(path, "de").queries["query_id"].to_pylist() == ["de:5001", "de:5002"]
+
+    def test_a_number_and_its_text_are_one_id(self, tmp_path):
+        path = write_json(tmp_path / "de.json", squad_json(paragraph("Ann.", (7, "Who?", 0), ("7", "Why?", 0))))
+        with pytest.raises(ValueError, match=r"question 2: id '7' stands already at .*question 1"):
+            squad.corpus(path, "de")
 
     @pytest.mark.parametrize(
         ("path", "new", "words"),
@@ -422,14 +445,14 @@ class TestSquad:
             (["data", 0, "paragraphs", 2, "qas", 1, "question"], "", "paragraph 3, question 2: field 'question' is empty"),
             (
                 ["data", 0, "paragraphs", 2, "qas", 1, "id"],
-                4,
-                "paragraph 3, question 2: field 'id' is 4: write it as a text",
+                4.5,
+                "paragraph 3, question 2: field 'id' is 4.5: write it as a text",
             ),
             (["data", 0, "paragraphs", 2, "qas", 1, "answers"], None, "question 2: field 'answers' is missing"),
             (
                 ["data", 0, "paragraphs", 2, "qas", 1, "answers", 0, "answer_start"],
-                "0",
-                "answer 1: field 'answer_start' is '0'",
+                "first",
+                "answer 1: field 'answer_start' is 'first': write it as a whole number",
             ),
             (["data", 0, "paragraphs", 2, "qas", 1, "id"], "korean-1", "id 'korean-1' stands already at .*paragraph 1"),
         ],

@@ -70,6 +70,63 @@ class TestTask:
         assert task.languages == ("sw",) and task.queries.column("text").to_pylist() == ["Dodoma ni nini?"]
 
 
+SWAHILI = ("Kando ya mto kuna soko.", [("swahili-12-0", "Soko liko wapi?")])
+FINNISH = ("Juna lähtee.", [("finnish-11-0", "Milloin?")])
+ONE_FILE = "tydiqa-goldp-v1.1-dev.json"
+
+
+class TestOtherForms:
+    """The one file that is published, with the language in the ids, and the files that XTREME's script writes."""
+
+    @pytest.fixture
+    def one_file(self, tmp_path):
+        _file(tmp_path, ONE_FILE, [("Juma alijenga.", [("swahili-10-0", "Nani?")]), FINNISH, SWAHILI])
+        return tmp_path / ONE_FILE
+
+    def test_the_file(self, one_file):
+        made = load_task(f"tydiqa:{one_file}")
+        assert (made.name, made.languages) == ("tydiqa-goldp-v1.1-dev", ("fi", "sw"))
+        assert made.queries["query_id"].to_pylist() == ["fi:finnish-11-0", "sw:swahili-10-0", "sw:swahili-12-0"]
+        assert made.relevance["candidate_id"].to_pylist() == ["fi:0", "sw:0", "sw:1"]
+        assert load_corpus(f"tydiqa:{one_file}?languages=swahili").group_ids == ("swahili-10-0", "swahili-12-0")
+
+    def test_the_folder_of_the_file(self, one_file):
+        made = load_task(f"tydiqa:{one_file.parent}")
+        assert (made.name, made.languages, len(made.queries)) == ("tydiqa-dev", ("fi", "sw"), 3)
+
+    def test_a_paragraph_with_questions_in_two_languages(self, tmp_path):
+        _file(tmp_path, ONE_FILE, [("Ann.", [("korean-1", "Who?"), ("bengali-2", "Where?")])])
+        made = tydiqa.task(tmp_path / ONE_FILE)
+        assert made.candidates["candidate_id"].to_pylist() == ["bn:0", "ko:0"]
+
+    def test_the_files_of_xtreme(self, tmp_path):
+        _file(tmp_path, "tydiqa.goldp.fi.dev.json", [FINNISH])
+        _file(tmp_path, "tydiqa.goldp.sw.dev.json", [SWAHILI])
+        made = load_task(f"tydiqa:{tmp_path}")
+        assert (made.name, made.languages, len(made.queries)) == ("tydiqa-dev", ("fi", "sw"), 2)
+
+    def test_an_id_without_a_language_is_named(self, tmp_path):
+        _file(tmp_path, ONE_FILE, [FINNISH, ("A.", [("x-1", "Who?")])])
+        with pytest.raises(ValueError, match="article 2, paragraph 1, question 1: id 'x-1' does not begin with a language"):
+            tydiqa.task(tmp_path / ONE_FILE)
+
+    def test_a_file_is_one_part(self, one_file):
+        with pytest.raises(ValueError, match="part is 'train', but a file is one part: leave the option out"):
+            load_corpus(f"tydiqa:{one_file}?part=train")
+
+    @pytest.mark.parametrize("other", ["finnish_tydiqa_dev.json", "tydiqa-goldp-v1.0-dev.json"])
+    def test_a_part_in_two_forms_is_refused(self, one_file, other):
+        _file(one_file.parent, other, [FINNISH])
+        with pytest.raises(ValueError, match=r"dev\.json and .*dev\.json both hold part dev: keep one of the two"):
+            tydiqa.task(one_file.parent)
+
+    def test_two_files_of_one_language_are_refused(self, tmp_path):
+        _file(tmp_path, "swahili_tydiqa_dev.json", [SWAHILI])
+        _file(tmp_path, "sw_tydiqa_dev.json", [SWAHILI])
+        with pytest.raises(ValueError, match="names of files: 'sw' and 'swahili' are both language 'sw': keep one"):
+            tydiqa.task(tmp_path)
+
+
 class TestCorpus:
     def test_a_group_is_a_question(self, folder):
         corpus = tydiqa.corpus(folder, part="dev")
@@ -87,9 +144,12 @@ class TestCorpus:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"part": "test"}, r"no file <language>_tydiqa_test\.json: give the folder"),
-        ({"part": "dev", "languages": ["fr"]}, "no language 'fr' in part dev: choose from en, sw"),
-        ({"part": "train", "languages": ["en"]}, "no language 'en' in part train: choose from sw"),
+        (
+            {"part": "test"},
+            r"no file <language>_tydiqa_test\.json, tydiqa\.goldp\.<language>\.test\.json, tydiqa-goldp-\*-test\.json: give",
+        ),
+        ({"part": "dev", "languages": ["fr"]}, "no language 'fr': choose from en, sw"),
+        ({"part": "train", "languages": ["en"]}, "no language 'en': choose from sw"),
     ],
 )
 @pytest.mark.parametrize("read", [tydiqa.corpus, tydiqa.task])

@@ -334,13 +334,22 @@ class TestPairDataset:
         # "1912" answers group a in German, group b in English, and another question in another corpus.
         facts = [("a", "de", "1912"), ("a", "en", "in 1912"), ("b", "de", "im 20."), ("b", "en", "1912"), ("c", "en", "no")]
         rows = [
-            {"group_id": group, "language": language, "query": "q", "passage": passage, "negatives": ["1912"]}
+            {"group_id": group, "language": language, "query": group, "passage": passage, "negatives": ["1912"]}
             for group, language, passage in facts
         ]
         other = [{"group_id": "x", "language": "en", "query": "q", "passage": "1912", "negatives": ["no"]}]
         parts = [ParallelCorpus.from_rows(rows, "facts"), ParallelCorpus.from_rows(other, "other")]
         labels = [item["label"] for item in pair_dataset(parts, 1).__getitems__([(row, row) for row in range(6)])]
         assert labels == [[0, 0], [0, 1], [1, 0], [1, 1], [2, 1], [3, -1]]
+
+    def test_a_negative_that_answers_the_question_elsewhere_is_left_out(self):
+        # The question of groups a and b is one; "two" is a wrong answer to that of c only.
+        rows = [
+            {"group_id": group, "language": "en", "query": query, "passage": passage, "negatives": ["two"]}
+            for group, query, passage in [("a", "Who?", "one"), ("b", "who", "two"), ("c", "Why?", "three")]
+        ]
+        items = pair_dataset([ParallelCorpus.from_rows(rows, "made")], 1).__getitems__([(row, row) for row in range(3)])
+        assert [item["label"] for item in items] == [[0, 0], [1, 1], [2, 1]]
 
     def test_too_few_negatives_name_the_group(self, tmp_path):
         rows = made_rows(negatives=["one", "two"])

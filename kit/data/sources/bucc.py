@@ -24,7 +24,7 @@ def bitext(folder: str | Path, pair: str, part: str = "train") -> BitextTask:
 
     Args:
         folder: holds the files of one pair or of several.
-        pair: such as ``de-en``; the first language is the source.
+        pair: such as ``de-en``, as the files have it, or as other codes or English names; the first language is the source.
         part: ``train``, ``sample`` or ``test``.
 
     Raises:
@@ -36,6 +36,7 @@ def bitext(folder: str | Path, pair: str, part: str = "train") -> BitextTask:
     if part not in PARTS:
         raise ValueError(f"part is {part!r}: choose {', '.join(PARTS)}")
     languages = listed_pair(folder, pair, *PATTERNS)
+    pair = "-".join(languages)
     home = Path(folder) / pair if (Path(folder) / pair).is_dir() else Path(folder)
     files = {name: home / f"{pair}.{PARTS[part]}.{ending}" for name, ending in zip((*SIDES, "gold"), (*languages, "gold"))}
     if not files["gold"].is_file() and files["source"].is_file():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.core.languages import language_tag
+from kit.core.languages import chosen_tags, tag_of_each
 from kit.core.seeding import stable_fraction
 from kit.data.clusters import passage_clusters
 from kit.data.corpus import ParallelCorpus, RetrievalTask
@@ -41,7 +41,7 @@ def task(
 
     Args:
         folder: holds ``de.json``, ``en.json``, …
-        languages: tags of the languages to read, in the order of the task; ``None``: all, sorted.
+        languages: to read, in the order of the task, as tags, names of files or English names; ``None``: all, sorted.
         name: of the task; default: that of the folder.
         part: ``all`` questions, or those of the articles that are to ``train`` on or to ``test`` on; always against all
             candidates. The data sets have no such split: it is made here, by a hash of the article (articles that share a
@@ -133,25 +133,11 @@ def _files(folder: str | Path, languages: Sequence[str] | None) -> dict[str, Pat
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder: give one that holds <language>.json files")
-    files: dict[str, Path] = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            tag = language_tag(path.stem)
-        except ValueError as error:
-            raise ValueError(f"{path}: the file's name is not a language ({error}): rename or move it") from None
-        if tag in files:
-            raise ValueError(f"{path}: language {tag!r} stands already in {files[tag].name}: keep one of the two files")
-        files[tag] = path
-    if not files:
+    tags = tag_of_each(sorted(path.stem for path in folder.glob("*.json")), f"{folder}, names of the .json files")
+    if not tags:
         raise ValueError(f"{folder}: no <language>.json file: give a folder that holds them")
-    if languages is None:
-        return dict(sorted(files.items()))
-    wanted = [language_tag(language) for language in languages]
-    absent = [tag for tag in wanted if tag not in files]
-    if absent or not wanted:
-        seen = f"no file for language {absent[0]!r}" if absent else "no language is wanted"
-        raise ValueError(f"{folder}: {seen}: choose from {', '.join(files)}")
-    return {tag: files[tag] for tag in wanted}
+    files = {tag: folder / f"{stem}.json" for stem, tag in tags.items()}
+    return {tag: files[tag] for tag in chosen_tags(languages, files, folder)}
 
 
 def _read(path: Path) -> tuple[dict[tuple[int, int], str], list[_Answer]]:
@@ -191,10 +177,11 @@ def _sentence_of(question: Question, ends: list[int]) -> int:
     Only the ends are compared: two Turkish breaks of XQuAD-R do not slice to their sentences, and some answers run over
     the end of the sentence in which they start.
     """
-    position = bisect_right(ends, question.answer_start)
-    if question.answer_start < 0 or position == len(ends):
+    start = question.answer_start
+    position = -1 if start is None or start < 0 else bisect_right(ends, start)
+    if not 0 <= position < len(ends):
         raise ValueError(
-            f"{question.place}: answer_start {question.answer_start} lies in no sentence "
+            f"{question.place}: answer_start {start} lies in no sentence "
             f"(the last one ends at {ends[-1] if ends else 0}): correct the offset"
         )
     return position

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kit.core.languages import has_spaces, language_tag
+from kit.core.languages import chosen_tags, has_spaces, tag_of_each
 from kit.core.seeding import stable_fraction
 from kit.core.tables import json_lines, some
 from kit.data.bitext import SIDES, BitextTask
@@ -23,7 +23,8 @@ def corpus(path: str | Path, languages: Sequence[str] | None = None, query: str 
 
     Args:
         path: a ``.jsonl`` or ``.jsonl.gz`` file whose lines have ``id`` and ``texts``, a mapping of language to text.
-        languages: tags; ``None``: all that occur. Sentences that none of them has are left out.
+        languages: tags, the file's own codes or English names; ``None``: all that occur. Sentences that none of them has
+            are left out.
         query: ``whole`` or ``half`` (the first half of the words; of the characters in languages without spaces; a
             sentence of one word or character is its own half).
 
@@ -36,9 +37,7 @@ def corpus(path: str | Path, languages: Sequence[str] | None = None, query: str 
     if query not in QUERIES:
         raise ValueError(f"query is {query!r}: choose {' or '.join(QUERIES)}")
     sentences = parallel_rows(path)
-    known = sorted({language for _, _, texts in sentences for language in texts})
-    if strange := [language for language in languages or () if language not in known]:
-        raise ValueError(f"{path}: no language {strange[0]!r}: choose from {', '.join(known)}")
+    wanted = chosen_tags(languages, _tags(sentences), path)
     name = Path(path).name.split(".")[0]
     rows = [
         {
@@ -50,7 +49,7 @@ def corpus(path: str | Path, languages: Sequence[str] | None = None, query: str 
         }
         for _, sentence_id, texts in sentences
         for language, text in texts.items()
-        if (languages is None or language in languages) and text.strip()
+        if language in wanted and text.strip()
     ]
     return ParallelCorpus.from_rows(rows, name)
 
@@ -67,7 +66,7 @@ def bitext(path: str | Path, source: str, target: str, distractors: float = 0.5,
     Args:
         path: JSONL with ``id`` and ``texts`` (language: sentence), as NTREX and TICO-19 are kept here; other fields are not
             read. Sentences that lack one of the two languages are no part of the task.
-        source, target: the two languages, as tags, ISO 639-3 codes or English names.
+        source, target: the two languages, as tags, the file's own codes or English names.
         distractors: share of the sentences that keep one side, at least 0 and below 1; 0 keeps all pairs.
         seed: of the hash.
 
@@ -78,10 +77,11 @@ def bitext(path: str | Path, source: str, target: str, distractors: float = 0.5,
     >>> bitext("ntrex.jsonl.gz", "de", "en").n_gold  # doctest: +SKIP
     1020
     """
-    path, tags = Path(path), (language_tag(source), language_tag(target))
-    if tags[0] == tags[1]:
+    path, rows = Path(path), parallel_rows(path)
+    tags = chosen_tags((source, target), _tags(rows), path)
+    if len(tags) < 2:
         raise ValueError(f"source and target are both {tags[0]!r}: choose two languages")
-    return bitext_of_rows(parallel_rows(path), tags, path, distractors, seed)
+    return bitext_of_rows(rows, (tags[0], tags[1]), path, distractors, seed)
 
 
 def bitext_of_rows(
@@ -109,7 +109,8 @@ def parallel_rows(path: str | Path) -> list[tuple[int, str, dict[str, str]]]:
     """Line, id and texts by tag of each row of a ``.jsonl`` or ``.jsonl.gz`` file of parallel sentences.
 
     Raises:
-        ValueError: no such file, a row that is not of that form, an id twice, or a language that is none.
+        ValueError: no such file, a row that is not of that form, an id twice, a language that is none, or two codes of a
+            row that are one language.
     """
     rows, seen = [], {}
     for line, row in enumerate(json_lines(path), 1):
@@ -120,11 +121,13 @@ def parallel_rows(path: str | Path) -> list[tuple[int, str, dict[str, str]]]:
         if sentence_id in seen:
             raise ValueError(f"{path}, line {line}: id {sentence_id!r} stands already in line {seen[sentence_id]}")
         seen[sentence_id] = line
-        try:
-            rows.append((line, sentence_id, {language_tag(language): text for language, text in texts.items()}))
-        except ValueError as error:
-            raise ValueError(f"{path}, line {line}: {error}") from None
+        tags = tag_of_each(texts, f"{path}, line {line}")
+        rows.append((line, sentence_id, {tags[code]: text for code, text in texts.items()}))
     return rows
+
+
+def _tags(rows: list[tuple[int, str, dict[str, str]]]) -> set[str]:
+    return {tag for _, _, texts in rows for tag in texts}
 
 
 def half(text: str, language: str) -> str:
@@ -150,6 +153,5 @@ def _distinct(
             seen |= keys
             kept.append((line, sentence_id, texts))
     if not kept:
-        languages = {tag for _, _, texts in rows for tag in texts}
-        raise ValueError(f"{path}: no sentence in both {tags[0]!r} and {tags[1]!r}: choose from {some(languages)}")
+        raise ValueError(f"{path}: no sentence in both {tags[0]!r} and {tags[1]!r}: choose from {some(_tags(rows))}")
     return kept

@@ -1,26 +1,31 @@
-"""SQuAD-style JSON (SQuADShifts, TyDi QA GoldP, PolicyQA and many others): a question's passage is its paragraph."""
+"""SQuAD-style JSON (SQuADShifts, MLQA, PolicyQA and many others): a question's passage is its paragraph."""
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from kit.core.languages import language_tag
+from kit.core.languages import language_tag, question_and_passage_tags
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 
-_WORDS = {str: "a text", list: "a list", int: "a whole number"}
+_WORDS = {str: "a text", list: "a list"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """One answerable question of a paragraph; ``answer_start`` is the character offset of its first answer."""
+    """One answerable question of a paragraph.
+
+    ``answer_start`` is the character offset of its first answer, below 0 or ``None`` where the file does not say it.
+    """
 
     question_id: str
     text: str
-    answer_start: int
+    answer_start: int | None
     place: str
 
 
@@ -35,16 +40,16 @@ class Paragraph:
     place: str
 
 
-def corpus(path: str | Path, language: str | None, domain: str = "") -> ParallelCorpus:
+def corpus(path: str | Path, language: str, domain: str = "") -> ParallelCorpus:
     """Read a SQuAD-style file as training data: one group a question, its passage the whole paragraph.
 
-    Questions without an answer (SQuAD 2.0) have no passage: they are left out and counted in a ``UserWarning``. Paragraphs
-    are one passage where their texts are equal, because TyDi QA repeats a paragraph for each of its questions.
+    Questions without an answer have no passage: they are left out and counted in a ``UserWarning``. None is a question
+    without answers, one that ``is_impossible`` (SQuAD 2.0), or one whose answers are empty texts. Paragraphs are one passage
+    where their texts are equal, because TyDi QA repeats a paragraph for each of its questions.
 
     Args:
         path: a ``.json`` file.
-        language: language of the whole file, as a tag, an ISO 639-3 code or an English name; ``None``: the question ids
-            begin with it, as in TyDi QA (``korean-123-0``).
+        language: language of the whole file, as a tag, an ISO 639-3 code or an English name.
         domain: written into every row.
 
     Raises:
@@ -53,45 +58,58 @@ def corpus(path: str | Path, language: str | None, domain: str = "") -> Parallel
     >>> corpus("dev.json", language="en", domain="legal").languages  # doctest: +SKIP
     ('en',)
     """
-    rows = [
-        {
-            "group_id": question.question_id,
-            "language": _language(question, language),
-            "query": question.text,
-            "passage": paragraph.context,
-            "domain": domain,
-            "source": Path(path).stem,
-        }
-        for paragraph in read_paragraphs(path)
-        for question in paragraph.questions
-    ]
+    rows = [row | {"domain": domain} for row in corpus_rows(read_paragraphs(path), language_tag(language), Path(path).stem)]
     return ParallelCorpus.from_rows(rows, name=Path(path).stem)
 
 
-def task(path: str | Path, language: str | None, name: str | None = None) -> RetrievalTask:
+def task(path: str | Path, language: str, name: str | None = None, question_language: str | None = None) -> RetrievalTask:
     """Read a SQuAD-style file as a task: every question against all paragraphs of its file.
 
     A candidate is a distinct paragraph, with the id ``<language>:<index of its first place in the file>``; a query id is
     ``<language>:<question id>``. In PolicyQA a question is asked of many policies, so paragraphs that count as wrong here
-    may well answer it. Arguments, unanswerable questions and errors as in ``corpus``; with ``language=None`` a paragraph
-    without a question has no language and is refused.
+    may well answer it. Other arguments, unanswerable questions and errors as in ``corpus``.
+
+    Args:
+        path: a ``.json`` file.
+        language: of the paragraphs.
+        name: of the task; default: that of the file.
+        question_language: of the questions, where it is another one (MLQA's ``test-context-de-question-es.json``).
 
     >>> len(task("dev.json", language="en").queries)  # doctest: +SKIP
     3809
     """
-    candidates: dict[tuple[str, str], dict] = {}
+    tags = question_and_passage_tags(language, question_language)
+    return RetrievalTask.from_rows(name or Path(path).stem, *task_rows(read_paragraphs(path), *tags))
+
+
+def corpus_rows(paragraphs: Iterable[Paragraph], tag: str, source: str) -> list[dict]:
+    """Rows of a corpus from paragraphs whose texts are all in one language."""
+    return [
+        {
+            "group_id": question.question_id,
+            "language": tag,
+            "query": question.text,
+            "passage": paragraph.context,
+            "source": source,
+        }
+        for paragraph in paragraphs
+        for question in paragraph.questions
+    ]
+
+
+def task_rows(paragraphs: Iterable[Paragraph], question_tag: str, tag: str) -> tuple[list[dict], list[dict], list[dict]]:
+    """Queries, candidates and relevance of a task from paragraphs in one language and questions in one."""
+    candidates: dict[str, dict] = {}
     queries, relevance = [], []
-    for index, paragraph in enumerate(read_paragraphs(path)):
-        for tag in _paragraph_languages(paragraph, language):
-            candidates.setdefault(
-                (tag, paragraph.context), {"candidate_id": f"{tag}:{index}", "language": tag, "text": paragraph.context}
-            )
+    for index, paragraph in enumerate(paragraphs):
+        text = paragraph.context
+        candidate = candidates.setdefault(text, {"candidate_id": f"{tag}:{index}", "language": tag, "text": text})
         for question in paragraph.questions:
-            tag = _language(question, language)
-            query_id = f"{tag}:{question.question_id}"
-            queries.append({"query_id": query_id, "group_id": question.question_id, "language": tag, "text": question.text})
-            relevance.append({"query_id": query_id, "candidate_id": candidates[tag, paragraph.context]["candidate_id"]})
-    return RetrievalTask.from_rows(name or Path(path).stem, queries, candidates.values(), relevance)
+            query_id = f"{question_tag}:{question.question_id}"
+            row = {"query_id": query_id, "group_id": question.question_id, "language": question_tag, "text": question.text}
+            queries.append(row)
+            relevance.append({"query_id": query_id, "candidate_id": candidate["candidate_id"]})
+    return queries, list(candidates.values()), relevance
 
 
 def read_paragraphs(path: str | Path) -> list[Paragraph]:
@@ -123,13 +141,38 @@ def _paragraph(article: int, fields: dict, place: str) -> tuple[Paragraph, int]:
     context, questions, n_unanswerable = text_field(fields, "context", place), [], 0
     for number, row in enumerate(_field(fields, "qas", list, place), start=1):
         here = f"{place}, question {number}"
-        answers = _field(row, "answers", list, here)
-        if not answers or row.get("is_impossible") is True:
+        starts = [
+            start
+            for position, answer in enumerate(_field(row, "answers", list, here), start=1)
+            for start in _start(answer, f"{here}, answer {position}")
+        ]
+        if not starts or row.get("is_impossible") is True:
             n_unanswerable += 1
             continue
-        start = _field(answers[0], "answer_start", int, f"{here}, answer 1")
-        questions.append(Question(text_field(row, "id", here), text_field(row, "question", here), start, here))
+        questions.append(Question(_id(row, here), text_field(row, "question", here), starts[0], here))
     return Paragraph(article, context, tuple(questions), fields, place), n_unanswerable
+
+
+def _start(answer: object, place: str) -> list[int | None]:
+    """Offset of an answer, ``None`` where there is none; the list is empty for an answer that says nothing.
+
+    Files write an absent answer as one with an empty text, at 0 or -1; CMRC writes -1 for a text whose place is not known.
+    """
+    if not isinstance(answer, dict):
+        raise ValueError(f"{place}: not a JSON object but {answer!r:.60}: write one with a field 'text'")
+    text, start = answer.get("text"), answer.get("answer_start")
+    if isinstance(start, str) and re.fullmatch(r"\s*-?\d+\s*", start):
+        start = int(start)
+    if start is not None and (not isinstance(start, int) or isinstance(start, bool)):
+        raise ValueError(f"{place}: field 'answer_start' is {start!r:.60}: write it as a whole number")
+    says_nothing = not text.strip() if isinstance(text, str) else start is None or start < 0
+    return [] if says_nothing else [start]
+
+
+def _id(row: dict, place: str) -> str:
+    """Id of a question; some files number their questions."""
+    value = row.get("id")
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_field(row, "id", place)
 
 
 def _json(path: Path) -> dict:
@@ -165,24 +208,3 @@ def text_field(record: object, name: str, place: str) -> str:
 def list_field(record: object, name: str, place: str) -> list:
     """List of a field of a JSON object; ``ValueError`` where it is missing or not a list."""
     return _field(record, name, list, place)
-
-
-def _language(question: Question, language: str | None) -> str:
-    if language is not None:
-        return language_tag(language)
-    try:
-        return language_tag(question.question_id.split("-")[0])
-    except ValueError:
-        raise ValueError(
-            f"{question.place}: id {question.question_id!r} does not begin with a language "
-            "(as 'korean-1-0' does): give the language of the file"
-        ) from None
-
-
-def _paragraph_languages(paragraph: Paragraph, language: str | None) -> list[str]:
-    """Languages in which a paragraph is a candidate: the file's, or those of its questions."""
-    if language is not None:
-        return [language_tag(language)]
-    if not paragraph.questions:
-        raise ValueError(f"{paragraph.place}: no answerable question, so no language: give the language of the file")
-    return sorted({_language(question, None) for question in paragraph.questions})

@@ -17,12 +17,13 @@ def bitext(folder: str | Path, pair: str) -> BitextTask:
 
     Args:
         folder: holds the files.
-        pair: such as ``afr-eng``, in ISO 639-3 codes; the first language is the source.
+        pair: such as ``afr-eng``, as the files have it, or as tags or English names; the first language is the source.
 
     Raises:
         ValueError: no such folder or pair, files of different lengths, or what ``BitextTask`` refuses.
     """
     codes = listed_pair(folder, pair, "tatoeba.*-*.*")
+    pair = "-".join(codes)
     files = {side: Path(folder) / f"tatoeba.{pair}.{code}" for side, code in zip(SIDES, codes)}
     rows = {
         side: [{"sentence_id": f"{code}-{number}", "text": text} for number, text in enumerate(text_lines(files[side]), 1)]

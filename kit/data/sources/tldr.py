@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kit.core.languages import language_tag
+from kit.core.languages import chosen_tags, tag_of_each
 from kit.core.seeding import stable_fraction
 from kit.core.tables import json_lines
 from kit.data.corpus import ParallelCorpus, RetrievalTask
@@ -20,11 +20,11 @@ def corpus(path: str | Path, part: str = "train", languages: Sequence[str] | Non
     Args:
         path: a ``.jsonl`` or ``.jsonl.gz`` file with ``group_id``, ``domain``, and ``queries`` and ``passages`` by language.
         part: ``train``, ``test`` (three tenths of the pages), or ``all``.
-        languages: tags; ``None``: all that occur.
+        languages: tags, the file's own codes or English names; ``None``: all that occur.
 
     Raises:
-        ValueError: no such file or part, a line that is not of that form, a language that does not occur, whatever
-            ``ParallelCorpus`` refuses.
+        ValueError: no such file or part, a line that is not of that form or has one language twice, a language that does
+            not occur, whatever ``ParallelCorpus`` refuses.
 
     >>> corpus("tldr.jsonl.gz", languages=["de", "en"]).languages  # doctest: +SKIP
     ('de', 'en')
@@ -41,7 +41,7 @@ def corpus(path: str | Path, part: str = "train", languages: Sequence[str] | Non
             rows += _rows(page, place)
             places += [place] * len(page["queries"])
     found = ParallelCorpus.from_rows(rows, f"tldr-{part}", places.__getitem__)
-    return found if languages is None else found.select(languages=languages)
+    return found if languages is None else found.select(languages=chosen_tags(languages, found.languages, path))
 
 
 def task(path: str | Path, part: str = "test", languages: Sequence[str] | None = None) -> RetrievalTask:
@@ -57,10 +57,6 @@ def _check(page: dict, place: str) -> None:
 
 
 def _rows(page: dict, place: str) -> list[dict]:
-    try:
-        tags = {language: language_tag(language) for language in page["queries"]}
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
     return [
         {
             "group_id": page["group_id"],
@@ -70,5 +66,5 @@ def _rows(page: dict, place: str) -> list[dict]:
             "domain": page.get("domain", ""),
             "source": "tldr",
         }
-        for language, tag in tags.items()
+        for language, tag in tag_of_each(page["queries"], place).items()
     ]

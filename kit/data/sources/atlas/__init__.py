@@ -28,8 +28,8 @@ from kit.data.sources.atlas.splits import (
     HELD_OUT_DOMAIN,
     HELD_OUT_LANGUAGES,
     SPLITS,
+    atlas_tags,
     check_arguments,
-    check_languages,
     facts_of,
     languages_of,
 )
@@ -67,8 +67,7 @@ def rows(languages: Sequence[str] = LANGUAGES) -> list[dict]:
     >>> len(rows(["en"])) > 2500
     True
     """
-    check_languages(languages)
-    wanted = set(languages)
+    wanted = set(atlas_tags(languages))
     return [dict(row) for row in all_rows() if row["language"] in wanted]
 
 
@@ -99,9 +98,9 @@ def corpus(
     """
     from kit.data.corpus import ParallelCorpus
 
-    check_arguments(split, by, languages)
+    check_arguments(split, by)
     chosen = facts_of(all_rows(), split, by, seed)
-    wanted = set(languages_of(split, by, languages))
+    wanted = set(languages_of(split, by, atlas_tags(languages)))
     kept = (row for row in all_rows() if row["language"] in wanted and row["group_id"] in chosen)
     found = ParallelCorpus.from_rows(map(_bare, kept), name=_name(split, by, domains))
     return found if domains is None else found.select(domains=domains)
@@ -152,7 +151,8 @@ def bitext(pair: str, distractors: float = 0.5, seed: int = 0) -> BitextTask:
     from kit.data.sources.sentences import bitext_of_rows
 
     first, _, second = pair.partition("-")
-    tags = first, second
+    source, target = atlas_tags([first, second])
+    tags = source, target
     texts: dict[str, dict[str, str]] = {}
     for row in corpus("test", languages=tags).table.to_pylist():
         texts.setdefault(row["group_id"], {})[row["language"]] = row["passage"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from kit.core.languages import chosen_tags
 from kit.core.seeding import stable_fraction
 from kit.data.sources.atlas.render import LANGUAGES
 
@@ -14,26 +15,19 @@ HELD_OUT_LANGUAGES = ("el", "vi")  # not trained on, as in the paper
 _TRAIN, _VALIDATION = 0.7, 0.1  # the rest, a fifth, is the test
 
 
-def check_arguments(split: str, by: str, languages: Sequence[str]) -> None:
+def check_arguments(split: str, by: str) -> None:
     """Raise ``ValueError`` naming the argument, the value and the choices."""
     for argument, value, choices in (("split", split, SPLITS), ("by", by, BY)):
         if value not in choices:
             raise ValueError(f"{argument} {value!r}: choose from {', '.join(choices)}")
-    check_languages(languages)
 
 
-def check_languages(languages: Sequence[str]) -> None:
-    """Raise ``ValueError`` unless these are one or more of the atlas' languages, each once."""
-    choices = f"choose from {', '.join(LANGUAGES)}"
-    if isinstance(languages, str):
-        raise ValueError(f"languages {languages!r} is a text: give a list, such as ['en', 'de']; {choices}")
-    if not languages:
-        raise ValueError(f"languages {languages!r} is empty: {choices}")
-    for language in languages:
-        if language not in LANGUAGES:
-            raise ValueError(f"languages: {language!r} is not in the atlas: {choices}")
-    if len(set(languages)) != len(languages):
+def atlas_tags(languages: Sequence[str]) -> list[str]:
+    """Tags of one or more of the atlas' languages, each given once; else ``ValueError``."""
+    tags = chosen_tags(languages, LANGUAGES, "atlas")
+    if len(tags) != len(languages):
         raise ValueError(f"languages {list(languages)!r} has a language twice: give each once")
+    return tags
 
 
 def sides(entity_of: Mapping[str, str], seed: int) -> dict[str, str]:
