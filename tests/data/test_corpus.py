@@ -395,7 +395,7 @@ class TestFiles:
             try:
                 ParallelCorpus.read(path)
             except ValueError as error:
-                assert "made" in str(error)  # noqa: PT017
+                assert "made" in str(error)
                 n_refused += 1
         assert n_refused
 

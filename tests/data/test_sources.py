@@ -545,8 +545,8 @@ class TestBeir:
             }
         )
         note = (
-            f"2 of 4 judgements are of documents that are not in the corpus or have no text (the first: 'd9', "
-            f"{folder}/qrels/test.tsv, line 3): left out, with 1 of 3 queries"
+            "2 of 4 judgements are of documents that are not in the corpus or have no text (the first: 'd9', line 3): "
+            "left out, with 1 of 3 queries"
         )
         with pytest.warns(UserWarning) as told:
             made = beir.task(folder)
@@ -585,7 +585,11 @@ class TestBeir:
             ),
             ("qrels/test.tsv", "{head}z\td1\t1\n", "test.tsv, line 2: query 'z' does not stand in queries.jsonl"),
             ("qrels/test.tsv", "{head}a\td9\t1\n", "test.tsv, line 2: document 'd9' does not stand in corpus.jsonl"),
-            ("corpus.jsonl", '{{"_id": "d2", "text": " "}}\n', "line 2: document 'd2' does not stand in .* with a text, and no"),
+            (
+                "corpus.jsonl",
+                '{{"_id": "d2", "text": " "}}\n',
+                "line 2: document 'd2' does not stand in .* with a text, and no",
+            ),
             ("corpus.jsonl", '{{"_id": "d2"}}\n', "corpus.jsonl, line 1: field 'text' is None: write it as a text"),
             ("corpus.jsonl", '{{"text": "x"}}\n', "corpus.jsonl, line 1: field '_id' is None"),
             ("corpus.jsonl", '{{"_id": "d", "text": "x"}}\n' * 2, "corpus.jsonl, line 2: _id 'd' stands already at line 1"),

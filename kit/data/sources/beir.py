@@ -205,7 +205,7 @@ def _of_known_documents(judgements: list[_Judgement], documents: dict[str, str])
     n_asked, n_left = (len({judgement.query_id for judgement in some}) for some in (judgements, known))
     note = (
         f"{len(judgements) - len(known)} of {len(judgements)} judgements are of documents that are not in the corpus or "
-        f"have no text (the first: {absent.document_id!r}, {absent.place}): left out"
+        f"have no text (the first: {absent.document_id!r}, {absent.place.rpartition(', ')[2]}): left out"
     )
     return known, (note + (f", with {n_asked - n_left} of {n_asked} queries" if n_left < n_asked else ""),)
 
