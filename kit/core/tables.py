@@ -186,7 +186,7 @@ def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
         table = pq.read_table(path)
         names = set(table.column_names)
     except (OSError, ValueError, pa.ArrowException) as error:  # what Arrow says of a broken page, name or end
-        raise ValueError(f"{path}: not a readable Parquet file ({error}): write it again") from None
+        raise ValueError(f"{path}: not a readable Parquet file ({_in_short(error)}): write it again") from None
     unknown = sorted(names - {column.name for column in columns})
     if unknown:
         raise ValueError(
@@ -212,7 +212,7 @@ def _parquet_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedAr
     try:
         values.validate(full=True)  # a file says of its bytes that they are UTF-8, and nobody has looked
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: column {column.name!r} is broken ({error}): write it again") from None
+        raise ValueError(f"{path}: column {column.name!r} is broken ({_in_short(error)}): write it again") from None
     holes = pc.is_null(values)
     if column.kind == "texts":  # a list may stand there and yet hold a missing text
         holes = pa.chunked_array([[row is None or None in row for row in values.to_pylist()]], pa.bool_())
@@ -220,6 +220,12 @@ def _parquet_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedAr
         row = pc.index(holes, True).as_py() + 1
         raise ValueError(f"{path}, row {row}: column {column.name!r} has no value: fill it or drop the row")
     return values
+
+
+def _in_short(error: Exception) -> str:
+    """What Arrow says, on one line that can be printed: it quotes the bytes that it did not understand."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(words.split())[:200]
 
 
 def write(table: pa.Table, path: str | Path) -> None:
@@ -263,7 +269,7 @@ def refuse_duplicates(table: pa.Table, key: list[str], where: Where) -> None:
     doubled = grouped.filter(pc.greater(grouped.column("_row_count"), 1))
     if len(doubled):
         row = doubled.slice(0, 1).to_pylist()[0]
-        named = ", ".join(f"{name} {row[name]!r}" for name in key)
+        named = ", ".join(f"{name} {row[name]!r:.80}" for name in key)
         raise ValueError(
             f"{where(row['_row_max'])}: {named} stands already at {where(row['_row_min'])}: "
             "give every row its own, or drop one of them"
@@ -275,7 +281,7 @@ def refuse_unknown(table: pa.Table, column: str, known: Iterable[str], where: Wh
     strange = pc.invert(pc.is_in(table.column(column), value_set=pa.array(known, pa.string())))
     index = pc.index(strange, True).as_py()
     if index >= 0:
-        raise ValueError(f"{where(index)}: {column} {table.column(column)[index].as_py()!r} is not known: {remedy}")
+        raise ValueError(f"{where(index)}: {column} {table.column(column)[index].as_py()!r:.80} is not known: {remedy}")
 
 
 def with_default(table: pa.Table, column: str, default: pa.ChunkedArray) -> pa.Table:

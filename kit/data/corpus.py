@@ -182,11 +182,12 @@ class RetrievalTask:
         where = self.places or {
             table: (lambda index, table=table: f"{self.name}, {table}, row {index + 1}") for table in _PARTS
         }
+        place = where["languages"](0) if "languages" in where else self.name
         if len(set(self.languages)) < len(self.languages):
-            raise ValueError(f"{self.name}: languages {list(self.languages)} name one twice: declare each once")
+            raise ValueError(f"{place}: languages {list(self.languages)} name one twice: declare each once")
         for language in self.languages:
             if not is_tag(language):
-                raise ValueError(f"{self.name}: language {language!r} is not a tag: {_TAG_REMEDY}")
+                raise ValueError(f"{place}: language {language!r:.60} is not a tag: {_TAG_REMEDY}")
         for table, key in (("queries", "query_id"), ("candidates", "candidate_id")):
             rows = getattr(self, table)
             if not len(rows):
@@ -266,7 +267,8 @@ class RetrievalTask:
         """Read a folder with ``task.json`` (name, languages) and the tables ``queries``, ``candidates``, ``relevance``."""
         folder = Path(folder)
         settings = tables.read_task_settings(folder / "task.json")
-        parts, places = {}, {}
+        parts: dict[str, pa.Table] = {}
+        places: dict[str, tables.Where] = {"languages": lambda index: f"{folder / 'task.json'}"}
         for part, columns in _PARTS.items():
             found = [
                 path for ending in (".jsonl", ".jsonl.gz", ".parquet") if (path := folder / f"{part}{ending}").is_file()

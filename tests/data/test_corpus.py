@@ -439,6 +439,19 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"task.json: not of the form .* write it so"):
             RetrievalTask.read(tmp_path)
 
+    @pytest.mark.parametrize(
+        ("languages", "words"),
+        [
+            (["de", "en", "German"], r"task.json: language 'German' is not a tag: write"),
+            (["de", "en", "de"], r"task.json: languages .* name one twice"),
+        ],
+    )
+    def test_languages_that_are_none_are_named_by_the_file(self, tmp_path, languages, words):
+        task().write(tmp_path)
+        (tmp_path / "task.json").write_text(json.dumps({"name": "made", "languages": languages}))
+        with pytest.raises(ValueError, match=words):
+            RetrievalTask.read(tmp_path)
+
     def test_absent_and_doubled_parts_of_a_task(self, tmp_path):
         with pytest.raises(ValueError, match=r"task.json: no such file"):
             RetrievalTask.read(tmp_path)

@@ -566,7 +566,7 @@ class TestBeir:
     @pytest.mark.parametrize(
         ("file", "text", "words"),
         [
-            ("qrels/test.tsv", "", "test.tsv: no row with a score of 1 or more"),
+            ("qrels/test.tsv", "", "test.tsv: no line: the file is empty"),
             ("qrels/test.tsv", "{head}", "test.tsv: no row with a score of 1 or more"),
             ("qrels/test.tsv", "a\td1\thigh\n", "test.tsv, line 1: score 'high' is not a whole number"),
             ("qrels/test.tsv", "{head}a\td1\t0.5\n", "test.tsv, line 2: score '0.5' is not a whole number"),
@@ -591,6 +591,11 @@ class TestBeir:
                 "line 2: document 'd2' does not stand in .* with a text, and no",
             ),
             ("corpus.jsonl", '{{"_id": "d2"}}\n', "corpus.jsonl, line 1: field 'text' is None: write it as a text"),
+            (
+                "corpus.jsonl",
+                '{{"_id": " ", "text": "x"}}\n',
+                "corpus.jsonl, line 1: field '_id' is ' ': write it as a text",
+            ),
             ("corpus.jsonl", '{{"text": "x"}}\n', "corpus.jsonl, line 1: field '_id' is None"),
             ("corpus.jsonl", '{{"_id": "d", "text": "x"}}\n' * 2, "corpus.jsonl, line 2: _id 'd' stands already at line 1"),
             ("corpus.jsonl", "x\n", "corpus.jsonl, line 1: not a JSON object"),

@@ -219,7 +219,7 @@ def _rows(folder: Path, part: str) -> Iterator[tuple[str, dict, str]]:
     for number, row in enumerate(tables.json_lines(found[0]), start=1):
         place = f"{found[0]}, line {number}"
         key = row.get("_id")
-        if isinstance(key, bool) or not isinstance(key, (str, int)) or key == "":
+        if isinstance(key, bool) or not isinstance(key, (str, int)) or not str(key).strip():
             raise ValueError(f"{place}: field '_id' is {key!r:.60}: write it as a text")
         key = str(key)  # some sets write the ids as numbers; qrels know only their texts
         if key in seen:
