@@ -140,7 +140,9 @@ def _executed(source: str) -> bytes:
 
 
 def data_checksum(path: str | Path) -> str:
-    """SHA-256 over the names, sizes and bytes of a file, or of all files of a folder.
+    """SHA-256 over the names, sizes and bytes of a file, or of all files of a folder; wherever it is, whatever it is called.
+
+    Files that are links, as in the cache of the hub, count as what they lead to, under their own names.
 
     Raises:
         ValueError: nothing is there.
@@ -148,17 +150,18 @@ def data_checksum(path: str | Path) -> str:
     path = Path(path)
     if not path.exists():
         raise ValueError(f"{path} does not exist: give the file or folder that holds the data")
-    files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
+    home = path if path.is_dir() else path.parent
+    files = [file.absolute() for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
     states = [(file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ino) for file in files]
-    return _checksum(path.resolve(), tuple(files), tuple(states))
+    return _checksum(home.absolute(), tuple(files), tuple(states))
 
 
 @lru_cache(maxsize=64)
-def _checksum(path: Path, files: tuple[Path, ...], states: tuple[tuple[int, int, int], ...]) -> str:
+def _checksum(home: Path, files: tuple[Path, ...], states: tuple[tuple[int, int, int], ...]) -> str:
     """The checksum; as long as sizes and times of the files stay, they are read once."""
     digest = hashlib.sha256()
     for file, (size, *_) in zip(files, states):
-        digest.update(f"{file.resolve().relative_to(path.parent).as_posix()}\0{size}\0".encode())
+        digest.update(f"{file.relative_to(home).as_posix()}\0{size}\0".encode())
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,8 @@ import pyarrow.parquet as pq
 
 Where = Callable[[int], str]
 """Maps the index of a row (from 0) to words that tell a reader where it stands, such as ``train.jsonl, line 12``."""
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _ARROW = {"text": pa.string(), "texts": pa.list_(pa.string()), "integer": pa.int64()}
 
@@ -104,24 +108,65 @@ def read(path: str | Path, columns: list[Column]) -> tuple[pa.Table, Where]:
 
 
 def json_lines(path: str | Path) -> Iterable[dict]:
-    """The objects of a JSONL file (plain or gzip), one a line.
+    """The objects of a JSONL file (plain or gzip), one a line: object i stands at line i + 1.
+
+    Only a line feed ends a line, since a text may hold other separators of Unicode. Blank lines may stand at the end only.
 
     Raises:
-        ValueError: no such file; a line is not a JSON object in UTF-8, or the file is not whole gzip.
+        ValueError: no such file, or an empty one; a line is not a JSON object (see ``parsed_json``), or the file is not
+            whole gzip.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file: give the path of a .jsonl or .jsonl.gz file")
+    n_rows = 0
     for number, line in enumerate(_lines(path), start=1):
+        if not line.strip():
+            continue
+        place = f"{path}, line {n_rows + 1}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # covers malformed JSON, an empty line and bytes that are not UTF-8
-            raise ValueError(
-                f"{path}, line {number}: not a JSON object ({error}): write one object a line, in UTF-8"
-            ) from None
+            row = parsed_json(line if number == n_rows + 1 else b"")  # else a line before this one was blank
+        except ValueError as error:
+            raise ValueError(f"{place}: not a JSON object ({error}): write one object a line, in UTF-8") from None
         if not isinstance(row, dict):
-            raise ValueError(f"{path}, line {number}: not a JSON object but {line[:40]!r}: write one object a line")
+            raise ValueError(f"{place}: not a JSON object but {line[:40]!r}: write one object a line")
+        n_rows += 1
         yield row
+    if not n_rows:
+        raise ValueError(f"{path}: no line with an object: the file is empty: download or write it again")
+
+
+def parsed_json(content: bytes) -> object:
+    """The value of a JSON text, for readers of all formats; who calls names the file and the line in the error.
+
+    Raises:
+        ValueError: not UTF-8, not JSON (NaN and Infinity are not), nested too deeply to be read, or half of a surrogate
+            pair, which JSON can spell and no text holds; the message names the field.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
+    if _SURROGATE.search(text):
+        _refuse_half_pairs(value)
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _refuse_half_pairs(value: object) -> None:
+    waiting: list[tuple[object, str]] = [(value, "")]
+    while waiting:
+        part, field = waiting.pop()
+        if isinstance(part, str) and not _is_text(part):
+            raise ValueError(f"field {field!a} is {part!a:.60}, which holds half of a surrogate pair")
+        if isinstance(part, dict):
+            waiting += [pair for name, inner in part.items() for pair in ((name, name), (inner, name))]
+        elif isinstance(part, list):
+            waiting += [(inner, field) for inner in part]
 
 
 def _lines(path: Path) -> Iterable[bytes]:
@@ -139,17 +184,18 @@ def _lines(path: Path) -> Iterable[bytes]:
 def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
     try:
         table = pq.read_table(path)
-    except pa.ArrowException as error:
-        raise ValueError(f"{path}: not a readable Parquet file ({error}): write it again") from None
-    unknown = sorted(set(table.column_names) - {column.name for column in columns})
+        names = set(table.column_names)
+    except (OSError, ValueError, pa.ArrowException) as error:  # what Arrow says of a broken page, name or end
+        raise ValueError(f"{path}: not a readable Parquet file ({_in_short(error)}): write it again") from None
+    unknown = sorted(names - {column.name for column in columns})
     if unknown:
         raise ValueError(
             f"{path}: unknown column {unknown[0]!r}: rename or remove it; known: "
             f"{', '.join(column.name for column in columns)}"
         )
-    filled = []
-    for column in columns:
-        filled.append(_parquet_column(table, column, path))
+    if not len(table):
+        raise ValueError(f"{path}: no row: the file is empty: download or write it again")
+    filled = [_parquet_column(table, column, path) for column in columns]
     return pa.table(filled, schema=schema(columns))
 
 
@@ -163,6 +209,10 @@ def _parquet_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedAr
         values = values.cast(_ARROW[column.kind])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         raise ValueError(f"{path}: column {column.name!r} is {values.type}: write it as {_words(column.kind)}") from None
+    try:
+        values.validate(full=True)  # a file says of its bytes that they are UTF-8, and nobody has looked
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: column {column.name!r} is broken ({_in_short(error)}): write it again") from None
     holes = pc.is_null(values)
     if column.kind == "texts":  # a list may stand there and yet hold a missing text
         holes = pa.chunked_array([[row is None or None in row for row in values.to_pylist()]], pa.bool_())
@@ -170,6 +220,12 @@ def _parquet_column(table: pa.Table, column: Column, path: Path) -> pa.ChunkedAr
         row = pc.index(holes, True).as_py() + 1
         raise ValueError(f"{path}, row {row}: column {column.name!r} has no value: fill it or drop the row")
     return values
+
+
+def _in_short(error: Exception) -> str:
+    """What Arrow says, on one line that can be printed: it quotes the bytes that it did not understand."""
+    words = "".join(letter if letter.isprintable() else " " for letter in str(error))
+    return " ".join(words.split())[:200]
 
 
 def write(table: pa.Table, path: str | Path) -> None:
@@ -213,7 +269,7 @@ def refuse_duplicates(table: pa.Table, key: list[str], where: Where) -> None:
     doubled = grouped.filter(pc.greater(grouped.column("_row_count"), 1))
     if len(doubled):
         row = doubled.slice(0, 1).to_pylist()[0]
-        named = ", ".join(f"{name} {row[name]!r}" for name in key)
+        named = ", ".join(f"{name} {row[name]!r:.80}" for name in key)
         raise ValueError(
             f"{where(row['_row_max'])}: {named} stands already at {where(row['_row_min'])}: "
             "give every row its own, or drop one of them"
@@ -225,7 +281,7 @@ def refuse_unknown(table: pa.Table, column: str, known: Iterable[str], where: Wh
     strange = pc.invert(pc.is_in(table.column(column), value_set=pa.array(known, pa.string())))
     index = pc.index(strange, True).as_py()
     if index >= 0:
-        raise ValueError(f"{where(index)}: {column} {table.column(column)[index].as_py()!r} is not known: {remedy}")
+        raise ValueError(f"{where(index)}: {column} {table.column(column)[index].as_py()!r:.80} is not known: {remedy}")
 
 
 def with_default(table: pa.Table, column: str, default: pa.ChunkedArray) -> pa.Table:
@@ -255,7 +311,7 @@ def read_task_settings(path: Path) -> dict:
         raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
     settings: dict = {}
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = cast("dict", parsed_json(path.read_bytes()))
         right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)
         right = right and all(isinstance(tag, str) for tag in settings["languages"])
     except (ValueError, KeyError, TypeError):

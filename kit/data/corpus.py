@@ -17,6 +17,7 @@ from kit.core.languages import is_tag
 from kit.core.seeding import stable_fraction
 from kit.core.tables import Column
 from kit.data.clusters import with_clusters
+from kit.data.pools import own_candidates
 
 CORPUS_COLUMNS = [
     Column("group_id"),  # the same question in several languages is one group
@@ -31,6 +32,7 @@ CORPUS_COLUMNS = [
 QUERY_COLUMNS = [Column("query_id"), Column("group_id", default=""), Column("language"), Column("text")]
 CANDIDATE_COLUMNS = [Column("candidate_id"), Column("language"), Column("text")]
 RELEVANCE_COLUMNS = [Column("query_id"), Column("candidate_id"), Column("grade", "integer", default=1)]
+_PARTS = {"queries": QUERY_COLUMNS, "candidates": CANDIDATE_COLUMNS, "relevance": RELEVANCE_COLUMNS}
 
 _TAG_REMEDY = "write a BCP 47 tag such as 'de' or 'pt-BR' (kit.core.languages.language_tag maps other codes)"
 
@@ -161,6 +163,7 @@ class RetrievalTask:
     queries: Arrow table ``query_id, group_id, language, text``; parallel queries share a group (default: the query's id).
     candidates: Arrow table ``candidate_id, language, text``. A candidate is known by its id, never by its text.
     relevance: Arrow table ``query_id, candidate_id, grade`` (grade >= 1; only nDCG reads it).
+    notes: what was left out or put together when it was read, a sentence each (``kit.data.pools.pooled``).
 
     Raises:
         ValueError: no query or no candidate, an id or a language twice, an empty text, an undeclared language, a relevance
@@ -173,17 +176,18 @@ class RetrievalTask:
     candidates: pa.Table
     relevance: pa.Table
     places: dict[str, tables.Where] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = self.places or {
-            table: (lambda index, table=table: f"{self.name}, {table}, row {index + 1}")
-            for table in ("queries", "candidates", "relevance")
+            table: (lambda index, table=table: f"{self.name}, {table}, row {index + 1}") for table in _PARTS
         }
+        place = where["languages"](0) if "languages" in where else self.name
         if len(set(self.languages)) < len(self.languages):
-            raise ValueError(f"{self.name}: languages {list(self.languages)} name one twice: declare each once")
+            raise ValueError(f"{place}: languages {list(self.languages)} name one twice: declare each once")
         for language in self.languages:
             if not is_tag(language):
-                raise ValueError(f"{self.name}: language {language!r} is not a tag: {_TAG_REMEDY}")
+                raise ValueError(f"{place}: language {language!r:.60} is not a tag: {_TAG_REMEDY}")
         for table, key in (("queries", "query_id"), ("candidates", "candidate_id")):
             rows = getattr(self, table)
             if not len(rows):
@@ -208,11 +212,7 @@ class RetrievalTask:
     ) -> RetrievalTask:
         """Make a task from rows with the fields of ``QUERY_COLUMNS`` and so on; ``languages``: default those that occur."""
         parts = {}
-        for part, rows, columns in (
-            ("queries", queries, QUERY_COLUMNS),
-            ("candidates", candidates, CANDIDATE_COLUMNS),
-            ("relevance", relevance, RELEVANCE_COLUMNS),
-        ):
+        for (part, columns), rows in zip(_PARTS.items(), (queries, candidates, relevance)):
             parts[part] = tables.from_rows(rows, columns, lambda index, part=part: f"{name}, {part}, row {index + 1}")
         if languages is None:
             seen = pa.chunked_array(
@@ -267,12 +267,9 @@ class RetrievalTask:
         """Read a folder with ``task.json`` (name, languages) and the tables ``queries``, ``candidates``, ``relevance``."""
         folder = Path(folder)
         settings = tables.read_task_settings(folder / "task.json")
-        parts, places = {}, {}
-        for part, columns in (
-            ("queries", QUERY_COLUMNS),
-            ("candidates", CANDIDATE_COLUMNS),
-            ("relevance", RELEVANCE_COLUMNS),
-        ):
+        parts: dict[str, pa.Table] = {}
+        places: dict[str, tables.Where] = {"languages": lambda index: f"{folder / 'task.json'}"}
+        for part, columns in _PARTS.items():
             found = [
                 path for ending in (".jsonl", ".jsonl.gz", ".parquet") if (path := folder / f"{part}{ending}").is_file()
             ]
@@ -284,7 +281,7 @@ class RetrievalTask:
     def write(self, folder: str | Path, ending: str = ".jsonl") -> None:
         """Write the task as a folder in the form that ``read`` reads; ``ending`` is ``.jsonl`` or ``.parquet``."""
         folder = Path(folder)
-        for part in ("queries", "candidates", "relevance"):
+        for part in _PARTS:
             tables.write(getattr(self, part), folder / f"{part}{ending}")
         with tables.whole_file(folder / "task.json") as partial:
             partial.write_text(json.dumps({"name": self.name, "languages": list(self.languages)}) + "\n", encoding="utf-8")
@@ -312,6 +309,11 @@ class RetrievalTask:
     def candidate_language(self) -> np.ndarray:
         """Language of each candidate as an index into ``languages``, shape (n_candidates,), int32."""
         return tables.codes(self.candidates.column("language"), self.languages)
+
+    @cached_property
+    def own_candidate(self) -> np.ndarray:
+        """The candidate that is the query itself and never ranked for it, as an index, -1 for none, (n_queries,), int64."""
+        return own_candidates(self)
 
     @cached_property
     def relevant_pairs(self) -> np.ndarray:

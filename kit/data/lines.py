@@ -49,9 +49,11 @@ def text_lines(path: Path) -> list[str]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file: download the data set again, or name another pair or part")
     try:
-        lines = path.read_bytes().decode().split("\n")
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: not a text in UTF-8 ({error}): download or write it again") from None
+    if lines == [""]:
+        raise ValueError(f"{path}: no line: the file is empty: download or write it again")
     return [line.removesuffix("\r") for line in (lines[:-1] if lines[-1] == "" else lines)]
 
 

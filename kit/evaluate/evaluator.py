@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from kit.data.corpus import RetrievalTask
+from kit.data.pools import pool_counts
 from kit.evaluate import metrics
 from kit.evaluate.bias.list_agreement import spearman
 from kit.evaluate.bias.panel import panel_columns, parallel_groups
@@ -44,7 +45,7 @@ def evaluate_embeddings(
     groups = parallel_groups(task, n_agreement_groups, seed)
     found = search(
         *(query_embeddings, candidate_embeddings, task),
-        k=min(TOP, len(task.candidates)),
+        k=min(TOP, int(pool_counts(task).sum(axis=1).min())),
         groups=groups,
         of_group=spearman,
         seed=seed,

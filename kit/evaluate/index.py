@@ -10,6 +10,7 @@ import numpy as np
 
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
+from kit.data.pools import pool_counts
 from kit.evaluate.encoding import TextEncoder, encode_task
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
@@ -84,7 +85,8 @@ class Index:
     def ask(self, model: str, question: str, k: int = 10, language: str | None = None) -> list[Hit]:
         """The best candidates for any question, best first; ties as in ``kit.evaluate.scores``, with seed 0.
 
-        Where the task has a query of that text, its answers are marked.
+        Where the task has a query of that text, its answers are marked, and the candidate that is the query itself is left
+        out.
 
         Args:
             model: a name of ``models``.
@@ -101,6 +103,7 @@ class Index:
         rows, row_of = self._distinct[model]
         scores = (rows @ self._embedded(model, question))[row_of]  # (n_candidates,)
         chosen = np.arange(len(scores)) if language is None else np.flatnonzero(self._tags == language)
+        chosen = np.setdiff1d(chosen, [*self._own_by_text.get(question, ())])
         best = chosen[np.lexsort((self._tie_position[chosen], -scores[chosen]))[:k]]
         answers = self._answers(question)
         return [
@@ -116,7 +119,7 @@ class Index:
             a language without queries.
 
         Raises:
-            ValueError: an unknown model; ``k`` not from 1 to ``DEPTH`` (or the number of candidates).
+            ValueError: an unknown model; ``k`` not from 1 to ``DEPTH`` (or the number of candidates of a query).
         """
         self._check(model, None, k)
         counted = self._counted(model)  # (n_languages, depth, n_languages)
@@ -164,10 +167,17 @@ class Index:
             found.setdefault(texts[query], set()).add(candidate)
         return found
 
+    @cached_property
+    def _own_by_text(self) -> dict[str, set[int]]:
+        texts, found = self.task.queries.column("text").to_pylist(), {}
+        for query in np.flatnonzero(self.task.own_candidate >= 0):
+            found.setdefault(texts[query], set()).add(int(self.task.own_candidate[query]))
+        return found
+
     def _counted(self, model: str) -> np.ndarray:
         """Mean number of candidates of each language among the first 1, 2, … of a list, by query language."""
         if model not in self._shares:
-            depth, n = min(DEPTH, len(self._texts)), len(self.task.languages)
+            depth, n = min(DEPTH, int(pool_counts(self.task).sum(axis=1).min())), len(self.task.languages)
             best = search(*self.embeddings[model], self.task, k=depth).top  # (n_queries, depth)
             is_of = self.task.candidate_language[best][..., None] == np.arange(n)  # (n_queries, depth, n_languages)
             running = is_of.cumsum(axis=1)

@@ -52,7 +52,7 @@ class Pool:
     lists: the relevant candidates of each query, the list of query i at place i; their ranks mean something in a
         ``RankedPool`` only.
     query_language: of each query, as an index, shape (n_queries,), integer.
-    counts: candidates of each language in the pool, shape (n_languages,), int64.
+    counts: candidates of each language in the pool of each query, itself left out, shape (n_queries, n_languages), int64.
     n_relevant: how many of these are relevant to each query, shape (n_queries, n_languages), int64.
     has_partner: whether the same question is asked in another language, shape (n_queries,), bool.
     """
@@ -62,6 +62,11 @@ class Pool:
     counts: np.ndarray
     n_relevant: np.ndarray
     has_partner: np.ndarray
+
+    @property
+    def n_candidates(self) -> np.ndarray:
+        """Size of the pool of each query, shape (n_queries,), int64."""
+        return self.counts.sum(axis=1)
 
 
 @dataclass(frozen=True, eq=False)

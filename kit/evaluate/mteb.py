@@ -9,6 +9,10 @@ rounds most means of a subset to five digits, keeps 1,000 candidates of a list (
 more), strips candidates of white space at their ends, and orders equal scores by ids or places. Of a model with prompts for
 types of tasks, such as ``Retrieval-query``, it takes those; the kit takes ``query`` and ``document``.
 
+A candidate that is the query itself is left out by both. mteb's rule is equal ids (``ignore_identical_ids``), so that a
+candidate that has the id of a query by chance gets another one; of several queries of one text, which share the candidate,
+mteb leaves it out for the one that has its id.
+
 Pass ``cache=None`` to ``mteb.evaluate``: its cache of results knows models by name, and those from folders share one.
 """
 
@@ -25,7 +29,7 @@ from kit.evaluate.evaluation import SETTINGS
 if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset, DatasetDict
-    from mteb.abstasks import AbsTask
+    from mteb.abstasks import AbsTask, AbsTaskRetrieval
     from mteb.abstasks.task_metadata import TaskType
 
 
@@ -55,7 +59,7 @@ def mteb_retrieval(task: RetrievalTask, setting: str = "monolingual") -> AbsTask
         return Dataset.from_dict({"id": [ids[row] for row in rows], "text": table.column("text").take(rows).to_pylist()})
 
     query_ids = task.queries.column("query_id").to_pylist()
-    candidate_ids = task.candidates.column("candidate_id").to_pylist()
+    candidate_ids = _candidate_ids(task, query_ids)
     query_language = task.query_language[task.relevant_pairs[:, 0]]  # (n_relevant,)
     subsets, languages = {}, {}
     for asked, asked_tag in enumerate(("",) if setting == "multilingual" else task.languages):
@@ -74,7 +78,18 @@ def mteb_retrieval(task: RetrievalTask, setting: str = "monolingual") -> AbsTask
             subsets["-".join(tags)] = dict(corpus=corpus, queries=queries, relevant_docs=relevant, top_ranked=None)
     if not subsets:
         raise ValueError(f"{task.name}: no query has a relevant candidate in setting {setting!r}: choose another one")
-    return _made(AbsTaskRetrieval, f"{task.name}-{setting}", "Retrieval", "ndcg_at_10", subsets, languages)
+    made = _made(AbsTaskRetrieval, f"{task.name}-{setting}", "Retrieval", "ndcg_at_10", subsets, languages)
+    cast("AbsTaskRetrieval", made).ignore_identical_ids = bool((task.own_candidate >= 0).any())
+    return made
+
+
+def _candidate_ids(task: RetrievalTask, query_ids: list[str]) -> list[str]:
+    """Ids of the candidates; where mteb leaves equal ids out, only who is the query itself has the id of a query."""
+    ids, own = task.candidates.column("candidate_id").to_pylist(), task.own_candidate.tolist()
+    if max(own) < 0:
+        return ids
+    own_of = dict(zip(query_ids, own))
+    return [f"{name} (candidate)" if own_of.get(name, index) != index else name for index, name in enumerate(ids)]
 
 
 def mteb_bitext(task: BitextTask) -> AbsTask:

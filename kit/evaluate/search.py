@@ -18,6 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kit.data.corpus import RetrievalTask
+from kit.data.pools import pool_counts
 from kit.evaluate.blocks import read_block, read_block_on_device
 from kit.evaluate.scores import Columns, Rescore, check_embeddings, default_device, full_float32, lay_out, make_scorer
 
@@ -71,14 +72,18 @@ def search(
 ) -> Found:
     """Score every query with every candidate, once, and read from the scores what is asked for.
 
+    A candidate that is the query itself (``task.own_candidate``) is in no list of that query.
+
     Args:
         query_embeddings: shape (n_queries, dim), float32, finite; rows as in ``task.queries``.
         candidate_embeddings: shape (n_candidates, dim), float32, finite; rows as in ``task.candidates``.
         task: names the relevant pairs and the language of each candidate.
-        k: length of the top lists, from 0 to n_candidates.
+        k: length of the top lists, from 0 to the number of candidates of each query: n_candidates, or one fewer where a
+            query is a candidate itself.
         groups: query indices of each group whose scores are looked at together; no query is in two.
         of_group: what is asked of them: takes scores (n_members, n_candidates), float32, in an order of the candidates that
-            is the same for all groups but not the task's; called in threads. It must not keep them: they are overwritten.
+            is the same for all groups but not the task's, without those that are one of the members itself; called in
+            threads. It must not keep them: they are overwritten.
         seed: seed of the tie rule (see ``kit.evaluate.scores``).
         chunk_size: queries that a thread scores at a time (more where a group is larger); memory is about 4 * chunk_size *
             n_candidates bytes for each core (twice that where embeddings repeat). ``None``: up to 512, fewer where that
@@ -94,14 +99,17 @@ def search(
     check_embeddings(query_embeddings, candidate_embeddings, task)
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size is {chunk_size}: choose at least 1")
-    if not 0 <= k <= len(candidate_embeddings):
-        raise ValueError(f"k is {k}: choose up to {len(candidate_embeddings)}, the number of candidates of {task.name}")
+    n_ranked = int(pool_counts(task).sum(axis=1).min())
+    if not 0 <= k <= n_ranked:
+        raise ValueError(f"k is {k}: choose up to {n_ranked}, the number of candidates of {task.name}")
     device = "cpu" if rescore else device or default_device()
     n_threads = (os.cpu_count() or 1) if device == "cpu" else 1
     columns = lay_out(candidate_embeddings, task, seed)
     batches = list(_batches(len(query_embeddings), groups, chunk_size or _chunk_size(n_threads, len(candidate_embeddings))))
     lists = _Lists(task, columns, np.concatenate([batch.query for batch in batches]), k)
-    reader = _Reader(query_embeddings, columns, lists, of_group, rescore, device, max(len(batch.query) for batch in batches))
+    itself = np.append(np.argsort(columns.candidate), -1)[task.own_candidate]  # (n_queries,) a column, -1 for none
+    n_rows = max(len(batch.query) for batch in batches)
+    reader = _Reader(query_embeddings, columns, itself, lists, of_group, rescore, device, n_rows)
     with _undisturbed(device), ThreadPoolExecutor(n_threads) as threads:
         of_groups = [one for found in threads.map(reader.read, batches) for one in found]
     return Found(Ranks(lists.n_before[:, 0] + 1, lists.n_before[:, 1] + 1, seed), lists.top, of_groups)
@@ -123,10 +131,14 @@ class _Batch:
 
 @dataclass(frozen=True, eq=False)
 class _Reader:
-    """Scores batches of up to ``n_rows`` queries and reads them; each thread has buffers of its own."""
+    """Scores batches of up to ``n_rows`` queries and reads them; each thread has buffers of its own.
+
+    itself: column that is the query itself, -1 for none, shape (n_queries,).
+    """
 
     query_embeddings: np.ndarray
     columns: Columns
+    itself: np.ndarray
     lists: _Lists
     of_group: Callable[[np.ndarray], np.ndarray] | None
     rescore: Rescore | None
@@ -139,16 +151,30 @@ class _Reader:
         if not hasattr(self.own, "score"):
             self.own.score = make_scorer(self.columns, self.n_rows, self.device)
         scores = self.own.score(self.query_embeddings[batch.query])  # (n, n_candidates)
+        self._bury(scores, batch.query)
         if self.rescore:
             scores = self.rescore(scores, batch.query, self.columns.candidate)
+            self._bury(scores, batch.query)
         self.lists.read(scores, batch.start)
         if self.of_group is None:
             return []
         parts: list[Any] = [scores[rows] for rows in batch.groups]
         if self.device == "cpu":
-            return [self.of_group(part) for part in parts]
+            return [self.of_group(self._shared(part, batch.query[rows])) for part, rows in zip(parts, batch.groups)]
+        parts = [self._shared(part.cpu().numpy(), batch.query[rows]) for part, rows in zip(parts, batch.groups)]
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            return list(threads.map(self.of_group, [part.cpu().numpy() for part in parts]))
+            return list(threads.map(self.of_group, parts))
+
+    def _bury(self, scores: Any, query: np.ndarray) -> None:
+        """Put the candidate that is the query itself at the end of its list, below all that is counted."""
+        row = np.flatnonzero(self.itself[query] >= 0)
+        if len(row):
+            scores[row, self.itself[query[row]]] = -np.inf
+
+    def _shared(self, scores: np.ndarray, query: np.ndarray) -> np.ndarray:
+        """Scores of the candidates that stand in the lists of all these queries."""
+        left_out = self.itself[query][self.itself[query] >= 0]
+        return np.delete(scores, left_out, axis=1) if len(left_out) else scores
 
 
 class _Lists:

@@ -310,7 +310,16 @@ class TestFiles:
         [
             (b'{"group_id": "a"', r"made.jsonl, line 2: not a JSON object \(.*\): write one object a line, in UTF-8"),
             (b'{"group_id": "\xe9"}', "made.jsonl, line 2: not a JSON object .*utf-8"),
-            (b"", "made.jsonl, line 2: not a JSON object"),
+            (b'\n{"group_id": "b"}', "made.jsonl, line 2: not a JSON object"),
+            (b'{"query": NaN}', r"made.jsonl, line 2: not a JSON object \(NaN is not JSON\)"),
+            (b'{"query": -Infinity}', r"made.jsonl, line 2: not a JSON object \(-Infinity is not JSON\)"),
+            (b"[" * 100_000, r"made.jsonl, line 2: not a JSON object \(maximum recursion depth"),
+            (b'{"query": "\xed\xa0\x80"}', "made.jsonl, line 2: not a JSON object .*utf-8"),
+            (
+                rb'{"group_id": "b", "negatives": ["\ud83d\ude00", "x\ud83d."]}',
+                r"made.jsonl, line 2: not a JSON object \(field 'negatives' is 'x\\ud83d.', which holds half of a surrogate",
+            ),
+            (rb'{"a\uDC00": 1}', r"made.jsonl, line 2: not a JSON object \(field 'a\\udc00' is"),
             (b"[1]", "made.jsonl, line 2: not a JSON object but"),
             (b'{"group_id": "b", "language": "en", "query": "Q"}', "made.jsonl, line 2: field 'passage' is missing"),
             (b'{"group_id": "b", "language": "en", "query": null, "passage": "P"}', "line 2: field 'query' is missing"),
@@ -328,6 +337,19 @@ class TestFiles:
         path.write_bytes(json.dumps(ROWS[0]).encode() + b"\n" + second_line + b"\n")
         with pytest.raises(ValueError, match=words):
             ParallelCorpus.read(path)
+
+    def test_lines_end_at_a_line_feed_and_blank_ones_may_follow_the_last(self, tmp_path):
+        rows = [ROWS[0] | {"query": "a\u2028b\x85c\x0bd"}, ROWS[1]]
+        text = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\n\r\n \n"
+        (tmp_path / "made.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())  # and a byte order mark
+        assert ParallelCorpus.read(tmp_path / "made.jsonl").table.equals(corpus(rows).table)
+
+    @pytest.mark.parametrize("content", [b"", b"\n \n"])
+    def test_an_empty_file_is_named(self, tmp_path, content):
+        task().write(tmp_path)
+        (tmp_path / "candidates.jsonl").write_bytes(content)
+        with pytest.raises(ValueError, match=r"candidates.jsonl: no line with an object: the file is empty"):
+            RetrievalTask.read(tmp_path)
 
     def test_a_fault_of_a_task_is_named_by_file_and_line(self, tmp_path):
         task().write(tmp_path)
@@ -378,9 +400,37 @@ class TestFiles:
         with pytest.raises(ValueError, match=words):
             ParallelCorpus.read(tmp_path / "made.parquet")
 
-    def test_not_a_parquet_file(self, tmp_path):
-        (tmp_path / "made.parquet").write_bytes(b"no")
+    @pytest.mark.parametrize("share", [0, 0.3, 0.7, 0.99])
+    def test_a_parquet_file_that_is_cut_off(self, tmp_path, share):
+        path = tmp_path / "made.parquet"
+        corpus().write(path)
+        path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
         with pytest.raises(ValueError, match=r"made.parquet: not a readable Parquet file"):
+            ParallelCorpus.read(path)
+
+    def test_a_parquet_file_with_broken_pages(self, tmp_path):
+        """Every byte of the data changed, one at a time: an error that names the file, or a text that is another one."""
+        path = tmp_path / "made.parquet"
+        corpus().write(path)
+        whole, n_refused = path.read_bytes(), 0
+        for place in range(0, len(whole), 7):
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+            try:
+                ParallelCorpus.read(path)
+            except ValueError as error:
+                assert "made" in str(error)
+                n_refused += 1
+        assert n_refused
+
+    def test_a_parquet_text_that_is_not_utf_8(self, tmp_path):
+        texts = pa.array([b"Q", b"\xff", b"Q", b"Q", b"Q"]).view(pa.string())
+        pq.write_table(corpus().table.set_column(2, "query", texts), tmp_path / "made.parquet")
+        with pytest.raises(ValueError, match=r"made.parquet: column 'query' is broken \(.*index 1\): write it again"):
+            ParallelCorpus.read(tmp_path / "made.parquet")
+
+    def test_a_parquet_file_without_rows(self, tmp_path):
+        pq.write_table(corpus().table.slice(0, 0), tmp_path / "made.parquet")
+        with pytest.raises(ValueError, match=r"made.parquet: no row: the file is empty"):
             ParallelCorpus.read(tmp_path / "made.parquet")
 
     def test_parquet_columns_may_have_another_order_and_type(self, tmp_path):
@@ -402,12 +452,27 @@ class TestFiles:
             '{"name": "m", "languages": "de"}',
             '{"name": "m", "languages": []}',
             '{"name": 1, "languages": ["de"]}',
+            '{"name": "\\ud800", "languages": ["de"]}',
+            "[" * 100_000,
         ],
     )
     def test_malformed_settings_of_a_task(self, tmp_path, settings):
         task().write(tmp_path)
         (tmp_path / "task.json").write_text(settings)
         with pytest.raises(ValueError, match=r"task.json: not of the form .* write it so"):
+            RetrievalTask.read(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("languages", "words"),
+        [
+            (["de", "en", "German"], r"task.json: language 'German' is not a tag: write"),
+            (["de", "en", "de"], r"task.json: languages .* name one twice"),
+        ],
+    )
+    def test_languages_that_are_none_are_named_by_the_file(self, tmp_path, languages, words):
+        task().write(tmp_path)
+        (tmp_path / "task.json").write_text(json.dumps({"name": "made", "languages": languages}))
+        with pytest.raises(ValueError, match=words):
             RetrievalTask.read(tmp_path)
 
     def test_absent_and_doubled_parts_of_a_task(self, tmp_path):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -113,6 +115,36 @@ class TestChecksums:
         with (home / "data" / "task" / "candidates.jsonl").open("a") as stream:
             stream.write("\n")
         assert checksums(["jsonl:data/task"]) != before
+
+    @pytest.mark.parametrize(
+        ("spec", "load"),
+        [
+            ("jsonl:{}/mine.jsonl", load_corpus),
+            ("jsonl:{}/task", load_task),
+            ("squad:{}/squad.json?language=en", load_task),
+            ("beir:{}/beir", load_task),
+        ],
+    )
+    def test_a_snapshot_of_the_hub_is_what_its_plain_copy_is(self, home, tmp_path, spec, load):
+        """In the cache of the hub the files are links to blobs, in a folder that is called by a commit."""
+        (home / "data" / "beir" / "qrels").mkdir(parents=True)
+        (home / "data" / "beir" / "queries.jsonl").write_text('{"_id": "q", "text": "Who?"}\n')
+        (home / "data" / "beir" / "corpus.jsonl").write_text('{"_id": "d", "text": "Ann."}\n')
+        (home / "data" / "beir" / "qrels" / "test.tsv").write_text("q\td\t1\n")
+        snapshot, blobs = tmp_path / "hub" / "snapshots" / "0123abcd", tmp_path / "hub" / "blobs"
+        blobs.mkdir(parents=True)
+        for number, file in enumerate(path for path in (home / "data").rglob("*") if path.is_file()):
+            link = snapshot / file.relative_to(home / "data")
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.relpath(file.rename(blobs / str(number)), link.parent))
+        shutil.rmtree(home / "data")
+        shutil.copytree(snapshot, home / "data")
+        linked, plain = spec.format(snapshot), spec.format("data")
+        parts = ("table",) if load is load_corpus else ("queries", "candidates", "relevance")
+        assert all(getattr(load(linked), part).equals(getattr(load(plain), part)) for part in parts)
+        assert checksums([linked])[linked] == checksums([plain])[plain]
+        of_all = [data_checksum(folder) for folder in (snapshot, home / "data")]
+        assert of_all[0] == of_all[1]
 
     def test_what_is_built_in_is_known_by_its_library(self):
         import babel

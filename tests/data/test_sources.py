@@ -475,10 +475,10 @@ class TestSquad:
 BEIR = {
     "corpus.jsonl": '{"_id": "d1", "title": "T", "text": "One."}\n{"_id": "d2", "text": "Two."}\n'
     '{"_id": "d3", "title": "", "text": "Three.", "metadata": {}}\n'
-    '{"_id": 4, "text": "One.", "title": "T"}\n',
+    '{"_id": 4, "text": "Four.", "title": "T"}\n',
     "queries.jsonl": '{"_id": "a", "text": "A?"}\n{"_id": "b", "text": "B?"}\n{"_id": "c", "text": "C?"}\n',
     "qrels/test.tsv": "query-id\tcorpus-id\tscore\nb\td2\t2\na\td1\t1\na\td2\t0\nc\td1\t0\n",
-    # a: d1 and d3; b: d2; c: 4, whose text is that of d1, so that a and c are one cluster.
+    # a: d1 and d3; b: d2; c: 4.
     "qrels/train.tsv": "query-id\tcorpus-id\tscore\na\td1\t1\na\td3\t1\nb\td2\t1\nc\t4\t1\n",
 }
 
@@ -498,14 +498,15 @@ def beir_folder(tmp_path):
 class TestBeir:
     def test_task(self, beir_folder):
         made = beir.task(beir_folder(), language="fin")
-        assert (made.name, made.languages) == ("made-test", ("fi",))
+        assert (made.name, made.languages, made.notes) == ("made-test", ("fi",), ())
         assert made.candidates["candidate_id"].to_pylist() == ["d1", "d2", "d3", "4"]
-        assert made.candidates["text"].to_pylist() == ["T One.", "Two.", "Three.", "T One."]
+        assert made.candidates["text"].to_pylist() == ["T One.", "Two.", "Three.", "T Four."]
         assert made.queries["query_id"].to_pylist() == ["a", "b"]  # c has no relevant document
         assert [tuple(row.values()) for row in made.relevance.to_pylist()] == [("b", "d2", 2), ("a", "d1", 1)]
 
     def test_corpus(self, beir_folder):
-        made = beir.corpus(beir_folder(), domain="law")
+        equal = BEIR["corpus.jsonl"].replace("Four.", "One.")  # so that a and c are one cluster
+        made = beir.corpus(beir_folder(**{"corpus.jsonl": equal}), domain="law")
         assert made.group_ids == ("a/d1", "a/d3", "b/d2", "c/4")
         assert made.cluster_of.tolist() == [0, 0, 1, 0]
         row = made.table.to_pylist()[0]
@@ -525,18 +526,99 @@ class TestBeir:
             assert len(beir.task(folder).candidates) == 4
 
     @pytest.mark.parametrize(
+        "judgements",
+        [
+            "query-id\tcorpus-id\tscore\r\nb\td2\t2\r\na\td1\t1\r\n",
+            "\ufeffquery-id\tcorpus-id\tscore\nb\td2\t2\na\td1\t1",
+            "b\td2\t2\na\td1\t1\n",  # no header
+            "qid\tdocid\tRelevance\n\nb\td2\t2\n\n \na\td1\t1\n\n",
+            "b 0 d2 2\na  0  d1 1 \n",  # TREC
+            "b\tQ0\td2\t2\na\tQ0\td1\t1\n",
+            "query-id\tcorpus-id\tscore\nb\td2\t2.0\na\td1\t1e0\na\td2\t0.0\nc\td1\t-1\n",
+            "b\td2\t2\na\td1\t1\nb\td2\t2.0\na\td3\t0\na\td3\t0\n",  # the same again
+        ],
+    )
+    def test_forms_of_judgements(self, beir_folder, judgements):
+        folder = beir_folder()
+        (folder / "qrels" / "test.tsv").write_bytes(judgements.encode())
+        made = beir.task(folder)
+        assert [tuple(row.values()) for row in made.relevance.to_pylist()] == [("b", "d2", 2), ("a", "d1", 1)]
+
+    def test_only_a_line_feed_ends_a_line(self, beir_folder):
+        names = ["a\u2028b", "c\x85d", "e f\x0b"]  # what str.splitlines takes for ends
+        made = beir.task(
+            beir_folder(
+                **{
+                    "queries.jsonl": "".join(f'{{"_id": {json.dumps(name)}, "text": "x\u2028y"}}\n' for name in names),
+                    "corpus.jsonl": "".join(f'{{"_id": {json.dumps(name)}, "text": "{name[0]}\x85z"}}\n' for name in names),
+                    "qrels/test.tsv": "".join(f"{name}\t{name}\t1\n" for name in names),
+                }
+            )
+        )
+        assert made.relevance["query_id"].to_pylist() == made.relevance["candidate_id"].to_pylist() == names
+        assert made.candidates["text"].to_pylist() == ["a\x85z", "c\x85z", "e\x85z"]
+
+    def test_judgements_of_absent_documents_are_left_out_and_counted(self, beir_folder):
+        head = "query-id\tcorpus-id\tscore\n"
+        folder = beir_folder(
+            **{
+                "corpus.jsonl": BEIR["corpus.jsonl"] + '{"_id": "d5", "text": ""}\n',
+                "qrels/test.tsv": head + "a\td1\t1\na\td9\t1\nb\td9\t0\nb\td5\t1\nc\td2\t1\n",
+                "qrels/train.tsv": head + "a\td9\t1\na\td3\t1\n",
+            }
+        )
+        note = (
+            "2 of 4 judgements are of documents that are not in the corpus or have no text (the first: 'd9', line 3): "
+            "left out, with 1 of 3 queries"
+        )
+        with pytest.warns(UserWarning) as told:
+            made = beir.task(folder)
+        notes = ("1 of 5 documents have no text: left out", note)
+        assert made.notes == notes and [str(one.message) for one in told] == [f"{folder}: {one}" for one in notes]
+        assert [tuple(row.values()) for row in made.relevance.to_pylist()] == [("a", "d1", 1), ("c", "d2", 1)]
+        assert made.queries["query_id"].to_pylist() == ["a", "c"]
+        with pytest.warns(UserWarning, match=r"1 of 2 judgements are of documents .*: left out$"):
+            assert beir.corpus(folder).group_ids == ("a/d3",)
+
+    def test_the_queries_may_have_a_language_of_their_own(self, beir_folder):
+        made = load_task(f"beir:{beir_folder()}?language=deu&question_language=Spanish")
+        assert made.languages == ("de", "es")
+        assert set(made.queries["language"].to_pylist()) == {"es"}
+        assert set(made.candidates["language"].to_pylist()) == {"de"}
+
+    @pytest.mark.parametrize(
         ("file", "text", "words"),
         [
-            ("qrels/test.tsv", "a\td1\t1\n", "test.tsv, line 1: .* is not the header"),
-            ("qrels/test.tsv", "", "test.tsv, line 1: .* is not the header"),
+            ("qrels/test.tsv", "", "test.tsv: no line: the file is empty"),
+            ("qrels/test.tsv", "{head}", "test.tsv: no row with a score of 1 or more"),
+            ("qrels/test.tsv", "a\td1\thigh\n", "test.tsv, line 1: score 'high' is not a whole number"),
+            ("qrels/test.tsv", "{head}a\td1\t0.5\n", "test.tsv, line 2: score '0.5' is not a whole number"),
+            ("qrels/test.tsv", "{head}a\td1\tnan\n", "test.tsv, line 2: score 'nan' is not a whole number"),
+            ("qrels/test.tsv", "{head}\td1\t1\n", "test.tsv, line 2: ' d1 1' is not query-id, corpus-id, score"),
+            ("qrels/test.tsv", "{head}a 0 d1 1 1 run\n", "line 2: 'a 0 d1 1 1 run' is not .* or the four of TREC"),
+            ("corpus.jsonl", "", "corpus.jsonl: no line with an object: the file is empty"),
+            ("queries.jsonl", '{{"_id": "a", "text": "\\ud800"}}\n', "queries.jsonl, line 1: .*field 'text' is '.ud800'"),
             ("qrels/test.tsv", "{head}a d1 1\n", "test.tsv, line 2: 'a d1 1' is not query-id, corpus-id, score"),
             ("qrels/test.tsv", "{head}a\td1\thigh\n", "test.tsv, line 2: score 'high' is not a whole number"),
             ("qrels/test.tsv", "{head}a\td1\t0\n", "test.tsv: no row with a score of 1 or more"),
-            ("qrels/test.tsv", "{head}a\td1\t1\na\td1\t0\n", "test.tsv, line 3: query 'a' and document 'd1' stand already"),
+            (
+                "qrels/test.tsv",
+                "{head}a\td1\t1\na\td1\t0\n",
+                "line 3: query 'a' and document 'd1' stand already at .*test.tsv, line 2, with score 1 and not 0",
+            ),
             ("qrels/test.tsv", "{head}z\td1\t1\n", "test.tsv, line 2: query 'z' does not stand in queries.jsonl"),
             ("qrels/test.tsv", "{head}a\td9\t1\n", "test.tsv, line 2: document 'd9' does not stand in corpus.jsonl"),
-            ("corpus.jsonl", '{{"_id": "d2", "text": " "}}\n', "test.tsv, line 2: document 'd2' has no text"),
+            (
+                "corpus.jsonl",
+                '{{"_id": "d2", "text": " "}}\n',
+                "line 2: document 'd2' does not stand in .* with a text, and no",
+            ),
             ("corpus.jsonl", '{{"_id": "d2"}}\n', "corpus.jsonl, line 1: field 'text' is None: write it as a text"),
+            (
+                "corpus.jsonl",
+                '{{"_id": " ", "text": "x"}}\n',
+                "corpus.jsonl, line 1: field '_id' is ' ': write it as a text",
+            ),
             ("corpus.jsonl", '{{"text": "x"}}\n', "corpus.jsonl, line 1: field '_id' is None"),
             ("corpus.jsonl", '{{"_id": "d", "text": "x"}}\n' * 2, "corpus.jsonl, line 2: _id 'd' stands already at line 1"),
             ("corpus.jsonl", "x\n", "corpus.jsonl, line 1: not a JSON object"),
@@ -559,8 +641,9 @@ class TestOneCallForAll:
         assert len(load_corpus(f"beir:{beir_folder()}", split="test")) == 2
 
     def test_own_tables(self, tmp_path, lareqa_folder):
-        lareqa.corpus(lareqa_folder).write(tmp_path / "made.jsonl")
-        lareqa.task(lareqa_folder).write(tmp_path / "task")
+        made = lareqa.corpus(lareqa_folder)
+        made.write(tmp_path / "made.jsonl")
+        RetrievalTask.from_corpus(made, "made").write(tmp_path / "task")
         assert isinstance(load_corpus(f"jsonl:{tmp_path / 'made.jsonl'}"), ParallelCorpus)
         assert isinstance(load_task(f"jsonl:{tmp_path / 'task'}"), RetrievalTask)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_results import made_task
 
+from kit.data.corpus import RetrievalTask
 from kit.evaluate.index import Index
 from kit.evaluate.search import search
 from kit.show.lists import ResultLists
@@ -29,8 +30,6 @@ class Made:
 
 def task(n_groups=2, languages="de en"):
     """Questions ``0-de?`` and passages ``0-de.``, so that each text is its own."""
-    from kit.data.corpus import RetrievalTask
-
     made = made_task(languages, n_groups=n_groups)
     rows = [table.to_pylist() for table in (made.queries, made.candidates, made.relevance)]
     for row in rows[0]:
@@ -58,6 +57,17 @@ class TestAsk:
             (4, "1-en.", "en", False),
         ]
         assert [hit.score for hit in hits] == pytest.approx([1, 0.8, 0, -1])
+
+    def test_a_question_that_is_a_candidate_is_no_hit_of_its_own(self):
+        made = task()
+        itself = {"candidate_id": made.queries["query_id"][0].as_py(), "language": "de", "text": "0-de?"}
+        parts = made.queries.to_pylist(), [*made.candidates.to_pylist(), itself], made.relevance.to_pylist()
+        index = Index(
+            {"made": Made({"0-de?": [1, 0]}, PASSAGES | {"0-de?": [1, 0]})}, RetrievalTask.from_rows("made", *parts)
+        )
+        assert [hit.text for hit in index.ask("made", "0-de?", k=9)] == ["0-de.", "0-en.", "1-de.", "1-en."]
+        assert "0-de?" in [hit.text for hit in index.ask("made", "1-en?", k=9)]
+        assert index.shares("made", 4)[0] == pytest.approx([(2 + 3) / 2 / 4, (2 + 1) / 2 / 4])  # 0-de? and 1-de?
 
     def test_any_other_question_has_none(self, index):
         assert not any(hit.is_answer for hit in index.ask("made", "Something else"))

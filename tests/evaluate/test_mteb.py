@@ -152,6 +152,25 @@ class TestRetrieval:
         assert len(sample.queries) == 300
         assert 0.1 < assert_same_retrieval(mteb, model, sample, "monolingual")["ndcg_at_10"] < 0.9
 
+    @pytest.mark.parametrize("setting", SETTINGS)
+    def test_scores_are_equal_where_queries_are_candidates(self, mteb, model, atlas, setting):
+        """Some with their text, some with their id alone."""
+        task = atlas.sample(40, 300)
+        rows = task.queries.select(["query_id", "language", "text"]).to_pylist()
+        added = [
+            {"candidate_id": row["query_id"], "language": row["language"], "text": row["text"] if number % 3 else "Berlin"}
+            for number, row in enumerate(rows[::2])
+        ]
+        other_ids = [row | {"candidate_id": f"{row['candidate_id']} (it)"} for row in task.candidates.to_pylist()]
+        relevance = [row | {"candidate_id": f"{row['candidate_id']} (it)"} for row in task.relevance.to_pylist()]
+        asked = RetrievalTask.from_rows("made", task.queries.to_pylist(), other_ids + added, relevance)
+        assert 0 < (asked.own_candidate >= 0).sum() < len(added)
+        scores = assert_same_retrieval(mteb, model, asked, setting)
+        if setting != "cross-lingual":  # where no query is a candidate
+            theirs = mteb_retrieval(asked, setting)
+            theirs.ignore_identical_ids = False
+            assert run(mteb, model, theirs).get_score() < scores["ndcg_at_10"] - 0.01
+
     def test_other_prompts_give_other_scores_in_both(self, mteb, model, atlas):
         assert model.prompts == PROMPTS
         task, found = atlas.sample(40, 300), []

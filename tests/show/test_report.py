@@ -201,6 +201,11 @@ class TestAbout:
         assert (told["checksums"], told["settings"]) == ({"jsonl:data": "0123abcd"}, {"seed": 0})
         assert {"torch", "babel"} <= set(told["versions"]) and {"cores", "GPU", "python"} <= set(told["machine"])
 
+    def test_what_was_said_when_the_task_was_read(self):
+        told = replace(made_task(LANGUAGES), notes=("2 of 9 candidates are blue",))
+        results = _results({"good": "right"})
+        assert report.about("audit", "mine", results, told, "", {}, {})["notes"] == ["2 of 9 candidates are blue"]
+
     def test_the_same_keys_for_both_kinds(self):
         results = _results({"good": "right"})
         assert list(_about("audit", "mine", results)) == list(_about("training", "mine", results))

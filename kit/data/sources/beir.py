@@ -1,9 +1,16 @@
-"""The layout of BEIR (arXiv 2104.08663): ``corpus.jsonl``, ``queries.jsonl`` (plain or .gz) and ``qrels/<split>.tsv``."""
+"""The layout of BEIR (arXiv 2104.08663): ``corpus.jsonl``, ``queries.jsonl`` (plain or .gz) and ``qrels/<split>.tsv``.
+
+A line of ``qrels`` holds query, document and score, split by tabs, below a header or without one, or the four columns of
+TREC (query, 0, document, score). Only a line feed ends a line. Blank lines count for nothing, nor does a judgement that is
+there already.
+"""
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +18,11 @@ from kit.core import tables
 from kit.core.languages import language_tag
 from kit.data.clusters import passage_clusters
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.lines import text_lines
+from kit.data.pools import pooled
+
+_SCORE_COLUMNS = ("score", "grade", "relevance")
+"""Last column of a header; that of a judgement is a number."""
 
 
 @dataclass(frozen=True)
@@ -23,44 +35,52 @@ class _Judgement:
     place: str
 
 
-def task(folder: str | Path, split: str = "test", language: str = "en", name: str | None = None) -> RetrievalTask:
+def task(
+    folder: str | Path,
+    split: str = "test",
+    language: str = "en",
+    name: str | None = None,
+    question_language: str | None = None,
+) -> RetrievalTask:
     """Read one split as a task: its queries against all documents of the corpus.
 
     The text of a document is its title and its text, joined by a space. Rows of grade 0 or below are not relevant, and
-    queries without a relevant document are left out. Ids stay those of the files. Documents with no text at all, which
-    some of BEIR's sets hold, cannot be found by anything: they are left out and counted in a ``UserWarning``.
+    queries without a relevant document are left out. Ids stay those of the files. Published sets hold documents with no
+    text at all, judgements of documents that are not there, documents of equal text, and queries that are documents
+    (``kit.data.pools``): each of these is counted in a ``UserWarning``.
 
     Args:
         folder: holds the three files.
         split: which of ``qrels/*.tsv``.
-        language: of queries and documents, as a tag, an ISO 639-3 code or an English name.
+        language: of the documents, as a tag, an ISO 639-3 code or an English name.
         name: of the task; default: ``<folder>-<split>``.
+        question_language: of the queries; ``None``: that of the documents.
 
     Raises:
-        ValueError: a file is absent or not in the layout of BEIR; an id twice; a judgement of an unknown query or
-            document, or of one without a text.
+        ValueError: a file is absent or not in the layout of BEIR; an id twice; two scores of one query and document; a
+            judgement of an unknown query; no judgement of a document that is there.
 
     >>> task("scifact", split="test").relevance.num_rows  # doctest: +SKIP
     339
     """
     folder, tag = Path(folder), language_tag(language)
-    judgements = _judgements(folder, split)
+    asked_in = tag if question_language is None else language_tag(question_language)
     documents = _documents(folder)
-    n_empty = sum(not text for text in documents.values())
+    judgements, notes = _of_known_documents(_judgements(folder, split), documents)
     queries = _texts_of_queries(folder, judgements)
-    _refuse_unknown_documents(judgements, documents)
-    if n_empty:
-        warnings.warn(f"{folder}: {n_empty} of {len(documents)} documents have no text: left out", stacklevel=2)
-    return RetrievalTask.from_rows(
+    if n_empty := sum(not text for text in documents.values()):
+        notes = (f"{n_empty} of {len(documents)} documents have no text: left out", *notes)
+    made = RetrievalTask.from_rows(
         name or f"{folder.resolve().name}-{split}",
-        ({"query_id": key, "language": tag, "text": text} for key, text in queries.items()),
+        ({"query_id": key, "language": asked_in, "text": text} for key, text in queries.items()),
         ({"candidate_id": key, "language": tag, "text": text} for key, text in documents.items() if text),
         (
             {"query_id": judgement.query_id, "candidate_id": judgement.document_id, "grade": judgement.grade}
             for judgement in judgements
         ),
-        languages=[tag],
+        languages=list(dict.fromkeys([tag, asked_in])),
     )
+    return pooled(made, str(folder), notes)
 
 
 def corpus(folder: str | Path, split: str = "train", language: str = "en", domain: str = "") -> ParallelCorpus:
@@ -77,8 +97,10 @@ def corpus(folder: str | Path, split: str = "train", language: str = "en", domai
     folder, tag = Path(folder), language_tag(language)
     judgements = _judgements(folder, split)
     documents = _documents(folder, wanted={judgement.document_id for judgement in judgements})
+    judgements, notes = _of_known_documents(judgements, documents)
+    for note in notes:
+        warnings.warn(f"{folder}: {note}", stacklevel=2)
     queries = _texts_of_queries(folder, judgements)
-    _refuse_unknown_documents(judgements, documents)
     clusters = passage_clusters(
         [judgement.query_id for judgement in judgements], [documents[judgement.document_id] for judgement in judgements]
     )
@@ -106,37 +128,43 @@ def _judgements(folder: Path, split: str) -> list[_Judgement]:
     if not path.is_file():
         splits = ", ".join(sorted(file.stem for file in path.parent.glob("*.tsv"))) or f"none: {path.parent} holds no .tsv"
         raise ValueError(f"{path}: no such file: choose the split from those that exist ({splits})")
-    judgements, seen = [], {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 ({error}): write it again") from None
-    if not lines or lines[0].split("\t") != ["query-id", "corpus-id", "score"]:
-        raise ValueError(f"{path}, line 1: {lines[:1]} is not the header: write query-id, corpus-id, score, split by tabs")
-    for number, line in enumerate(lines[1:], start=2):
-        judgement = _judgement(line, f"{path}, line {number}")
+    lines = [(number, _fields(line)) for number, line in enumerate(text_lines(path), start=1) if line.strip()]
+    if lines and lines[0][1][-1].lower() in _SCORE_COLUMNS:
+        del lines[0]
+    found: dict[tuple[str, str], _Judgement] = {}
+    for number, fields in lines:
+        judgement = _judgement(fields, f"{path}, line {number}")
         key = (judgement.query_id, judgement.document_id)
-        if key in seen:
+        first = found.setdefault(key, judgement)
+        if judgement.grade != first.grade:
             raise ValueError(
-                f"{judgement.place}: query {key[0]!r} and document {key[1]!r} stand already "
-                f"at line {seen[key]}: drop one of the two"
+                f"{judgement.place}: query {key[0]!r} and document {key[1]!r} stand already at {first.place}, with score "
+                f"{first.grade} and not {judgement.grade}: drop one of the two"
             )
-        seen[key] = number
-        if judgement.grade >= 1:
-            judgements.append(judgement)
+    judgements = [judgement for judgement in found.values() if judgement.grade >= 1]
     if not judgements:
         raise ValueError(f"{path}: no row with a score of 1 or more: give a split that holds relevant documents")
     return judgements
 
 
-def _judgement(line: str, place: str) -> _Judgement:
-    parts = line.split("\t")
-    if len(parts) != 3 or not all(parts[:2]):
-        raise ValueError(f"{place}: {line[:60]!r} is not query-id, corpus-id, score: write three values split by tabs")
-    try:
-        return _Judgement(parts[0], parts[1], int(parts[2]), place)
-    except ValueError:
-        raise ValueError(f"{place}: score {parts[2]!r} is not a whole number: write one (0: not relevant)") from None
+def _fields(line: str) -> list[str]:
+    """Values of a line: split by tabs, or by spaces into the four that TREC has."""
+    by_spaces = re.split(" +", line.strip(" "))
+    return by_spaces if "\t" not in line and len(by_spaces) == 4 else line.split("\t")
+
+
+def _judgement(fields: list[str], place: str) -> _Judgement:
+    is_trec = len(fields) == 4
+    query_id, document_id, score = (fields[0], *fields[2:]) if is_trec else fields if len(fields) == 3 else ("", "", "")
+    if not (query_id and document_id):
+        raise ValueError(
+            f"{place}: {' '.join(fields)[:60]!r} is not query-id, corpus-id, score: write three values split by tabs, or "
+            "the four of TREC (query, 0, document, score)"
+        )
+    with suppress(ValueError):
+        if (number := float(score)).is_integer():
+            return _Judgement(query_id, document_id, int(number), place)
+    raise ValueError(f"{place}: score {score!r:.60} is not a whole number: write one (0: not relevant)")
 
 
 def _documents(folder: Path, wanted: set[str] | None = None) -> dict[str, str]:
@@ -163,11 +191,23 @@ def _texts_of_queries(folder: Path, judgements: list[_Judgement]) -> dict[str, s
     return texts
 
 
-def _refuse_unknown_documents(judgements: list[_Judgement], documents: dict[str, str]) -> None:
-    for judgement in judgements:
-        if not documents.get(judgement.document_id):
-            fault = "has no text" if judgement.document_id in documents else "does not stand in corpus.jsonl"
-            raise ValueError(f"{judgement.place}: document {judgement.document_id!r} {fault}: add it there or drop the line")
+def _of_known_documents(judgements: list[_Judgement], documents: dict[str, str]) -> tuple[list[_Judgement], tuple[str, ...]]:
+    """Judgements of documents that are there and have a text; the note on the others, and on queries that have no more."""
+    known = [judgement for judgement in judgements if documents.get(judgement.document_id)]
+    if len(known) == len(judgements):
+        return judgements, ()
+    absent = next(judgement for judgement in judgements if not documents.get(judgement.document_id))
+    if not known:
+        raise ValueError(
+            f"{absent.place}: document {absent.document_id!r} does not stand in corpus.jsonl with a text, and no other that "
+            "is judged does: give the corpus that the judgements are of"
+        )
+    n_asked, n_left = (len({judgement.query_id for judgement in some}) for some in (judgements, known))
+    note = (
+        f"{len(judgements) - len(known)} of {len(judgements)} judgements are of documents that are not in the corpus or "
+        f"have no text (the first: {absent.document_id!r}, {absent.place.rpartition(', ')[2]}): left out"
+    )
+    return known, (note + (f", with {n_asked - n_left} of {n_asked} queries" if n_left < n_asked else ""),)
 
 
 def _rows(folder: Path, part: str) -> Iterator[tuple[str, dict, str]]:
@@ -179,7 +219,7 @@ def _rows(folder: Path, part: str) -> Iterator[tuple[str, dict, str]]:
     for number, row in enumerate(tables.json_lines(found[0]), start=1):
         place = f"{found[0]}, line {number}"
         key = row.get("_id")
-        if isinstance(key, bool) or not isinstance(key, (str, int)) or key == "":
+        if isinstance(key, bool) or not isinstance(key, (str, int)) or not str(key).strip():
             raise ValueError(f"{place}: field '_id' is {key!r:.60}: write it as a text")
         key = str(key)  # some sets write the ids as numbers; qrels know only their texts
         if key in seen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.pools import pooled
 
 
 def corpus(path: str | Path) -> ParallelCorpus:
@@ -13,5 +14,8 @@ def corpus(path: str | Path) -> ParallelCorpus:
 
 
 def task(folder: str | Path) -> RetrievalTask:
-    """Read what ``RetrievalTask.write`` wrote, or a folder of that form; errors as there."""
-    return RetrievalTask.read(folder)
+    """Read what ``RetrievalTask.write`` wrote, or a folder of that form; errors as there.
+
+    Candidates of one language and text are one, and a query is not ranked against itself (``kit.data.pools``).
+    """
+    return pooled(RetrievalTask.read(folder), str(folder))

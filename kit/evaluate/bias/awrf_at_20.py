@@ -69,7 +69,9 @@ def _relative_entropy(shares: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def _chance(pool: Pool) -> np.ndarray:
-    return np.full(len(pool.query_language), expected_awrf(pool.counts, min(TOP, int(pool.counts.sum()))))
+    counts, place = np.unique(pool.counts, axis=0, return_inverse=True)
+    k = min(TOP, int(pool.n_candidates.min()))
+    return np.array([expected_awrf(one, k) for one in counts])[place.ravel()]
 
 
 MEASURE = BiasMeasure(
@@ -80,6 +82,6 @@ MEASURE = BiasMeasure(
     formula=f"1 - JSD(attention by language in the top {TOP} || pool shares)",
     meaning=f"How closely the attention that each language gets in the first {TOP} places follows its share of the pool.",
     source="Sapiezynski et al. 2019; TREC Fair",
-    compute=lambda pool: attention_weighted_rank_fairness(pool.top_languages, pool.counts / pool.counts.sum()),
+    compute=lambda pool: attention_weighted_rank_fairness(pool.top_languages, pool.counts / pool.n_candidates[:, None]),
     chance=_chance,
 )

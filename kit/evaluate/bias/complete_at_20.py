@@ -53,5 +53,5 @@ MEASURE = BiasMeasure(
     meaning=f"How often the first {TOP} places hold every version of the answer.",
     source="arXiv 2604.05684 (Complete@k)",
     compute=lambda pool: complete_at(pool.lists, TOP),
-    chance=lambda pool: expected_complete(pool.counts.sum(), pool.lists.n_relevant, TOP),
+    chance=lambda pool: expected_complete(pool.n_candidates, pool.lists.n_relevant, TOP),
 )

@@ -38,5 +38,5 @@ MEASURE = BiasMeasure(
     meaning="How far down the list one has to read to see every version of the answer.",
     source="arXiv 2604.05684 (Max@R)",
     compute=lambda pool: cover_rank(pool.lists),
-    chance=lambda pool: expected_cover_rank(pool.counts.sum(), pool.lists.n_relevant),
+    chance=lambda pool: expected_cover_rank(pool.n_candidates, pool.lists.n_relevant),
 )

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
+from kit.data.pools import pool_counts
 from kit.evaluate.bias.list_agreement import by_language
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.bias.top_lists import mean_of_present, sum_by_language
@@ -93,9 +94,8 @@ def _pool(task: RetrievalTask, lists: RankedLists) -> Pool:
     query, candidate, _ = task.relevant_pairs.T
     n_relevant = np.zeros((len(task.queries), len(task.languages)), np.int64)
     np.add.at(n_relevant, (query, task.candidate_language[candidate]), 1)
-    counts = np.bincount(task.candidate_language, minlength=len(task.languages))
     _, group, is_parallel = _question_groups(task)
-    return Pool(lists, task.query_language, counts, n_relevant, is_parallel[group])
+    return Pool(lists, task.query_language, pool_counts(task), n_relevant, is_parallel[group])
 
 
 def _lists(values: np.ndarray, is_null: np.ndarray | None = None) -> pa.Array:

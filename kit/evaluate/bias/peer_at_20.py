@@ -82,7 +82,7 @@ def _other_counts(
 
 def _chance(pool: Pool) -> np.ndarray:
     """The p-value is uniform; it needs candidates in two languages."""
-    return np.full(len(pool.query_language), 0.5 if (pool.counts > 0).sum() > 1 else np.nan)
+    return np.where((pool.counts > 0).sum(axis=1) > 1, 0.5, np.nan)
 
 
 MEASURE = BiasMeasure(

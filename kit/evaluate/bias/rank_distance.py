@@ -70,5 +70,5 @@ MEASURE = BiasMeasure(
     meaning="How far apart the versions of one answer stand in the list.",
     source="arXiv 2408.10536",
     compute=lambda pool: rank_distance(pool.lists),
-    chance=lambda pool: expected_rank_distance(pool.counts.sum(), pool.lists.n_relevant),
+    chance=lambda pool: expected_rank_distance(pool.n_candidates, pool.lists.n_relevant),
 )

@@ -50,8 +50,9 @@ def about(
 
     Returns:
         ``run, kind, test, languages, n_queries, n_candidates, pool_counts`` (candidates by language), ``n_seeds`` (by
-        model), ``chance`` (by column of the bias panel; NaN where it is not defined), ``command, settings, versions,
-        checksums, machine, overlap`` (texts), ``models``.
+        model), ``notes`` (what was left out or put together when the task was read), ``chance`` (by column of the bias
+        panel; NaN where it is not defined), ``command, settings, versions, checksums, machine, overlap`` (texts),
+        ``models``.
 
     Raises:
         ValueError: another kind; results of another task; facts of a model that the results do not have.
@@ -74,6 +75,7 @@ def about(
         "n_candidates": len(task.candidates),
         "pool_counts": dict(zip(task.languages, counts)),
         "n_seeds": results.n_seeds,
+        "notes": list(task.notes),
         "chance": panel.chance(task),
         "command": command,
         "settings": dict(settings),
