@@ -106,7 +106,12 @@ def _load(spec: str, form: str, options: dict[str, Any]) -> Any:
     known = [name for name in parameters if name not in arguments]
     typed = {name: _typed(spec, name, value, parameters) for name, value in written.items()}
     _check_options(spec, typed | options, known, parameters)
-    return function(**arguments, **(typed | options))
+    try:
+        return function(**arguments, **(typed | options))
+    except ValueError as error:
+        if any(str(place) in str(error) for place in arguments.values()):
+            raise
+        raise ValueError(f"source {spec!r}: {error}") from None
 
 
 def _source(kind: str) -> ModuleType:

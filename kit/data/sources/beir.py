@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.core import tables
-from kit.core.languages import language_tag
+from kit.core.languages import language_tag, question_and_passage_tags
 from kit.data.clusters import passage_clusters
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.lines import text_lines
@@ -63,8 +63,7 @@ def task(
     >>> task("scifact", split="test").relevance.num_rows  # doctest: +SKIP
     339
     """
-    folder, tag = Path(folder), language_tag(language)
-    asked_in = tag if question_language is None else language_tag(question_language)
+    folder, (asked_in, tag) = Path(folder), question_and_passage_tags(language, question_language)
     documents = _documents(folder)
     judgements, notes = _of_known_documents(_judgements(folder, split), documents)
     queries = _texts_of_queries(folder, judgements)

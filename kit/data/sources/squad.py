@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kit.core.languages import language_tag, question_and_passage_tags
+from kit.core.tables import parsed_json
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 
 _WORDS = {str: "a text", list: "a list"}
@@ -175,12 +175,12 @@ def _id(row: dict, place: str) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else text_field(row, "id", place)
 
 
-def _json(path: Path) -> dict:
+def _json(path: Path) -> object:
     if not path.is_file():
         raise ValueError(f"{path}: no such file: give the path of a SQuAD-style .json file")
     try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:  # covers malformed JSON and bytes that are not UTF-8
+        return parsed_json(path.read_bytes())
+    except ValueError as error:
         raise ValueError(f"{path}: not a JSON file in UTF-8 ({error}): download or write it again") from None
 
 
