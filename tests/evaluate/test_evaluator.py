@@ -455,7 +455,7 @@ def test_no_flipped_bit_of_a_kept_evaluation_is_read(hand, tmp_path):
         flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
-        with pytest.raises(ValueError, match="hand.parquet: damaged, its checksum is not that of hand.parquet.checksum"):
+        with pytest.raises(ValueError, match=r"hand\.parquet: damaged"):
             Evaluation.read(path)
 
 
