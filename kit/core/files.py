@@ -1,8 +1,9 @@
-"""Folders of models: made whole, by one process at a time, and known by their content."""
+"""Kept files and folders: made whole, by one process at a time, known by their content, checked when they are read."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -10,6 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+from kit.core.tables import whole_file
+
+CHECKSUMS = "checksums.json"
+"""File in a folder with the SHA-256 of each of its files; that of a single file stands beside it, in ``<name>.checksum``."""
 
 PATIENCE_S = 1.0
 """Seconds after which a process that waits for another one says so."""
@@ -77,12 +83,64 @@ def _is_at(path: Path, lock: TextIO) -> bool:
     return False
 
 
+def seal(path: Path) -> None:
+    """Write the checksums of a file, or of all files in a folder, for ``refuse_damaged``.
+
+    A ``README.md`` is left out: people write in it.
+    """
+    files = [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
+    names = [file.relative_to(_home(path)).as_posix() for file in files if file.name not in (CHECKSUMS, "README.md")]
+    sums = {name: _sha256(_home(path) / name) for name in names}
+    with whole_file(_checksums(path)) as partial:
+        partial.write_text(json.dumps(sums, indent=1) + "\n", encoding="utf-8")
+
+
+def refuse_damaged(path: Path) -> None:
+    """Check that a file or folder is as it was when it was sealed; files that came to a folder later are not looked at.
+
+    It reads every byte: 1.2 s for 1.1 GB, measured.
+
+    Raises:
+        ValueError: it is not there; it has no readable checksums; a file is missing or has another checksum.
+    """
+    if not path.exists():
+        raise ValueError(f"{path}: it is not there: name another, or make it again")
+    place = _checksums(path)
+    try:
+        sums = dict(json.loads(place.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: it has no {place.name}, so nobody can tell if it is whole: make it again") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ValueError(f"{place}: damaged ({error!r:.80}): make {path.name} again") from None
+    for name, digest in sums.items():
+        file = _home(path) / name
+        if not file.is_file():
+            raise ValueError(f"{file}: it is missing, and {place.name} names it: make {path.name} again")
+        if _sha256(file) != digest:
+            raise ValueError(
+                f"{file}: damaged, its checksum is not that of {place.name}: make {path.name} again "
+                "(if you changed it yourself: kit.core.files.seal)"
+            )
+
+
+def _home(path: Path) -> Path:
+    return path if path.is_dir() else path.parent
+
+
+def _checksums(path: Path) -> Path:
+    return path / CHECKSUMS if path.is_dir() else path.with_name(f"{path.name}.checksum")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:  # files of the hub's cache are links
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def folder_version(folder: Path) -> str:
     """Twelve hexadecimal digits over the names and bytes of a folder's files; the same wherever the folder is."""
     digest = hashlib.sha256()
     for file in sorted(file for file in folder.iterdir() if file.is_file()):
-        with file.open("rb") as stream:  # files of the hub's cache are links
-            digest.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+        digest.update(file.name.encode() + bytes.fromhex(_sha256(file)))
     return digest.hexdigest()[:12]
 
 

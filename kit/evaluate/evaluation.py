@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kit.core.files import refuse_damaged, seal
 from kit.core.tables import whole_file
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.ranks import SETTINGS, mean_by_cell, setting_mean
@@ -172,18 +173,20 @@ class Evaluation:
         return CellValues(tuple(group_ids.tolist()), cells, values)
 
     def write(self, path: str | Path) -> None:
-        """Write the evaluation as one ``.parquet`` file; the file appears whole or not at all."""
+        """Write the evaluation as one ``.parquet`` file, whole or not at all, with a checksum in another beside it."""
         facts = {name: getattr(self, name) for name in ("task_name", "model_name", "languages", "tie_seed")}
         with whole_file(Path(path)) as partial:
             pq.write_table(self.per_query.replace_schema_metadata({"evaluation": json.dumps(facts)}), partial)
+        seal(Path(path))
 
     @classmethod
     def read(cls, path: str | Path) -> Evaluation:
         """Read a file that ``write`` wrote.
 
         Raises:
-            ValueError: no such file, or not one that ``write`` wrote.
+            ValueError: no such file, not as ``write`` wrote it, or without the checksum that it wrote beside it.
         """
+        refuse_damaged(Path(path))
         try:
             table = pq.read_table(path)
             facts = json.loads(table.schema.metadata[b"evaluation"])

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kit.core.files import CHECKSUMS
 from kit.data.corpus import RetrievalTask
 from kit.data.registry import checksums, load_task
 from kit.evaluate.evaluator import evaluate
@@ -68,11 +69,13 @@ def load_trained(folder: Path) -> SentenceTransformer:
     """The model of a training run's folder.
 
     Raises:
-        ValueError: it is damaged.
+        ValueError: it is not as it was written.
     """
     from kit.train.encoders import load_encoder
 
     try:
+        if not (folder / "model" / CHECKSUMS).is_file():
+            raise ValueError(f"model/{CHECKSUMS} is missing")
         return load_encoder(str(folder / "model"))
     except ValueError as error:
         raise ValueError(f"{folder} is damaged: delete it and type the same command again ({error})") from error

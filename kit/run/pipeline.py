@@ -133,7 +133,7 @@ def train_missing(recipes: Sequence[Settings], log: Log = print) -> None:
     for _, sampling, _ in models:
         Sampling.parse(sampling)  # a wrong name is an error before anything is trained
     folders = {model_folder(*model): model for model in models}  # recipes may share a model
-    missing = {folder: model for folder, model in folders.items() if not is_trained(folder)}
+    missing = {folder: model for folder, model in folders.items() if not is_trained(folder, log)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
     n_threads = threads_of(len(folders))
     jobs = [
@@ -233,13 +233,13 @@ def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
 
 
 def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Log) -> bool:
-    """Whether a result is in the cache and can be read; one that cannot is made again.
+    """Whether a file or folder is in the cache and can be read; one that cannot is made again.
 
     Args:
-        read: refuses a damaged file with a ``ValueError``.
+        read: refuses a damaged one with a ``ValueError``.
         done: what was done to make it, such as "evaluated"; begins the line that says that it is done again.
     """
-    if not path.is_file():
+    if not path.exists():
         return False
     try:
         read(path)

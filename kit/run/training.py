@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.core.files import alone
+from kit.core.files import alone, refuse_damaged
 from kit.core.paths import root
 from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
@@ -103,13 +103,21 @@ def threads(n_threads: int) -> Iterator[None]:
         torch.cuda.empty_cache()
 
 
-def is_trained(folder: Path) -> bool:
-    """Whether a training run's folder holds a whole model and its history."""
+def is_trained(folder: Path, log: Log = lambda line: None) -> bool:
+    """Whether a training run's folder holds a model and its history, both as they were written.
+
+    Args:
+        log: takes a line that names what is damaged, if something is.
+    """
+    if not (folder / "model").is_dir():
+        return False
     try:
         History.read(folder / "history.json")
-    except (OSError, ValueError, KeyError, TypeError):
+        refuse_damaged(folder / "model")
+    except ValueError as error:
+        log(f"trained again: {error}")
         return False
-    return (folder / "model" / "modules.json").is_file()
+    return True
 
 
 def _train(job: TrainJob, log: Log) -> None:

@@ -7,8 +7,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from kit.core.files import CHECKSUMS, refuse_damaged
 from kit.core.seeding import seed_everything
 from kit.train.config import EncoderConfig
 
@@ -63,10 +65,12 @@ def load_encoder(name: str) -> SentenceTransformer:
     """Load a sentence-transformers or transformers model by name or folder, with whatever prompts it brings.
 
     Raises:
-        ValueError: nothing can be loaded under that name.
+        ValueError: nothing can be loaded under that name; it is a folder that is not as ``fine_tune`` saved it.
     """
     from sentence_transformers import SentenceTransformer
 
+    if (Path(name) / CHECKSUMS).is_file():
+        refuse_damaged(Path(name))
     try:
         with quiet():
             return SentenceTransformer(name, device=_device())

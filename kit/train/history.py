@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kit.core.files import refuse_damaged, seal
 from kit.core.tables import whole_file
 
 MEDIAN, ANSWER = "median rank ", "answer rank "
@@ -31,12 +32,18 @@ class History:
     scores: list[tuple[int, dict[str, float]]]
 
     def write(self, path: Path) -> None:
-        """Write as JSON."""
+        """Write as JSON, with a checksum beside it."""
         with whole_file(path) as partial:
             partial.write_text(json.dumps(asdict(self)) + "\n", encoding="utf-8")
+        seal(path)
 
     @classmethod
     def read(cls, path: Path) -> History:
-        """Read what ``write`` wrote."""
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        """Read what ``write`` wrote.
+
+        Raises:
+            ValueError: it is not there, or not as it was written.
+        """
+        refuse_damaged(path)
+        content = json.loads(path.read_text(encoding="utf-8"))
         return cls([tuple(entry) for entry in content["loss"]], [tuple(entry) for entry in content["scores"]])

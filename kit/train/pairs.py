@@ -2,6 +2,9 @@
 
 train_dataset=pair_dataset(corpora)
 args=SentenceTransformerTrainingArguments(..., batch_sampler=pair_batches("Hybrid"))
+
+Such a trainer takes the weights as they are: call ``model.float()`` before, since many checkpoints are loaded in bfloat16 or
+float16, where most updates are too small to change a weight. ``fine_tune`` does it itself.
 """
 
 from __future__ import annotations

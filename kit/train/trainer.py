@@ -1,4 +1,4 @@
-"""Fine-tuning: a stock ``SentenceTransformerTrainer`` whose batches are drawn pair by pair."""
+"""Fine-tuning: a ``SentenceTransformerTrainer`` whose batches are drawn pair by pair."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.evaluation import BaseEvaluator
 from transformers import PrinterCallback, TrainerCallback
 
+from kit.core.files import seal
 from kit.data.corpus import ParallelCorpus
+from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.encoders import quiet
 from kit.train.history import History, headline
@@ -40,22 +42,26 @@ def fine_tune(
 ) -> History:
     """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
 
-    A run that was interrupted goes on from its last checkpoint in ``folder`` when it is called again with the same
-    arguments, with the batches and losses that an uninterrupted run would have had. bf16 is used where the device has it.
+    A run that was interrupted goes on from its last whole checkpoint in ``folder`` when it is called again with the same
+    arguments, with the batches and losses that an uninterrupted run would have had; a checkpoint that is not whole is passed
+    over. The weights are float32, whatever the checkpoint of the encoder holds: in bfloat16 most updates would be too small
+    to change a weight. The device computes in bf16 where it can.
 
     Args:
-        model: the encoder; it is trained in place.
+        model: the encoder; it is trained in place, and its weights become float32.
         corpora: what the batches are drawn from.
         sampling: how.
         config: how long, how fast.
         folder: for checkpoints, the history and the model.
         seed: of the batches (the encoder has its own).
         validation: scores the model at each evaluation; needed for ``patience``.
-        log: takes one line of progress at each evaluation.
+        log: takes one line of progress at each evaluation, and one for a checkpoint that is passed over.
 
     Raises:
         ValueError: ``patience`` without ``validation``; a loss that is not known; rows with fewer negatives than
-            ``hard_negatives``; whatever the sampler refuses.
+            ``hard_negatives``; a checkpoint in ``folder`` of another recipe, data or start; a loss or weight that is not
+            finite (nothing is saved then); whatever the sampler refuses.
+        OSError: the disk refuses a checkpoint or the model.
     """
     if config.patience and validation is None:
         raise ValueError(
@@ -63,7 +69,10 @@ def fine_tune(
         )
     folder = Path(folder)
     _describe(model, corpora, sampling)
-    trainer = SentenceTransformerTrainer(
+    model.float()
+    recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
+    trainer = CheckedTrainer(
+        recipe,
         model=model,
         train_dataset=pair_dataset(corpora, config.hard_negatives),
         args=_arguments(config, sampling, folder, seed, validation is not None, model),
@@ -75,16 +84,26 @@ def fine_tune(
         ],
     )
     trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
+    checkpoint = last_whole(folder, recipe, log)
     with quiet(), remembered_tokens(model):
-        trainer.train(resume_from_checkpoint=_last_checkpoint(folder))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.refuse_not_finite()
         history = _history(trainer.state)
-        history.write(folder / "history.json")
-        model.save_pretrained(str(folder / "partial"))
-    shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
-    (folder / "partial").rename(folder / "model")  # there is a model, or there is none
-    for checkpoint in folder.glob("checkpoint-*"):
+        with writing(folder):
+            _save(model, history, folder)
+    for checkpoint in checkpoints(folder):
         shutil.rmtree(checkpoint)
     return history
+
+
+def _save(model: SentenceTransformer, history: History, folder: Path) -> None:
+    partial = folder / "partial"
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    history.write(folder / "history.json")
+    model.save_pretrained(str(partial))
+    seal(partial)
+    shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
+    partial.rename(folder / "model")  # there is a model, or there is none
 
 
 def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
@@ -169,13 +188,9 @@ class _Patience(TrainerCallback):
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A run that was interrupted after it had stopped stops again, and goes back to its best model."""
+        if state.best_global_step:  # the folder may have been moved
+            state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}")
         self.on_evaluate(args, state, control)
-
-
-def _last_checkpoint(folder: Path) -> str | None:
-    """The last whole checkpoint in a folder, or None; ``trainer_state.json`` is what a checkpoint gets last."""
-    whole = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
-    return str(max(whole, key=lambda path: int(path.name.removeprefix("checkpoint-")))) if whole else None
 
 
 def _arguments(
@@ -207,7 +222,7 @@ def _arguments(
         eval_steps=every,
         logging_steps=every,
         save_steps=every,
-        save_total_limit=2,
+        logging_nan_inf_filter=False,  # a loss that is not finite stops the run
         load_best_model_at_end=config.patience > 0,
         metric_for_best_model="score" if validated else None,
         greater_is_better=True if validated else None,

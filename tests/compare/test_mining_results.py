@@ -138,7 +138,7 @@ class TestMined:
         path = tmp_path / "mined.npz"
         self.MADE.write(path)
         path.write_bytes(path.read_bytes()[:-40] if content is None else content)
-        with pytest.raises(ValueError, match=r"mined\.npz: not what a model mined"):
+        with pytest.raises(ValueError, match=r"mined\.npz: damaged"):
             Mined.read(path)
 
 

@@ -1,7 +1,9 @@
-"""Folders that are made by one process at a time."""
+"""Folders that are made by one process at a time; files and folders that are checked when they are read."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -12,7 +14,7 @@ import time
 import pytest
 
 from kit.core import files
-from kit.core.files import alone, whole_folder
+from kit.core.files import alone, refuse_damaged, seal, whole_folder
 
 HOLDER = """
 import sys, time
@@ -127,3 +129,41 @@ def test_half_a_folder_of_a_process_that_was_killed_is_not_in_the_way(tmp_path):
     with whole_folder(tmp_path / "model") as partial:
         (partial / "settings").write_text("whole")
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["settings"] and not half.exists()
+
+
+class TestSeal:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "model" / "inner").mkdir(parents=True)
+        (tmp_path / "model" / "weights").write_text("weights")
+        (tmp_path / "model" / "inner" / "config").write_text("config")
+        seal(tmp_path / "model")
+        return tmp_path / "model"
+
+    def test_a_folder_is_whole_wherever_it_is_and_whatever_came_later(self, folder, tmp_path):
+        (folder / "notes").write_text("new")
+        refuse_damaged(folder.rename(tmp_path / "moved"))
+
+    def test_the_checksums_are_those_of_every_tool(self, folder):
+        sums = json.loads((folder / "checksums.json").read_text())
+        assert sums["inner/config"] == hashlib.sha256(b"config").hexdigest() and list(sums) == ["inner/config", "weights"]
+
+    @pytest.mark.parametrize("content", ["", "weight", "Weights", None])
+    @pytest.mark.parametrize("name", ["weights", "inner/config", "checksums.json"])
+    def test_what_is_damaged_or_missing_is_named(self, folder, name, content):
+        (folder / name).unlink() if content is None else (folder / name).write_text(content)
+        with pytest.raises(ValueError, match=rf"{name}.*: make (model|it) again"):
+            refuse_damaged(folder)
+
+    def test_a_file_has_its_checksum_beside_it(self, tmp_path):
+        path = tmp_path / "table.parquet"
+        with pytest.raises(ValueError, match=r"table\.parquet: it is not there"):
+            refuse_damaged(path)
+        path.write_text("rows")
+        with pytest.raises(ValueError, match=r"table\.parquet: it has no table\.parquet\.checksum"):
+            refuse_damaged(path)
+        seal(path)
+        refuse_damaged(path)
+        path.write_text("Rows")
+        with pytest.raises(ValueError, match=r"table\.parquet: damaged"):
+            refuse_damaged(path)

@@ -12,6 +12,7 @@ from hypothesis import given, settings, strategies as st
 from test_search import random_task, tied_embeddings
 
 from kit.compare import stats
+from kit.core.files import seal
 from kit.data.corpus import RetrievalTask
 from kit.evaluate.bias.rank_distance import expected_rank_distance
 from kit.evaluate.encoding import encode_task
@@ -425,15 +426,37 @@ def test_an_evaluation_with_gaps_survives_the_disk(tmp_path):
 def test_an_evaluation_of_another_version_is_refused(hand, tmp_path):
     hand.write(tmp_path / "old.parquet")
     pq.write_table(pq.read_table(tmp_path / "old.parquet").drop_columns(["cover_rank"]), tmp_path / "old.parquet")
+    seal(tmp_path / "old.parquet")
     with pytest.raises(ValueError, match="are those of another version: evaluate again"):
         Evaluation.read(tmp_path / "old.parquet")
 
 
-@pytest.mark.parametrize("name", ["other.parquet", "none.parquet"])
-def test_a_file_that_is_no_evaluation_is_refused(name, tmp_path):
-    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(ValueError, match=f"{name}: not an evaluation"):
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("none.parquet", "it is not there"),
+        ("other.parquet", "it has no other.parquet.checksum"),
+        ("sealed.parquet", "not an evaluation"),
+    ],
+)
+def test_a_file_that_is_no_evaluation_is_refused(name, message, tmp_path):
+    for other in ("other", "sealed"):
+        pq.write_table(pa.table({"a": [1]}), tmp_path / f"{other}.parquet")
+    seal(tmp_path / "sealed.parquet")
+    with pytest.raises(ValueError, match=f"{name}: {message}"):
         Evaluation.read(tmp_path / name)
+
+
+def test_no_flipped_bit_of_a_kept_evaluation_is_read(hand, tmp_path):
+    path = tmp_path / "hand.parquet"
+    hand.write(path)
+    whole, random = path.read_bytes(), np.random.default_rng(0)
+    for bit in random.choice(8 * len(whole), 200, replace=False):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"hand\.parquet: damaged"):
+            Evaluation.read(path)
 
 
 def test_several_queries_of_a_group_in_one_language_have_no_one_value():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
 from kit.core import processes
+from kit.core.files import seal
 from kit.run import pipeline, training
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig
@@ -34,14 +36,36 @@ def test_made_encoders_and_names_on_the_hub_have_no_folder(home, name):
     assert training.encoder_folder(EncoderConfig(name=name)) is None
 
 
-def test_a_model_without_a_readable_history_is_not_trained(tmp_path):
+@pytest.fixture
+def kept(tmp_path):
+    """A training run's folder."""
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "modules.json").write_text("[]")
-    assert not training.is_trained(tmp_path)
+    (tmp_path / "model" / "weights").write_text("weights")
+    (tmp_path / "model" / "README.md").write_text("card")
+    seal(tmp_path / "model")
     History([(1, 0.5)], []).write(tmp_path / "history.json")
-    assert training.is_trained(tmp_path)
-    (tmp_path / "history.json").write_text("")  # cut off
-    assert not training.is_trained(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("file", ["history.json", "history.json.checksum", "model/weights", "model/checksums.json"])
+@pytest.mark.parametrize("content", ["", "Weights", None])
+def test_a_model_or_history_that_is_damaged_is_named_and_not_taken(kept, file, content):
+    lines = []
+    assert training.is_trained(kept, lines.append) and not lines
+    (kept / file).unlink() if content is None else (kept / file).write_text(content)
+    assert not training.is_trained(kept, lines.append)
+    (line,) = lines
+    assert line.startswith("trained again: ") and Path(file).name in line
+
+
+def test_a_model_that_is_not_there_is_just_not_trained(tmp_path):
+    assert not training.is_trained(tmp_path, log=None)
+
+
+def test_a_card_may_be_written_in(kept):
+    (kept / "model" / "README.md").write_text("what we use it for")
+    (kept / "model" / "notes.txt").write_text("more")
+    assert training.is_trained(kept)
 
 
 def test_a_run_with_impossible_settings_is_refused_before_it_starts():

@@ -23,6 +23,7 @@ CODE = {
     # file of the library: what a change of its code changes
     "run/training.py": BOTH,
     "train/trainer.py": BOTH,
+    "train/checkpoints.py": BOTH,
     "train/encoders.py": BOTH,
     "train/samplers.py": BOTH,
     "train/losses.py": BOTH,

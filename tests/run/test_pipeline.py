@@ -12,8 +12,10 @@ import pytest
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate.evaluator import evaluate
 from kit.run import pipeline, training
+from kit.run.evaluating import load_trained
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig, TrainingConfig
+from kit.train.encoders import load_encoder
 from kit.train.history import ANSWER, MEDIAN, headline
 
 SETTINGS = Settings().changed(
@@ -137,6 +139,26 @@ def test_without_its_cache_a_run_gives_the_same_scores(home):
     before = _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None))
     shutil.rmtree(home / "data" / "cache")
     assert _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None)) == before
+
+
+def test_what_is_damaged_is_named_and_made_again(home):
+    """One flipped bit of a model and of an evaluation; a model that is asked for by name is an error while it is damaged."""
+    before, lines = _summaries(pipeline.evaluate_all(SETTINGS, lambda line: None)), []
+    folder = pipeline.model_folder(SETTINGS, *JOBS[0])
+    (weights,) = folder.rglob("*.safetensors")
+    evaluations = sorted((home / "data" / "cache" / "evaluation").glob("*.parquet"))
+    for file in (weights, *evaluations):
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=r"safetensors: damaged, .*: make model again"):
+        load_encoder(str(folder / "model"))
+    with pytest.raises(ValueError, match=rf"{folder.name} is damaged: delete it and type the same command again"):
+        load_trained(folder)
+    assert _summaries(pipeline.evaluate_all(SETTINGS, lines.append)) == before
+    assert sum(line.startswith("evaluated again: ") for line in lines) == len(evaluations) >= 2
+    (line,) = [line for line in lines if line.startswith("trained again: ")]
+    assert str(weights) in line and "2 models: 1 trained before, 1 to train" in lines
 
 
 class TestNothingStale:

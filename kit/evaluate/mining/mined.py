@@ -5,7 +5,6 @@ So scores can be compared sentence by sentence and language pair by language pai
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kit.core.files import refuse_damaged, seal
 from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
 from kit.data.bitext import SIDES, BitextTask
@@ -45,24 +45,23 @@ class Mined:
     values: dict[tuple[str, str], np.ndarray]
 
     def write(self, path: Path) -> None:
-        """Write as ``.npz``; the file appears whole or not at all."""
+        """Write as ``.npz``, whole or not at all, with a checksum in another file beside it."""
         with whole_file(path) as partial, partial.open("wb") as stream:
             values: dict[str, Any] = {"/".join(place): values for place, values in self.values.items()}
             np.savez(stream, sentences=self.sentences, **values)
+        seal(path)
 
     @classmethod
     def read(cls, path: Path) -> Mined:
         """Read what ``write`` wrote.
 
         Raises:
-            ValueError: no such file, or another one.
+            ValueError: no such file, not as ``write`` wrote it, or without the checksum that it wrote beside it.
         """
-        try:
-            with path.open("rb") as stream, np.load(stream) as file:
-                values = {tuple(name.split("/")): file[name] for name in file.files if name != "sentences"}
-                return cls(file["sentences"], values)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: not what a model mined ({error!r:.80}): delete it and run again") from error
+        refuse_damaged(path)
+        with path.open("rb") as stream, np.load(stream) as file:
+            values = {tuple(name.split("/")): file[name] for name in file.files if name != "sentences"}
+            return cls(file["sentences"], values)
 
 
 def mine_task(

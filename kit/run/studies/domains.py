@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,7 +15,7 @@ from kit.compare.gaps import Domain, Drop, by_construction, drop_rows, mean_drop
 from kit.compare.paper import MARGIN_MAP
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
-from kit.core.files import alone, whole_folder
+from kit.core.files import alone, refuse_damaged, seal, whole_folder
 from kit.core.printing import Table
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import ParallelCorpus
@@ -98,10 +99,12 @@ def with_start(settings: Settings, corpora: Sequence[ParallelCorpus]) -> Setting
     key = fingerprints.fingerprint([dict(settings.encoder), texts, fingerprints.versions(), code])
     folder = paths.cache() / "starts" / key
     with alone(folder):
-        if not (folder / "modules.json").is_file():
+        if not pipeline.is_kept(folder, refuse_damaged, "made", print):
+            shutil.rmtree(folder, ignore_errors=True)
             model = encoders.make_encoder(settings.encoder, texts, seed=0)
             with encoders.quiet(), whole_folder(folder) as partial:
                 model.save_pretrained(str(partial), create_model_card=False)
+                seal(partial)
     return settings.changed(encoder=folder.relative_to(paths.root()).as_posix(), dropout=0.0)  # dropout is a module of it
 
 
