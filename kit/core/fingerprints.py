@@ -142,6 +142,9 @@ def _executed(source: str) -> bytes:
 def data_checksum(path: str | Path) -> str:
     """SHA-256 over the names, sizes and bytes of a file, or of all files of a folder.
 
+    A link counts as the file that it leads to, under its own name: a snapshot in the hub's cache, which is made of links, has
+    the checksum of its copy.
+
     Raises:
         ValueError: nothing is there.
     """
@@ -150,15 +153,16 @@ def data_checksum(path: str | Path) -> str:
         raise ValueError(f"{path} does not exist: give the file or folder that holds the data")
     files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
     states = [(file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ino) for file in files]
-    return _checksum(path.resolve(), tuple(files), tuple(states))
+    names = [(Path(path.resolve().name) / file.relative_to(path)).as_posix() if path.is_dir() else path.name for file in files]
+    return _checksum(tuple(names), tuple(file.absolute() for file in files), tuple(states))
 
 
 @lru_cache(maxsize=64)
-def _checksum(path: Path, files: tuple[Path, ...], states: tuple[tuple[int, int, int], ...]) -> str:
+def _checksum(names: tuple[str, ...], files: tuple[Path, ...], states: tuple[tuple[int, int, int], ...]) -> str:
     """The checksum; as long as sizes and times of the files stay, they are read once."""
     digest = hashlib.sha256()
-    for file, (size, *_) in zip(files, states):
-        digest.update(f"{file.resolve().relative_to(path.parent).as_posix()}\0{size}\0".encode())
+    for name, file, (size, *_) in zip(names, files, states):
+        digest.update(f"{name}\0{size}\0".encode())
         with file.open("rb") as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
