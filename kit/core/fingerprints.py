@@ -142,8 +142,8 @@ def _executed(source: str) -> bytes:
 def data_checksum(path: str | Path) -> str:
     """SHA-256 over the names, sizes and bytes of a file, or of all files of a folder.
 
-    A link counts as the file that it leads to, under its own name: a snapshot in the hub's cache, which is made of links, has
-    the checksum of its copy.
+    A link counts as the file that it leads to, under its own name: a snapshot in the hub's cache, which is made of links,
+    has the checksum of its copy.
 
     Raises:
         ValueError: nothing is there.
@@ -153,7 +153,9 @@ def data_checksum(path: str | Path) -> str:
         raise ValueError(f"{path} does not exist: give the file or folder that holds the data")
     files = [file for file in (sorted(path.rglob("*")) if path.is_dir() else [path]) if file.is_file()]
     states = [(file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ino) for file in files]
-    names = [(Path(path.resolve().name) / file.relative_to(path)).as_posix() if path.is_dir() else path.name for file in files]
+    names = [
+        (Path(path.resolve().name) / file.relative_to(path)).as_posix() if path.is_dir() else path.name for file in files
+    ]
     return _checksum(tuple(names), tuple(file.absolute() for file in files), tuple(states))
 
 

@@ -14,7 +14,7 @@ from kit.core.seeding import generator
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 
 LOOKED_AT = 500
-"""Texts of a side in a language that are cut into tokens to learn how many are too long; they are drawn with a fixed seed."""
+"""Texts of a side in a language that are cut into tokens to learn how many are too long; a fixed seed draws them."""
 
 _SIDES = {"query": ("query", "queries", "question"), "passage": ("document", "passage", "corpus", "doc")}
 _PLURAL = {"query": "queries", "passage": "passages"}

@@ -28,7 +28,7 @@ PROMPTS = {"query": "Query: ", "document": "Passage: "}
 """Prefixes of the paper (after E5); ``encode_query`` and ``encode_document`` find them under these keys."""
 
 _USUAL_TOKENS = 128
-"""What a transformer reads at least, if it can, where ``max_tokens`` is chosen by the texts: a batch costs what its own need."""
+"""What a transformer reads at least, if it can, where ``max_tokens`` is 0: a batch costs what its own texts need."""
 
 _SAMPLE = 4000
 """Texts by which ``max_tokens`` is chosen."""
@@ -63,7 +63,7 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
     given = (encoder.query_prompt, encoder.passage_prompt) if encoder.query_prompt or encoder.passage_prompt else None
     if name not in MADE:
         model = load_encoder(name, encoder.trust_remote_code)
-        if given or not any(prompts_of(model)):
+        if given or not any(prompts_of(model)[:2]):
             set_prompts(model, *(given or PROMPTS.values()))
         _limit(model, encoder.max_tokens, texts)
         return model
@@ -92,12 +92,12 @@ def _limit(model: SentenceTransformer, max_tokens: int, texts: Iterable[str]) ->
     if not max_tokens:
         deque(_sampled(texts, sample), maxlen=0)
     for side in ("query", "passage"):
-        module = reader(model, side)
-        own = limit_of(model, side)
-        if own is None and getattr(module, "max_seq_length", None) == math.inf:
+        module, prompt = reader(model, side), max(prompts_of(model)[:2], key=len)
+        if getattr(module, "max_seq_length", math.inf) == math.inf:
             continue  # a static encoder has no limit and takes none
-        wanted = max_tokens or max(_USUAL_TOKENS, enough_for(n_tokens(module.tokenizer, sample, max(prompts_of(model)[:2], key=len))))
-        module.max_seq_length = min(wanted, own or wanted)
+        needed = enough_for(n_tokens(module.tokenizer, sample, prompt)) if callable(module.tokenizer) else 0
+        wanted = max_tokens or max(_USUAL_TOKENS, needed)
+        module.max_seq_length = min(wanted, limit_of(model, side) or wanted)
 
 
 def _sampled(texts: Iterable[str], sample: list[str]) -> Iterator[str]:
@@ -134,8 +134,8 @@ def load_encoder(name: str, trust_remote_code: bool = False) -> SentenceTransfor
         raise _not_loaded(name, error) from error
     if missing:
         raise ValueError(
-            f"encoder {name!r}: {len(missing)} of its weights are missing and would be random, such as {missing[0]}: save or "
-            "download the model again"
+            f"encoder {name!r}: {len(missing)} of its weights are missing and would be random, such as {missing[0]}: save "
+            "or download the model again"
         )
     _refuse_empty_tokenizer(name, model)
     prompts = prompts_of(model)
@@ -183,8 +183,8 @@ def _not_loaded(name: str, error: Exception) -> ValueError:
             f"it, allow it: --trust-remote-code for an audit, -p trust_remote_code=true for a run ({reason})"
         )
     return ValueError(
-        f"encoder {name!r} cannot be loaded ({type(error).__name__}: {reason[:1000]}): use {', '.join(MADE)}, the folder of a "
-        "whole model, or a name on the hub (which needs a network)"
+        f"encoder {name!r} cannot be loaded ({type(error).__name__}: {reason[:1000]}): use {', '.join(MADE)}, the folder of "
+        "a whole model, or a name on the hub (which needs a network)"
     )
 
 
@@ -195,8 +195,8 @@ def _refuse_empty_tokenizer(name: str, model: SentenceTransformer) -> None:
         special = getattr(tokenizer, "all_special_tokens", None)
         if tokenizer is not None and special is not None and len({*tokenizer.get_vocab()} - {*special}) < _WORDS:
             raise ValueError(
-                f"encoder {name!r}: the files of its tokenizer are missing, such as tokenizer.json: save or download the model "
-                "again, with its tokenizer"
+                f"encoder {name!r}: the files of its tokenizer are missing, such as tokenizer.json: save or download the "
+                "model again, with its tokenizer"
             )
 
 
