@@ -95,7 +95,7 @@ def n_tokens(tokenizer: Any, texts: Sequence[str], prompt: str = "") -> np.ndarr
 
 def enough_for(lengths: np.ndarray) -> int:
     """Tokens, a multiple of 8, that 99 % of some texts have at most; 0 for no texts."""
-    return -(-int(np.quantile(lengths, 0.99, method="higher")) // 8) * 8 if len(lengths) else 0
+    return -(-int(np.quantile(lengths, 0.99, method="inverted_cdf")) // 8) * 8 if len(lengths) else 0
 
 
 def cut_of_task(model: Any, task: RetrievalTask) -> list[str]:

@@ -58,7 +58,7 @@ def _on_the_hub(name: str) -> bool:
             try:
                 HfApi().model_info(repository, timeout=_PATIENCE_S)
             except HFValidationError as error:
-                raise _absent(name, str(error), _known(cache)) from None
+                raise _absent(name, str(error), _known(name, cache)) from None
             except HfHubHTTPError as error:
                 reason = "the hub does not have it, or does not show it to you" if _is_absent(error) else str(error)
             except Exception as error:  # a dozen types of several clients: the hub cannot be reached
@@ -68,20 +68,20 @@ def _on_the_hub(name: str) -> bool:
                 return True
     if kept:
         return False
-    raise _absent(name, reason, _known(cache))
+    raise _absent(name, reason, _known(name, cache))
 
 
 def _is_absent(error: object) -> bool:
     return getattr(getattr(error, "response", None), "status_code", None) in (401, 404)
 
 
-def _known(cache: Path) -> list[str]:
-    """What a mistyped name may have meant: what is made here and what lies in the hub's cache."""
-    return [*MADE, *(path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*"))]
+def _known(name: str, cache: Path) -> list[str]:
+    """What a mistyped name may have meant: what is made here, what lies in the hub's cache, folders."""
+    kept = [path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*")]
+    return [*MADE, *kept, *_beside(Path(name))]
 
 
 def _beside(folder: Path) -> list[str]:
-    """Folders that a mistyped path may have meant."""
     return [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
 
 
