@@ -1,6 +1,7 @@
 """What models learn from and are judged on: parallel corpora, retrieval tasks, bitext tasks, and where they come from.
 
-It reads and checks texts, and knows nothing of models, scores or experiments. A new source is one file in ``sources``.
+It reads and checks texts, and knows nothing of scores or experiments, and of models only what they read of a text
+(``inputs``). A new source is one file in ``sources``.
 """
 
 import lazy_loader

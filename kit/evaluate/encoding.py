@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kit.data.corpus import RetrievalTask
+from kit.data.inputs import prompts_of
 
 
 class TextEncoder(Protocol):
@@ -33,23 +34,30 @@ def encode_task(
 
     Args:
         model: a ``SentenceTransformer``, or anything with its ``encode_query`` and ``encode_document``; prompts are the
-            model's own.
+            model's own, whatever it calls them (``kit.data.inputs.prompts_of``).
         batch_size: texts a forward pass.
         show_progress: whether the model shows its bar.
 
     Returns:
         Embeddings of queries (n_queries, dim) and candidates (n_candidates, dim), float32, rows of length 1.
     """
-    queries, candidates = (
-        _encode(encode, table.column("text").to_pylist(), batch_size, show_progress)
-        for encode, table in ((model.encode_query, task.queries), (model.encode_document, task.candidates))
-    )
-    return queries, candidates
+    options: dict[str, Any] = {"batch_size": batch_size, "show_progress_bar": show_progress, "convert_to_numpy": True}
+    query, passage = prompt_options(model)
+    queries = _encode(model.encode_query, task.queries.column("text").to_pylist(), options | query)
+    return queries, _encode(model.encode_document, task.candidates.column("text").to_pylist(), options | passage)
 
 
-def _encode(encode: Callable[..., Any], texts: list[str], batch_size: int, show_progress: bool) -> np.ndarray:
+def prompt_options(model: TextEncoder) -> tuple[dict[str, str], dict[str, str]]:
+    """What ``encode_query`` and ``encode_document`` are to be called with; nothing for a model that knows no prompts."""
+    if not hasattr(model, "prompts"):
+        return {}, {}
+    prompts = prompts_of(model)
+    return {"prompt": prompts.query}, {"prompt": prompts.passage}
+
+
+def _encode(encode: Callable[..., Any], texts: list[str], options: dict[str, Any]) -> np.ndarray:
     row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    embeddings = encode(list(row_of), batch_size=batch_size, show_progress_bar=show_progress, convert_to_numpy=True)
+    embeddings = encode(list(row_of), **options)
     embeddings = np.asarray(embeddings, np.float32)  # (n_distinct, dim)
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     embeddings = embeddings / np.where(length > 0, length, 1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pyarrow as pa
 
 from kit.data.corpus import RetrievalTask
+from kit.data.inputs import cut_of_task
 from kit.data.pools import pool_counts
 from kit.evaluate import metrics
 from kit.evaluate.bias.list_agreement import spearman
@@ -70,7 +73,12 @@ def evaluate(
     show_progress: bool = False,
     n_agreement_groups: int | None = None,
 ) -> Evaluation:
-    """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there."""
+    """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there.
+
+    Warns of texts that are longer than the model's limit (``kit.data.inputs.cut_of_task``).
+    """
+    for told in cut_of_task(model, task):
+        warnings.warn(f"{name} on {task.name}: {told}", stacklevel=2)
     embeddings = encode_task(model, task, batch_size, show_progress)
     return evaluate_embeddings(*embeddings, task, name, seed, n_agreement_groups)
 

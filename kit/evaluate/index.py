@@ -11,7 +11,7 @@ import numpy as np
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
 from kit.data.pools import pool_counts
-from kit.evaluate.encoding import TextEncoder, encode_task
+from kit.evaluate.encoding import TextEncoder, encode_task, prompt_options
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
 
@@ -154,7 +154,9 @@ class Index:
         return {group: sorted(candidates) for group, candidates in found.items()}
 
     def _embedded(self, model: str, question: str) -> np.ndarray:
-        vector = np.asarray(self.models[model].encode_query([question], show_progress_bar=False)[0], np.float32)
+        encoder = self.models[model]
+        query, _ = prompt_options(encoder)
+        vector = np.asarray(encoder.encode_query([question], show_progress_bar=False, **query)[0], np.float32)
         return vector / (np.linalg.norm(vector) or 1)
 
     def _answers(self, question: str) -> set[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -11,6 +12,7 @@ import numpy as np
 from sentence_transformers.base.evaluation import BaseEvaluator
 
 from kit.data.corpus import RetrievalTask
+from kit.data.inputs import cut_of_task
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import POOL, Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
@@ -39,8 +41,9 @@ class RetrievalBiasEvaluator(BaseEvaluator):
     What is not defined has no key, such as the cross-lingual setting of a task in one language. Ties follow the one rule of
     ``kit.evaluate.search``; the numbers are those of ``kit.evaluate.evaluator.evaluate``.
 
-    Of the model it calls ``encode_query`` and ``encode_document`` only, with the model's own prompts. Processes that hold
-    the same weights get the same numbers; a trainer of several processes shares the encoding among them.
+    Of the model it calls ``encode_query`` and ``encode_document`` only, with the model's own prompts. The first call warns
+    of texts that are longer than the model's limit. Processes that hold the same weights get the same numbers; a trainer of
+    several processes shares the encoding among them.
 
     Args:
         task: what is asked and what is right.
@@ -78,13 +81,17 @@ class RetrievalBiasEvaluator(BaseEvaluator):
         super().__init__()
         self.task, self.name, self.batch_size = task, name, batch_size
         self.show_progress_bar, self.write_csv, self.n_agreement_groups = show_progress_bar, write_csv, n_agreement_groups
-        self.primary_metric = "score"
+        self.primary_metric, self._told = "score", False
         self.csv_file = f"Retrieval-Bias_evaluation{name and '_' + name}_results.csv"
 
     def __call__(  # pyright: ignore[reportIncompatibleMethodOverride]  # of one kind of model, as the library's own are
         self, model: SentenceTransformer, output_path: str | None = None, epoch: float = -1, steps: int = -1
     ) -> dict[str, float]:
         """Evaluate a model; the arguments are those of every evaluator of sentence-transformers."""
+        if not self._told:
+            self._told = True
+            for told in cut_of_task(model, self.task):
+                warnings.warn(f"{self.task.name}: {told}", stacklevel=2)
         embeddings = encode_task(model, self.task, self.batch_size, self.show_progress_bar)
         evaluation = evaluate_embeddings(*embeddings, self.task, self.name, n_agreement_groups=self.n_agreement_groups)
         numbers = _numbers(evaluation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import shlex
 import sys
@@ -19,11 +18,15 @@ from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
+from kit.data.inputs import cut_of_task, limit_of, prompts_of
 from kit.data.registry import checksums, load_task, source_fingerprints
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
+from kit.run.training import tokens_text
 from kit.show import report
+from kit.train.encoders import load_encoder, set_prompts
+from kit.train.finding import find_model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -40,12 +43,19 @@ class AuditedModel:
 
 
 def audit(
-    models: Sequence[str], tasks: Sequence[str] = ("atlas",), run: str = "audit", batch_size: int = 32, log: Log = print
+    models: Sequence[str],
+    tasks: Sequence[str] = ("atlas",),
+    run: str = "audit",
+    batch_size: int = 32,
+    query_prompt: str = "",
+    passage_prompt: str = "",
+    trust_remote_code: bool = False,
+    log: Log = print,
 ) -> list[Path]:
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
-    A model is used as it is, with its own prompts, and judged by the cosine. What was evaluated before (the same weights,
-    data and code) is taken from the cache, so that an audit that was interrupted goes on.
+    A model is used as it is, with its own prompts (``kit.data.inputs.prompts_of``), and judged by the cosine. What was
+    evaluated before (the same weights, data and code) is taken from the cache: an audit that was interrupted goes on.
 
     Args:
         models: each ``NAME`` or ``LABEL=NAME``; a name is one on the hub or a folder. The first is the one that the others
@@ -53,6 +63,8 @@ def audit(
         tasks: sources of tasks (``kit.data.registry``).
         run: start of the names of the reports' folders.
         batch_size: texts a forward pass.
+        query_prompt, passage_prompt: what models that bring no prompts get; the report says which had which.
+        trust_remote_code: whether code that models bring may run.
         log: gets a line a step.
 
     Returns:
@@ -64,16 +76,22 @@ def audit(
     """
     audited = _audited(models)
     loaded = {spec: _checked(load_task(spec)) for spec in tasks}  # a wrong task is an error before anything is encoded
+    for one in audited:
+        find_model(one.name)  # so is a wrong model
     folders = {spec: f"{run}-{_slug(task.name)}" for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
     for number, one in enumerate(audited, start=1):
         log(f"model {number} of {len(audited)}: {one.label}")
-        model = _load(one.name)
+        model = load_encoder(one.name, trust_remote_code)
+        if not any(prompts_of(model)[:2]):
+            set_prompts(model, query_prompt, passage_prompt)
         for spec, task in loaded.items():
             measured[spec][one.label] = _evaluated(one, model, spec, task, batch_size, log)
-    return [_write(folders[spec], spec, loaded[spec], measured[spec], audited) for spec in loaded]
+    given = (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt))
+    options = [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
+    return [_write(folders[spec], spec, loaded[spec], measured[spec], audited, options) for spec in loaded]
 
 
 def _audited(models: Sequence[str]) -> list[AuditedModel]:
@@ -100,12 +118,6 @@ def _label(name: str) -> str:
     return folder.absolute().name
 
 
-def _load(name: str) -> SentenceTransformer:
-    from kit.train.encoders import load_encoder
-
-    return load_encoder(name)
-
-
 def _checked(task: RetrievalTask) -> RetrievalTask:
     """The task, if intervals can be made of it."""
     asked = task.queries.group_by(["group_id", "language"]).aggregate([("query_id", "count")])
@@ -127,6 +139,10 @@ def _evaluated(
     key = [facts, source_fingerprints([spec]), code, fingerprints.versions()]
     path = paths.cache() / "audit" / f"{fingerprints.fingerprint(key)}.parquet"
     speed = path.with_suffix(".txt")
+    cut = cut_of_task(model, task)
+    for told in cut:
+        log(f"  {task.name}: {told}")
+    facts |= {"not read": "; ".join(cut)} if cut else {}
     if path.is_file() and speed.is_file():
         try:
             evaluation, told = Evaluation.read(path), speed.read_text(encoding="utf-8")
@@ -148,15 +164,20 @@ def _evaluated(
 
 
 def _facts(one: AuditedModel, model: SentenceTransformer) -> dict[str, str]:
-    prompts = [f"{side}: {prompt!r}" for side, prompt in (model.prompts or {}).items() if prompt]
+    used = prompts_of(model)
+    prompts = [f"{name}: {prompt!r}" for name, prompt in (("query", used.query), ("document", used.passage)) if prompt]
+    unused = f" (not used: {', '.join(used.unused)})" if used.unused else ""
+    limits = {side: tokens_text(limit_of(model, side)) for side in ("query", "passage")}
     trained_for = str(model.similarity_fn_name or "cosine")
     return {
         "model": one.name,
         "weights": _weights(one.name),
         "dimensions": str(model.get_embedding_dimension()),
         "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
-        "longest input": f"{model.max_seq_length} tokens" if model.max_seq_length not in (None, math.inf) else "no limit",
-        "prompts": ", ".join(prompts) or "none",
+        "longest input": ", ".join(f"{side}: {limit}" for side, limit in limits.items())
+        if len(set(limits.values())) > 1
+        else limits["query"],
+        "prompts": (", ".join(prompts) or "none") + unused,
         "judged by": "cosine" if trained_for == "cosine" else f"cosine (the model asks for {trained_for})",
     }
 
@@ -171,11 +192,13 @@ def _weights(name: str) -> str:
     return f"revision {Path(snapshot_download(repository, local_files_only=True)).name}"
 
 
-def _write(run: str, spec: str, task: RetrievalTask, measured: dict, audited: list[AuditedModel]) -> Path:
+def _write(
+    run: str, spec: str, task: RetrievalTask, measured: dict, audited: list[AuditedModel], options: list[str]
+) -> Path:
     results = Results({label: [evaluation] for label, (evaluation, _) in measured.items()})
     names = [f"{one.label}={one.name}" for one in audited]
     start = run.removesuffix(f"-{_slug(task.name)}")
-    command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", start])
+    command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", start, *options])
     about = report.about(
         kind="audit",
         run=run,

@@ -77,6 +77,11 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     audit.add_argument("--task", dest="tasks", action="append", metavar="SOURCE", help=tasks)
     audit.add_argument("--run", default="audit", help="start of the report's folder (default: audit)")
     audit.add_argument("--batch-size", type=int, default=32, help="texts a forward pass (default: 32)")
+    for side, texts in (("query", "questions"), ("passage", "candidates")):
+        text = f"what models that bring no prompts get before {texts}, such as '{side}: '"
+        audit.add_argument(f"--{side}-prompt", default="", metavar="TEXT", help=text)
+    trust = "let code run that a model brings; read it first: it can do all that you can"
+    audit.add_argument("--trust-remote-code", action="store_true", help=trust)
     audit.set_defaults(function=_audit)
 
 
@@ -245,7 +250,9 @@ def _audit(parsed: argparse.Namespace) -> None:
     from kit.compare.results import table_text
     from kit.run.audits import audit
 
-    for folder in audit(parsed.models, parsed.tasks or ["atlas"], parsed.run, parsed.batch_size):
+    asked = (parsed.tasks or ["atlas"], parsed.run, parsed.batch_size)
+    prompts = (parsed.query_prompt, parsed.passage_prompt)
+    for folder in audit(parsed.models, *asked, *prompts, parsed.trust_remote_code):
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         print(f"\n{metrics['about']['test']}")
         print(table_text(metrics["headline"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.core.files import CHECKSUMS
+from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
+from kit.data.inputs import cut_of_task
 from kit.data.registry import checksums, load_task
-from kit.evaluate.evaluator import evaluate
+from kit.evaluate.encoding import encode_task
+from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run.training import threads
 from kit.train.tokens import remembered_tokens
 
@@ -60,9 +64,20 @@ def evaluate_job(job: EvaluateJob, log: Log) -> None:
         task = load_test(job.test)
         model = load_trained(job.folder)
         with remembered_tokens(model):
-            evaluation = evaluate(model, task, job.name, batch_size=job.batch_size, n_agreement_groups=AGREEMENT_GROUPS)
+            cut = cut_of_task(model, task)
+            for told in cut:
+                log(f"{job.name}, on {task.name}: {told} (-p max_tokens=… sets the limit)")
+            embeddings = encode_task(model, task, job.batch_size)
+            evaluation = evaluate_embeddings(*embeddings, task, job.name, n_agreement_groups=AGREEMENT_GROUPS)
+        with whole_file(told_of(job.path)) as partial:
+            partial.write_text("; ".join(cut), encoding="utf-8")
         evaluation.write(job.path)
     log(f"evaluated {job.name}, on {task.name}")
+
+
+def told_of(path: Path) -> Path:
+    """The file, beside that of an evaluation, that says what of the task the model could not read."""
+    return path.with_suffix(".txt")
 
 
 def load_trained(folder: Path) -> SentenceTransformer:
@@ -73,9 +88,11 @@ def load_trained(folder: Path) -> SentenceTransformer:
     """
     from kit.train.encoders import load_encoder
 
+    settings = folder / "settings.json"  # says whether the recipe trusts code that the model brings
     try:
         if not (folder / "model" / CHECKSUMS).is_file():
             raise ValueError(f"model/{CHECKSUMS} is missing")
-        return load_encoder(str(folder / "model"))
-    except ValueError as error:
+        recipe = json.loads(settings.read_text(encoding="utf-8"))["encoder"] if settings.is_file() else {}
+        return load_encoder(str(folder / "model"), recipe.get("trust_remote_code", False))
+    except (ValueError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: delete it and type the same command again ({error})") from error

@@ -6,6 +6,7 @@ versions. A step that was interrupted goes on; nothing stale is ever loaded.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,9 +28,18 @@ from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.evaluate.scores import Rescore
-from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained
+from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained, told_of
 from kit.run.settings import Settings
-from kit.run.training import VALIDATION_SIZE, TrainJob, encode_batch, encoder_folder, is_trained, train_job, training_data
+from kit.run.training import (
+    VALIDATION_SIZE,
+    TrainJob,
+    encode_batch,
+    encoder_folder,
+    is_trained,
+    tokens_text,
+    train_job,
+    training_data,
+)
 from kit.train.history import History
 from kit.train.samplers import Sampling
 
@@ -104,14 +114,24 @@ def model_folder(settings: Settings, sampling: str, seed: int) -> Path:
 
 
 def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
-    """Where the trained models lie, relative to the project: by sampling, then ``seed N``."""
-    return {
-        sampling: {
-            f"seed {seed}": (model_folder(settings, sampling, seed) / "model").relative_to(paths.root()).as_posix()
-            for seed in settings.seeds
+    """Where the trained models lie, relative to the project: by sampling, then ``seed N``.
+
+    Also the ``longest input`` of a model that has a limit, and what it cut of the test, as far as it was evaluated.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for sampling in settings.samplings:
+        folders = {seed: model_folder(settings, sampling, seed) for seed in settings.seeds}
+        found[sampling] = {
+            f"seed {seed}": (folder / "model").relative_to(paths.root()).as_posix() for seed, folder in folders.items()
         }
-        for sampling in settings.samplings
-    }
+        seed, folder = next(iter(folders.items()))
+        if settings.encoder.name != "static" and is_trained(folder):
+            recipe = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+            found[sampling]["longest input"] = tokens_text(recipe["encoder"]["max_tokens"])
+            told = told_of(_evaluation_path(settings, sampling, seed))
+            cut = told.read_text(encoding="utf-8") if told.is_file() else ""
+            found[sampling] |= {"not read": cut} if cut else {}
+    return found
 
 
 def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], History]:

@@ -18,6 +18,7 @@ from kit.core.paths import root
 from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.inputs import cut_of_corpora, limit_of
 from kit.data.registry import checksums, load_corpus, load_task
 from kit.evaluate.bias.rank_distance import rank_distance
 from kit.evaluate.encoding import encode_task
@@ -25,7 +26,7 @@ from kit.evaluate.metrics import average_precision
 from kit.evaluate.ranks import best_by_language, cell_means, score_lists, setting_mean
 from kit.evaluate.search import search
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders import MADE
+from kit.train.finding import MADE
 from kit.train.history import ANSWER, MEDIAN, History
 from kit.train.samplers import Sampling
 
@@ -134,8 +135,12 @@ def _train(job: TrainJob, log: Log) -> None:
     )
     encoder = job.encoder.model_copy(update={"name": str(encoder_folder(job.encoder) or job.encoder.name)})
     model = make_encoder(encoder, texts, job.seed)
+    facts, limit = job.facts(), limit_of(model, "passage")
+    facts["encoder"] |= {"max_tokens": limit} if limit else {}  # it may have been chosen by the texts
     with whole_file(job.folder / "settings.json") as partial:
-        partial.write_text(json.dumps(job.facts(), indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    for told in cut_of_corpora(model, corpora):
+        log(f"seed {job.seed} {job.sampling:>14}  training: {told} (-p max_tokens=… sets the limit)")
     fine_tune(
         model,
         corpora,
@@ -152,6 +157,11 @@ def encoder_folder(encoder: EncoderConfig) -> Path | None:
     """Folder of the encoder that is fine-tuned, or None if it is made here or comes by name; relative to the project."""
     folder = root() / Path(encoder.name).expanduser()
     return folder if encoder.name not in MADE and folder.is_dir() else None
+
+
+def tokens_text(limit: int | None) -> str:
+    """A limit as reports name it; 0 or None for a model that reads texts of any length."""
+    return f"{limit} tokens" if limit else "no limit"
 
 
 def encode_batch(encoder: EncoderConfig) -> int:

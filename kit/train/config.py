@@ -16,15 +16,22 @@ class EncoderConfig(Config):
 
     name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model.
     dimension, vocabulary_size: of an encoder made from scratch.
-    max_tokens: longest input of a transformer.
+    max_tokens: longest input of a transformer; 0: 128, or more where 1 % of the training texts are longer, as far as the
+        model reads.
     dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
+    query_prompt, passage_prompt: what is put before the texts of each side, and kept in the model; both empty: what the
+        model brings, or those of the paper.
+    trust_remote_code: whether code that a model brings may run.
     """
 
     name: str = "static"
     dimension: int = Field(default=128, ge=1, le=_MANY)
     vocabulary_size: int = Field(default=8192, ge=1, le=_MANY)
-    max_tokens: int = Field(default=128, ge=1, le=_MANY)
+    max_tokens: int = Field(default=0, ge=0, le=_MANY)
     dropout: float = Field(default=0.0, ge=0.0, le=0.9)
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    trust_remote_code: bool = False
 
 
 class TrainingConfig(Config):

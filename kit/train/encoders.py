@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
 import tempfile
+import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, cast
 
 from kit.core.files import CHECKSUMS, refuse_damaged
 from kit.core.seeding import seed_everything
+from kit.data.inputs import enough_for, limit_of, n_tokens, prompts_of, reader
 from kit.train.config import EncoderConfig
+from kit.train.finding import MADE, find_model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -21,8 +28,14 @@ if TYPE_CHECKING:
 PROMPTS = {"query": "Query: ", "document": "Passage: "}
 """Prefixes of the paper (after E5); ``encode_query`` and ``encode_document`` find them under these keys."""
 
-MADE = ("static", "tiny")
-"""Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
+_USUAL_TOKENS = 128
+"""What a transformer reads at least, if it can, where ``max_tokens`` is 0: a batch costs what its own texts need."""
+
+_SAMPLE = 4000
+"""Texts by which ``max_tokens`` is chosen."""
+
+_WORDS = 5
+"""A tokenizer of fewer tokens that are not special has no vocabulary."""
 
 
 def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> SentenceTransformer:
@@ -32,54 +45,163 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
         encoder: which. ``static`` is a mean of token embeddings, which trains in seconds on a CPU, ``tiny`` a small
             transformer of XLM-R's shape; any other name is a sentence-transformers or transformers model. ``max_tokens``
             holds for all but ``static``, which has no limit; longer texts are cut.
-        texts: what the tokenizer of ``static`` and ``tiny`` is trained on; not read for other names.
+        texts: what the tokenizer of ``static`` and ``tiny`` is trained on, and ``max_tokens`` 0 is chosen by: 128, or what
+            99 % of 4,000 of them have at most, as far as a loaded model reads.
         seed: of the initial weights.
 
     Returns:
-        The encoder, with its own prompts where a loaded model brings some, else with ``PROMPTS``.
+        The encoder, with the prompts of ``encoder``, else its own where a loaded model brings some, else ``PROMPTS``.
 
     Raises:
         ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``.
     """
-    name, limit = encoder.name, encoder.max_tokens
+    name = encoder.name
     if encoder.dropout and name != "static":
         raise ValueError(
             f"dropout is {encoder.dropout}, and encoder {name!r} has its own: leave it 0, or take encoder 'static'"
         )
     seed_everything(seed)
-    texts = chain(PROMPTS.values(), texts)  # a corpus without Latin letters would not know them
+    given = (encoder.query_prompt, encoder.passage_prompt) if encoder.query_prompt or encoder.passage_prompt else None
+    if name not in MADE:
+        model = load_encoder(name, encoder.trust_remote_code)
+        if given or not any(prompts_of(model)[:2]):
+            set_prompts(model, *(given or PROMPTS.values()))
+        _limit(model, encoder.max_tokens, texts)
+        return model
+    prompts = given or tuple(PROMPTS.values())
+    sample: list[str] = []
+    texts = chain(prompts, _sampled(texts, sample))  # a corpus without Latin letters would not know the prompts
+    tokenizer = train_tokenizer(texts, encoder.vocabulary_size)
     if name == "static":
-        model = _static(train_tokenizer(texts, encoder.vocabulary_size), encoder.dimension, encoder.dropout)
-    elif name == "tiny":
-        model = xlmr_shaped(train_tokenizer(texts, encoder.vocabulary_size), encoder.dimension, n_layers=2, max_tokens=limit)
+        model = _static(tokenizer, encoder.dimension, encoder.dropout)
     else:
-        model = load_encoder(name)
-        if model.max_seq_length != math.inf:  # a static encoder has no limit and takes none
-            model.max_seq_length = min(limit, model.max_seq_length or limit)
-    if not any((model.prompts or {}).values()):
-        model.prompts = dict[str, str | None](PROMPTS)
+        limit = encoder.max_tokens or max(_USUAL_TOKENS, enough_for(n_tokens(tokenizer, sample, max(prompts, key=len))))
+        model = xlmr_shaped(tokenizer, encoder.dimension, n_layers=2, max_tokens=limit)
+    set_prompts(model, *prompts)
     return model
 
 
-def load_encoder(name: str) -> SentenceTransformer:
+def set_prompts(model: SentenceTransformer, query: str, passage: str) -> None:
+    """Let a model put these before queries and passages; they are saved with it, as what sentence-transformers looks for."""
+    others = {name: (model.prompts or {})[name] for name in prompts_of(model).unused}
+    model.prompts = {"query": query, "document": passage} | others
+
+
+def _limit(model: SentenceTransformer, max_tokens: int, texts: Iterable[str]) -> None:
+    """Let a loaded model read no more than ``max_tokens``, or, if that is 0, than texts have; never more than it can."""
+    sample: list[str] = []
+    if not max_tokens:
+        deque(_sampled(texts, sample), maxlen=0)
+    for side in ("query", "passage"):
+        module, prompt = reader(model, side), max(prompts_of(model)[:2], key=len)
+        if getattr(module, "max_seq_length", math.inf) == math.inf:
+            continue  # a static encoder has no limit and takes none
+        needed = enough_for(n_tokens(module.tokenizer, sample, prompt)) if callable(module.tokenizer) else 0
+        wanted = max_tokens or max(_USUAL_TOKENS, needed)
+        module.max_seq_length = min(wanted, limit_of(model, side) or wanted)
+
+
+def _sampled(texts: Iterable[str], sample: list[str]) -> Iterator[str]:
+    """Pass texts on and keep some in ``sample``: a reservoir, in which each text is as likely as any other."""
+    draw = Random(0)
+    for number, text in enumerate(texts):
+        place = number if number < _SAMPLE else draw.randrange(number + 1)
+        if place < _SAMPLE:
+            sample[place : place + 1] = [text]
+        yield text
+
+
+def load_encoder(name: str, trust_remote_code: bool = False) -> SentenceTransformer:
     """Load a sentence-transformers or transformers model by name or folder, with whatever prompts it brings.
 
+    The prompts of queries and passages, whatever it calls them, are then called ``query`` and ``document``
+    (``kit.data.inputs.prompts_of``); others are warned of.
+
+    Args:
+        trust_remote_code: whether code that the model brings may run; it can do all that you can do on this machine.
+
     Raises:
-        ValueError: nothing can be loaded under that name; it is a folder that is not as ``fine_tune`` saved it.
+        ValueError: nothing can be loaded under that name, or half a model, or one that is not as ``fine_tune`` saved it, or one
+            with code of its own that is not trusted.
     """
+    ask_hub = find_model(name)
     from sentence_transformers import SentenceTransformer
 
     if (Path(name) / CHECKSUMS).is_file():
         refuse_damaged(Path(name))
     try:
-        with quiet():
-            return SentenceTransformer(name, device=_device())
-    except Exception as error:  # the hub client alone raises a dozen types: all mean that there is no such model here
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        with quiet(), _missing_weights() as missing:
+            model = SentenceTransformer(
+                name, device=_device(), trust_remote_code=trust_remote_code, local_files_only=not ask_hub
+            )
+    except Exception as error:  # the libraries raise a dozen types, which all mean that there is no such model here
+        raise _not_loaded(name, error) from error
+    if missing:
         raise ValueError(
-            f"encoder {name!r} cannot be loaded ({reason}): use {', '.join(MADE)}, the folder of a model, "
-            "or a name on the hub (which needs a network)"
-        ) from error
+            f"encoder {name!r}: {len(missing)} of its weights are missing and would be random, such as {missing[0]}: save "
+            "or download the model again"
+        )
+    _refuse_empty_tokenizer(name, model)
+    prompts = prompts_of(model)
+    if prompts.unused:
+        warnings.warn(
+            f"encoder {name!r} has prompts that retrieval does not use: {', '.join(prompts.unused)}; queries get "
+            f"{prompts.query!r}, passages {prompts.passage!r}",
+            stacklevel=2,
+        )
+    set_prompts(model, prompts.query, prompts.passage)
+    return model
+
+
+@contextmanager
+def _missing_weights() -> Iterator[list[str]]:
+    """Names of the weights that transformers does not find in a file and makes up; it says so in its log only.
+
+    Those of a pooler do not count: sentence-transformers pools by itself, and most models are saved without one.
+    """
+    missing: list[str] = []
+
+    def watch(record: logging.LogRecord) -> bool:
+        if "LOAD REPORT" in record.getMessage():
+            rows = re.findall(r"^(\S+)\s*\|.*MISSING", record.getMessage(), re.M)
+            missing.extend(name for name in rows if "pooler" not in name)
+        return record.levelno >= logging.ERROR
+
+    logger = logging.getLogger("transformers.modeling_utils")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    logger.addFilter(watch)
+    try:
+        yield missing
+    finally:
+        logger.removeFilter(watch)
+        logger.setLevel(level)
+
+
+def _not_loaded(name: str, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())
+    if "trust_remote_code" in reason:
+        where = str(Path(name).absolute()) if Path(name).is_dir() else f"https://hf.co/{name}"
+        return ValueError(
+            f"encoder {name!r} brings code of its own, which would run on this machine: read it ({where}) and, if you trust "
+            f"it, allow it: --trust-remote-code for an audit, -p trust_remote_code=true for a run ({reason})"
+        )
+    return ValueError(
+        f"encoder {name!r} cannot be loaded ({type(error).__name__}: {reason[:1000]}): use {', '.join(MADE)}, the folder of "
+        "a whole model, or a name on the hub (which needs a network)"
+    )
+
+
+def _refuse_empty_tokenizer(name: str, model: SentenceTransformer) -> None:
+    """Raise ``ValueError`` for a tokenizer that transformers has made up since its files are missing: it knows no words."""
+    for side in ("query", "passage"):
+        tokenizer = getattr(reader(model, side), "tokenizer", None)
+        special = getattr(tokenizer, "all_special_tokens", None)
+        if tokenizer is not None and special is not None and len({*tokenizer.get_vocab()} - {*special}) < _WORDS:
+            raise ValueError(
+                f"encoder {name!r}: the files of its tokenizer are missing, such as tokenizer.json: save or download the "
+                "model again, with its tokenizer"
+            )
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:

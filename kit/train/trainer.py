@@ -14,6 +14,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from kit.core.files import seal
 from kit.data.corpus import ParallelCorpus
+from kit.data.inputs import prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.encoders import quiet
@@ -199,7 +200,8 @@ def _arguments(
     """Arguments with which the trainer sees the whole training as one pass, so that nothing depends on its epochs."""
     on_gpu = model.device.type == "cuda"
     every = -(-config.updates // config.evaluations)
-    passage = model.prompts.get("document") or ""
+    prompts = prompts_of(model)
+    negatives = [f"negative_{n + 1}" for n in range(config.hard_negatives)]
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=config.updates,
@@ -210,11 +212,8 @@ def _arguments(
         lr_scheduler_type="linear",
         seed=seed,
         data_seed=seed,
-        prompts={
-            "query": model.prompts.get("query") or "",
-            "passage": passage,
-            **{f"negative_{n + 1}": passage for n in range(config.hard_negatives)},
-        },
+        prompts={"query": prompts.query, **dict.fromkeys(["passage", *negatives], prompts.passage)},
+        router_mapping={"query": "query", **dict.fromkeys(["passage", *negatives], "document")},
         bf16=on_gpu and torch.cuda.is_bf16_supported(),
         use_cpu=not on_gpu,
         dataloader_pin_memory=on_gpu,

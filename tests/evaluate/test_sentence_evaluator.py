@@ -10,6 +10,7 @@ import subprocess
 import sys
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import numpy as np
@@ -151,6 +152,41 @@ class TestConventions:
         with pytest.raises(ValueError, match="has other columns than this task gives: choose another name"):
             RetrievalBiasEvaluator(made_task(LANGUAGES))(Mock(), str(tmp_path))
         assert file.read_text(encoding="utf-8") == before
+
+
+class Cutting(Mock, list):
+    """One that reads two words of a text, and has a prompt for passages by another name."""
+
+    def __init__(self):
+        Mock.__init__(self)
+        words = lambda texts, **options: {"input_ids": [text.split() for text in texts]}
+        list.__init__(self, [SimpleNamespace(tokenizer=words, max_seq_length=2)])
+        self.prompts, self.got = {"query": "", "document": "", "passage": "P: "}, []
+
+    def encode_query(self, texts, **arguments):
+        self.got.append(arguments["prompt"])
+        return super().encode_query(texts, **arguments)
+
+    encode_document = encode_query
+
+
+class TestInputs:
+    def test_texts_that_are_cut_are_told_once(self):
+        evaluator, model = RetrievalBiasEvaluator(made_task()), Cutting()
+        with pytest.warns(UserWarning, match="made: 100 % of 6 .* are longer than 2 tokens and cut") as told:
+            first = evaluator(model)
+        assert len(told) == 2  # queries and passages
+        assert evaluator(model) == first
+
+    def test_evaluate_tells_it_too(self):
+        with pytest.warns(UserWarning, match="called on made: 100 % of 6 .* are longer than 2 tokens and cut"):
+            evaluate(Cutting(), made_task(), "called")
+
+    def test_a_prompt_for_passages_by_another_name_is_used(self):
+        model = Cutting()
+        with pytest.warns(UserWarning, match="and cut"):
+            RetrievalBiasEvaluator(made_task())(model)
+        assert model.got == ["", "P: "]
 
 
 def training(folder: Path) -> tuple[SentenceTransformer, SentenceTransformerTrainer]:

@@ -13,6 +13,8 @@ from pathlib import Path
 import huggingface_hub
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Router
 
 from kit.compare.results import Results
 from kit.core import fingerprints
@@ -169,7 +171,16 @@ class TestLabels:
 class TestRefusesBeforeWork:
     @pytest.fixture(autouse=True)
     def no_work(self, home, monkeypatch):
-        monkeypatch.setattr(audits, "_load", None)
+        monkeypatch.setattr(audits, "load_encoder", None)
+
+    def test_an_unknown_model(self):
+        with pytest.raises(ValueError, match=r"there is no such folder.*did you mean 'models/two'\?"):
+            run("models/one", "./models/tow")
+
+    def test_half_a_model(self, home):
+        next((home / "models" / "two").rglob("*.safetensors")).write_bytes(b"half")
+        with pytest.raises(ValueError, match=r"model\.safetensors is broken or cut off"):
+            run("models/one", "models/two")
 
     def test_an_unknown_task(self):
         with pytest.raises(ValueError, match="data/absent does not exist"):
@@ -221,6 +232,57 @@ class TestMeasures:
         assert plain.per_query.column("worst_rank").to_pylist() != prompted.per_query.column("worst_rank").to_pylist()
         assert about["models"]["prompted"]["prompts"] == "query: 'The capital is ', document: 'Land '"
         assert about["models"]["one"]["prompts"] == "query: 'Query: ', document: 'Passage: '"
+
+    def test_a_prompt_for_passages_by_another_name(self, written, home):
+        config = home / "models" / "prompted" / "config_sentence_transformers.json"
+        shutil.copytree(home / "models" / "prompted", home / "models" / "passage")
+        other = config.read_text(encoding="utf-8").replace('"document"', '"passage"')
+        (home / "models" / "passage" / config.name).write_text(other, encoding="utf-8")
+        run("models/prompted", "models/passage")
+        ((about, results),) = written
+        document, passage = (results.evaluations[model][0].per_query for model in ("prompted", "passage"))
+        np.testing.assert_equal(passage.to_pydict(), document.to_pydict())
+        assert about["models"]["passage"]["prompts"] == about["models"]["prompted"]["prompts"]
+
+    def test_prompts_for_models_that_bring_none(self, written, home):
+        save_encoder(home / "models" / "bare", seed=1, query="", document="")
+        given = {"query_prompt": "The capital is ", "passage_prompt": "Land "}
+        run("models/bare", "models/one", "models/prompted", **given)
+        ((about, results),) = written
+        ranks = {model: found[0].per_query.column("worst_rank").to_pylist() for model, found in results.evaluations.items()}
+        assert ranks["bare"] == ranks["prompted"] != ranks["one"]
+        told = {model: facts["prompts"] for model, facts in about["models"].items()}
+        assert told["bare"] == told["prompted"] and told["one"] == "query: 'Query: ', document: 'Passage: '"
+        parsed = commands._parser().parse_args(shlex.split(about["command"])[3:])
+        assert {"query_prompt": parsed.query_prompt, "passage_prompt": parsed.passage_prompt} == given
+
+    def test_prompts_that_nothing_uses_are_named(self, written, home):
+        save_encoder(home / "models" / "other", seed=1, query="Q: ", Clustering="C: ")
+        with pytest.warns(UserWarning, match="prompts that retrieval does not use: Clustering"):
+            run("models/other")
+        assert written[0][0]["models"]["other"]["prompts"] == "query: 'Q: ' (not used: Clustering)"
+
+    def test_texts_that_are_cut_are_told_before_and_in_the_report(self, written, home):
+        model = make_encoder(EncoderConfig(name="tiny", dimension=16, vocabulary_size=120, max_tokens=6), TEXTS, 0)
+        model.save(str(home / "models" / "short"), create_model_card=False)
+        told = run("models/short")
+        (facts,) = (about["models"]["short"] for about, _ in written)
+        assert "100 % of 16 passages are longer than 6 tokens and cut" in facts["not read"]
+        assert [line for line in told if "6 tokens and cut" in line] and facts["longest input"] == "6 tokens"
+
+    def test_a_router_has_a_way_for_each_side(self, written, home):
+        one, two = (load_encoder(f"models/{name}") for name in ("one", "two"))
+        model = SentenceTransformer(modules=[Router.for_query_document([one[0]], [two[0]])], device="cpu")
+        model.save(str(home / "models" / "router"), create_model_card=False)
+        run("models/router")
+        ((_, results),) = written
+        task = made_task()
+        embeddings = (
+            found.encode(table.column("text").to_pylist(), normalize_embeddings=True)
+            for found, table in ((one, task.queries), (two, task.candidates))
+        )
+        expected = evaluator.evaluate_embeddings(*embeddings, task, "router")
+        np.testing.assert_equal(results.evaluations["router"][0].per_query.to_pydict(), expected.per_query.to_pydict())
 
     def test_what_is_told_of_a_model(self, written):
         run("mine=models/one")

@@ -188,6 +188,18 @@ class TestRefuses:
             main(["walk"])
         assert end.value.code == 2 and "walk" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(("encoder", "meant"), [("statc", "static"), ("./data/mdel", "data/model")])
+    def test_an_encoder_that_is_not_there(self, home, capsys, monkeypatch, encoder, meant):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        monkeypatch.chdir(home)
+        (home / "data" / "model").mkdir(parents=True)
+        _write(home, "05_own", "pass", "encoder = 'static'\nupdates = 200")
+        before, started = _files(home), time.monotonic()
+        assert main(["run", "05", "-p", f"encoder={encoder}"]) == 1
+        told = capsys.readouterr().err
+        assert f"encoder {encoder!r} cannot be loaded" in told and f"(did you mean {meant!r}?)" in told
+        assert _files(home) == before and time.monotonic() - started < 5
+
 
 class TestSettingsOf:
     def test_profile(self, home):

@@ -29,6 +29,7 @@ SETTINGS = Settings().changed(
     batch_size=8,
     evaluations=2,
 )
+TRANSFORMER = SETTINGS.changed(encoder="tiny", samplings=("X-Y",), updates=2, evaluations=1)
 JOBS = [(sampling, 0) for sampling in SETTINGS.samplings]
 WORDS = {
     "de": ("Hauptstadt von Land", "Die Hauptstadt ist"),
@@ -233,6 +234,32 @@ class TestRefuses:
     def test_data_that_is_not_there(self, fresh, changes):
         with pytest.raises(ValueError, match=r"absent.* does not exist"):
             pipeline.load_data(SETTINGS.changed(**changes))
+
+
+class TestLimits:
+    @pytest.fixture(autouse=True)
+    def in_this_process(self, fresh, monkeypatch):
+        monkeypatch.setattr(pipeline, "in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+
+    def test_texts_that_are_cut_are_told_before_a_training_and_an_evaluation_and_reported(self):
+        lines, settings = [], TRANSFORMER.changed(max_tokens=7)
+        pipeline.evaluate_all(settings, lines.append)
+        told = [line for line in lines if "longer than 7 tokens and cut" in line]
+        assert [line.partition(":")[0].split()[-1] for line in told] == ["training", "training", "test", "test"]
+        assert max(lines.index(line) for line in told[:2]) < min(n for n, line in enumerate(lines) if "update" in line)
+        facts = pipeline.model_folders(settings)["X-Y"]
+        assert list(facts) == ["seed 0", "longest input", "not read"] and facts["longest input"] == "7 tokens"
+        assert all(part in line for part, line in zip(facts["not read"].split("; "), told[2:]))
+        assert "of 60 passages" in facts["not read"]  # 20 answers in 3 languages
+
+    def test_a_limit_that_the_texts_chose_is_kept_beside_the_model_and_reported(self):
+        pipeline.train_all(TRANSFORMER, lambda line: None)
+        kept = json.loads((pipeline.model_folder(TRANSFORMER, "X-Y", 0) / "settings.json").read_text(encoding="utf-8"))
+        assert kept["encoder"]["max_tokens"] == 128
+        assert pipeline.model_folders(TRANSFORMER)["X-Y"]["longest input"] == "128 tokens"
+
+    def test_an_encoder_without_a_limit_has_no_more_than_its_folders(self):
+        assert [list(facts) for facts in pipeline.model_folders(SETTINGS).values()] == [["seed 0"], ["seed 0"]]
 
 
 def test_validation_scores_are_those_of_an_evaluation():

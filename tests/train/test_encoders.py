@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Router
 
+from kit.data.inputs import limit_of
 from kit.train.config import EncoderConfig
 from kit.train.encoders import PROMPTS, load_encoder, make_encoder, quiet, train_tokenizer
 
@@ -29,6 +33,23 @@ MADE = ("static", "tiny")
 
 def make(name, seed=0, **options):
     return make_encoder(EncoderConfig(name=name, **{**OPTIONS, **options}), TEXTS, seed)
+
+
+def bring_code(folder):
+    """A folder with a small transformer whose code lies in it."""
+    make("tiny").save_pretrained(str(folder))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["model_type"] = "own-encoder"
+    config["auto_map"] = {"AutoConfig": "configuration_own.OwnConfig", "AutoModel": "modeling_own.OwnModel"}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "configuration_own.py").write_text(
+        "from transformers import XLMRobertaConfig\n\n\nclass OwnConfig(XLMRobertaConfig):\n    model_type = 'own-encoder'\n"
+    )
+    (folder / "modeling_own.py").write_text(
+        "from transformers import XLMRobertaModel\n\nfrom .configuration_own import OwnConfig\n\n\n"
+        "class OwnModel(XLMRobertaModel):\n    config_class = OwnConfig\n"
+    )
+    return folder
 
 
 def weights(model):
@@ -154,8 +175,41 @@ class TestByName:
         assert time.perf_counter() - start < 5
 
     def test_a_folder_without_a_model_is_refused(self, offline, tmp_path):
-        with pytest.raises(ValueError, match="cannot be loaded"):
+        with pytest.raises(ValueError, match="holds no model"):
             load_encoder(str(tmp_path))
+
+    def test_a_tokenizer_without_files_is_refused(self, tmp_path):
+        make("tiny").save_pretrained(str(tmp_path / "model"))
+        for file in (tmp_path / "model").glob("tokenizer*"):
+            file.unlink()
+        with pytest.raises(ValueError, match="the files of its tokenizer are missing"):
+            load_encoder(str(tmp_path / "model"))
+
+    def test_weights_that_would_be_random_are_refused_but_for_a_pooler(self, tmp_path):
+        make("tiny").save_pretrained(str(tmp_path / "model"))
+        path = tmp_path / "model" / "model.safetensors"
+        tensors = {name: tensor for name, tensor in load_file(path).items() if "pooler" not in name}
+        save_file(tensors, path, metadata={"format": "pt"})
+        load_encoder(str(tmp_path / "model"))
+        del tensors["embeddings.word_embeddings.weight"]
+        save_file(tensors, path, metadata={"format": "pt"})
+        with pytest.raises(
+            ValueError, match=r"1 of its weights are missing and would be random, such as embeddings\.word_emb"
+        ):
+            load_encoder(str(tmp_path / "model"))
+
+    def test_code_that_a_model_brings_runs_only_where_it_is_trusted(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("builtins.input", None)  # nobody is asked
+        folder = bring_code(tmp_path / "bringing")
+        with pytest.raises(
+            ValueError, match=r"brings code of its own.*--trust-remote-code .*-p trust_remote_code=true .*allow "
+        ):
+            load_encoder(str(folder))
+        trusted = EncoderConfig(name=str(folder), trust_remote_code=True)
+        model = make_encoder(trusted, [], seed=0)
+        assert type(model[0].auto_model).__name__ == "OwnModel"
+        model.save_pretrained(str(tmp_path / "again"))
+        np.testing.assert_array_equal(load_encoder(str(tmp_path / "again"), True).encode(TEXTS), model.encode(TEXTS))
 
     def test_a_folder_is_loaded_and_its_length_limited(self, tmp_path):
         make("tiny").save_pretrained(str(tmp_path / "model"))
@@ -164,6 +218,24 @@ class TestByName:
         assert (
             make_encoder(EncoderConfig(name=str(tmp_path / "model"), max_tokens=512), iter(()), seed=0).max_seq_length == 16
         )
+
+    @pytest.mark.parametrize(
+        ("n_long", "limit"), [(0, 128), (1, 128), (20, 144)], ids=["short texts", "one in 200", "one in ten"]
+    )
+    def test_the_texts_choose_a_limit(self, tmp_path, n_long, limit):
+        # A letter is a token; "Passage: " and special tokens are part of the 137 to 144.
+        texts = ["曼"] * (200 - n_long) + ["曼" * 130] * n_long
+        tiny = make_encoder(EncoderConfig(name="tiny", dimension=32, vocabulary_size=12), texts, seed=0)
+        assert tiny.max_seq_length == limit
+        make("tiny", max_tokens=256).save_pretrained(str(tmp_path / "model"))
+        ours = EncoderConfig(name=str(tmp_path / "model"))
+        assert make_encoder(ours, ["Bangkok " * 300] * 3, seed=0).max_seq_length == 256  # all that it can read
+        assert make_encoder(ours, TEXTS, seed=0).max_seq_length == 128
+
+    def test_a_limit_that_cuts_nothing_changes_nothing(self):
+        short, longer = (make_encoder(EncoderConfig(name="tiny", dimension=32), TEXTS, seed=0) for _ in range(2))
+        short.max_seq_length = 64
+        np.testing.assert_array_equal(short.encode(TEXTS), longer.encode(TEXTS))
 
     @pytest.mark.parametrize("prompts", [{"query": "Q ", "document": "D "}, {"query": "ask: ", "document": ""}])
     def test_a_loaded_model_keeps_its_own_prompts(self, tmp_path, prompts):
@@ -177,6 +249,47 @@ class TestByName:
         model.prompts = {}
         model.save_pretrained(str(tmp_path / "model"))
         assert make_encoder(EncoderConfig(name=str(tmp_path / "model")), [], seed=0).prompts == PROMPTS
+
+
+class TestPrompts:
+    def saved(self, folder, prompts):
+        model = make("static")
+        model.prompts = prompts
+        model.save_pretrained(str(folder))
+        return str(folder)
+
+    def test_a_prompt_for_passages_by_another_name_is_the_one_for_documents(self, tmp_path):
+        e5 = load_encoder(self.saved(tmp_path / "e5", {"query": "12 ", "passage": "148 "}))
+        usual = load_encoder(self.saved(tmp_path / "usual", {"query": "12 ", "document": "148 "}))
+        assert e5.prompts == usual.prompts == {"query": "12 ", "document": "148 "}
+        np.testing.assert_array_equal(e5.encode_document(TEXTS), e5.encode([f"148 {text}" for text in TEXTS]))
+
+    def test_what_is_not_used_is_named(self, tmp_path):
+        folder = self.saved(tmp_path / "model", {"query": "Q ", "Clustering": "C "})
+        with pytest.warns(
+            UserWarning, match="prompts that retrieval does not use: Clustering; queries get 'Q ', passages ''"
+        ):
+            assert load_encoder(folder).prompts["Clustering"] == "C "
+
+    @pytest.mark.parametrize("own", [{}, {"query": "12 ", "passage": "148 "}])
+    def test_prompts_that_are_asked_for_are_kept_in_the_model(self, tmp_path, own):
+        asked = EncoderConfig(name=self.saved(tmp_path / "model", own), query_prompt="query: ")
+        made = make_encoder(asked, [], seed=0)
+        made.save_pretrained(str(tmp_path / "again"))
+        assert load_encoder(str(tmp_path / "again")).prompts == made.prompts == {"query": "query: ", "document": ""}
+
+    def test_a_made_encoder_knows_the_letters_of_its_prompts(self):
+        model = make("static", query_prompt="Ω")
+        assert model.prompts == {"query": "Ω", "document": ""}
+        assert model.tokenizer.token_to_id("<unk>") not in model.preprocess(["Ω"])["input_ids"]
+
+
+def test_a_router_gets_limits_and_prompts_like_any_other(tmp_path):
+    static, tiny = make("static"), make("tiny")
+    router = Router.for_query_document([static[0]], [tiny[0], tiny[1]])
+    SentenceTransformer(modules=[router], device="cpu").save_pretrained(str(tmp_path / "model"))
+    model = make_encoder(EncoderConfig(name=str(tmp_path / "model"), max_tokens=9), [], seed=0)
+    assert (limit_of(model, "query"), limit_of(model, "passage"), model.prompts) == (None, 9, PROMPTS)
 
 
 def test_quiet_gives_back_what_it_found():

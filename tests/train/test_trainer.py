@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Router
 from sentence_transformers.sentence_transformer.modules import Dense
 
 from kit.data.corpus import ParallelCorpus
@@ -88,6 +89,29 @@ def trained(tmp_path_factory):
     config = CONFIG.changed(updates=150, batch_size=8, evaluations=3, learning_rate=3e-2)
     model, history = train(folder, config=config, validation=accuracy, log=lines.append)
     return folder, model, history, lines
+
+
+class TestSides:
+    def test_prompts_are_applied_whatever_a_model_calls_them(self, tmp_path):
+        trained = []
+        for name in ("document", "passage"):
+            model = encoder()
+            model.prompts = {"query": "一", "document": "", name: "가"}
+            trained.append(weights(train(tmp_path / name, model)[0]))
+        plain = encoder()
+        plain.prompts = {"query": "一", "document": ""}
+        assert_same_weights(*trained)
+        assert any(
+            not torch.equal(value, trained[0][name]) for name, value in weights(train(tmp_path / "no", plain)[0]).items()
+        )
+
+    def test_each_side_of_a_router_learns(self, tmp_path):
+        router = Router.for_query_document([encoder(seed=0)[0]], [encoder(seed=1)[0]])
+        model = SentenceTransformer(modules=[router], device="cpu")
+        before = weights(model)
+        train(tmp_path, model)
+        changed = {name.split(".")[2] for name, value in weights(model).items() if not torch.equal(value, before[name])}
+        assert changed == {"query", "document"}
 
 
 class TestRun:

@@ -1,0 +1,136 @@
+"""Whether there is a model under a name, and whether a folder holds a whole one: known before anything heavy is imported."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from pathlib import Path
+
+MADE = ("static", "tiny")
+"""Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
+
+_PATIENCE_S = 5
+"""Seconds that the hub may take to say whether it has a model."""
+
+
+_NEEDED = {"StaticEmbedding": "tokenizer.json", "Transformer": "config.json"}
+"""Files of modules whose absence the libraries answer with another file's name, or none."""
+
+
+def find_model(name: str) -> bool:
+    """Look for a model where its name leads, quickly: in a folder, the hub's cache, the hub.
+
+    A folder is looked through: a broken or missing file is named. A name is asked for on the hub once, or, where
+    ``HF_HUB_OFFLINE`` is set or the hub does not answer, looked for in the hub's cache.
+
+    Args:
+        name: one of ``MADE``, a folder, or a name on the hub.
+
+    Returns:
+        Whether the hub is to be asked for the model's files; if not, they are on this machine.
+
+    Raises:
+        ValueError: there is no such model, or half of one.
+    """
+    folder = Path(name)
+    if name in MADE:
+        return False
+    if folder.is_dir():
+        _refuse_half_a_model(folder)
+        return False
+    if folder.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")) or "\\" in name:
+        raise _absent(name, "it is a file" if folder.exists() else "there is no such folder", _beside(folder))
+    return _on_the_hub(name)
+
+
+def _on_the_hub(name: str) -> bool:
+    """Whether the hub has a model; False for one that lies in the hub's cache while the hub cannot be asked."""
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    cache = Path(os.environ.get("SENTENCE_TRANSFORMERS_HOME") or constants.HF_HUB_CACHE)
+    repositories = [name] if "/" in name else [f"sentence-transformers/{name}", name]
+    kept = any(any(cache.glob(f"models--{one.replace('/', '--')}/snapshots/*/*.json")) for one in repositories)
+    reason = "HF_HUB_OFFLINE is set, and it is not in the hub's cache"
+    if not constants.HF_HUB_OFFLINE:
+        for repository in repositories:
+            try:
+                HfApi().model_info(repository, timeout=_PATIENCE_S)
+            except HFValidationError as error:
+                raise _absent(name, str(error), _known(name, cache)) from None
+            except HfHubHTTPError as error:
+                reason = "the hub does not have it, or does not show it to you" if _is_absent(error) else str(error)
+            except Exception as error:  # a dozen types of several clients: the hub cannot be reached
+                reason = f"it is not in the hub's cache, and the hub cannot be reached: {type(error).__name__}: {error}"
+                break
+            else:
+                return True
+    if kept:
+        return False
+    raise _absent(name, reason, _known(name, cache))
+
+
+def _is_absent(error: object) -> bool:
+    return getattr(getattr(error, "response", None), "status_code", None) in (401, 404)
+
+
+def _known(name: str, cache: Path) -> list[str]:
+    """What a mistyped name may have meant: what is made here, what lies in the hub's cache, folders."""
+    kept = [path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*")]
+    return [*MADE, *kept, *_beside(Path(name))]
+
+
+def _beside(folder: Path) -> list[str]:
+    return [str(path) for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
+
+
+def _absent(name: str, reason: str, known: list[str]) -> ValueError:
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return ValueError(
+        f"encoder {name!r} cannot be loaded ({reason}): use {', '.join(MADE)}, the folder of a model, "
+        f"or a name on the hub (which needs a network){meant}"
+    )
+
+
+def _refuse_half_a_model(folder: Path) -> None:
+    """Raise ``ValueError`` for a folder without a model, or with one of which a file is missing or broken."""
+    modules = _json(folder / "modules.json") if (folder / "modules.json").is_file() else []
+    if not modules and not (folder / "config.json").is_file():
+        inner = next(iter(sorted(path.parent for path in folder.glob("*/modules.json"))), None)
+        raise ValueError(
+            f"{folder} holds no model, neither modules.json nor config.json: give the folder that a model was saved to"
+            + (f", such as {inner}" if inner else "")
+        )
+    parts = [folder]
+    for module in modules:
+        part, kind = folder / module.get("path", ""), str(module.get("type", "")).rpartition(".")[2]
+        if not part.is_dir() and kind not in ("Normalize", "Dropout"):  # these may have no file, and so no folder on the hub
+            raise ValueError(f"{folder} holds half a model: its {kind} is missing, {part}: save or download the model again")
+        if kind in _NEEDED and not (part / _NEEDED[kind]).is_file():
+            raise ValueError(f"{part / _NEEDED[kind]} is missing: save or download the model again")
+        parts.append(part)
+    for part in dict.fromkeys(parts):
+        for file in sorted(part.glob("*.json")):
+            _json(file)
+        for file in sorted(part.glob("*.safetensors")):
+            _refuse_half_a_file(file)
+
+
+def _json(file: Path) -> list | dict:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # of the text or of its encoding
+        raise ValueError(f"{file} is broken ({error}): save or download the model again") from None
+
+
+def _refuse_half_a_file(file: Path) -> None:
+    """Raise ``ValueError`` for weights that are cut off, or only named: a pointer of Git LFS."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "numpy"):
+            pass
+    except SafetensorError as error:
+        raise ValueError(f"{file} is broken or cut off ({error}): save or download the model again") from None
