@@ -39,11 +39,13 @@ def question_numbers(table: pa.Table) -> np.ndarray:
     Groups ask one question if they do so in any language: the same text after ``kit.data.texts.normalised``. Such groups
     may have different passages, as in PolicyQA, which asks each question of many policies; each of these passages answers
     it, so none may be a wrong answer to it. The passages stay distinct clusters: joined by their questions as well, nearly
-    all of PolicyQA would be one, and no batch could hold two of it.
+    all of PolicyQA would be one, and no batch could hold two of it. A query that begins its own passage is a crop of it and
+    no question: it is known by the passage.
     """
     normalise = Normaliser()
-    texts = zip(table.column("language").to_pylist(), table.column("query").to_pylist())
-    hashes = np.fromiter((hash((language, normalise(text))) for language, text in texts), np.int64, len(table))
+    rows = zip(*(table.column(name).to_pylist() for name in ("language", "query", "passage")))
+    keys = ((tag, passage if passage.startswith(query) else normalise(query)) for tag, query, passage in rows)
+    hashes = np.fromiter(map(hash, keys), np.int64, len(table))
     groups = table.column("group_id").combine_chunks().dictionary_encode().indices.to_numpy()
     component = _components(groups, np.unique(hashes, return_inverse=True)[1])
     return np.unique(component, return_inverse=True)[1].astype(np.int32)

@@ -182,6 +182,10 @@ class TestQuestionNumbers:
         )
         assert found == [0, 1, 0, 1, 2]  # a and c; b and d; e
 
+    def test_a_crop_is_known_by_its_passage(self):
+        rows = [{"group_id": key, "language": "en", "query": "In the", "passage": f"In the {key}"} for key in "ab"]
+        assert question_numbers(corpus(rows).table).tolist() == [0, 1]
+
     def test_their_passages_stay_two_clusters(self):
         rows = [{"group_id": key, "language": "en", "query": "Who?", "passage": key} for key in "ab"]
         assert corpus(rows).cluster_of.tolist() == [0, 1]
