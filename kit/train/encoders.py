@@ -121,8 +121,8 @@ def load_encoder(name: str, trust_remote_code: bool = False) -> SentenceTransfor
         trust_remote_code: whether code that the model brings may run; it can do all that you can do on this machine.
 
     Raises:
-        ValueError: nothing can be loaded under that name, or half a model, or one that is not as ``fine_tune`` saved it, or one
-            with code of its own that is not trusted.
+        ValueError: nothing can be loaded under that name, or half a model, or one that is not as ``fine_tune`` saved it, or
+            one with code of its own that is not trusted.
     """
     ask_hub = find_model(name)
     from sentence_transformers import SentenceTransformer

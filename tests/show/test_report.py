@@ -762,10 +762,8 @@ class TestNumbers:
 class TestSummary:
     def test_has_the_same_numbers(self, audited):
         text = (audited / "summary.md").read_text(encoding="utf-8")
-        row = "| greedy | 1.000 [1.000 to 1.000 †] | 1.000 [1.000 to 1.000 †] | 0.833 [0.833 to 0.833 †] |".replace(
-            "[", r"\["
-        )
-        assert row.replace(r"\[", "[") in text and "python -m kit audit" in text
+        row = "| greedy | 1.000 [1.000 to 1.000 †] | 1.000 [1.000 to 1.000 †] | 0.833 [0.833 to 0.833 †] |"
+        assert row in text and "python -m kit audit" in text
 
     def test_panel_differences_and_claims(self, trained):
         text = (trained / "summary.md").read_text(encoding="utf-8")
