@@ -281,7 +281,8 @@ def show(table: dict[str, list[Outcome]]) -> int:
         good = [counts[name] for name in GOOD]
         print("|", " | ".join(map(str, (kind, len(outcomes), *good, len(outcomes) - sum(good)))), "|")
     bad = [f"{kind}: {outcome}" for kind, outcomes in table.items() for outcome in outcomes if outcome not in GOOD]
-    print(*bad, sep="\n")
+    for one in bad:
+        print(one)
     return int(bool(bad))
 
 

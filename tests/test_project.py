@@ -119,6 +119,7 @@ class TestImports:
         needed = {
             "kit.augment.small_training",
             "kit.evaluate.sentence_evaluator",
+            "kit.train.checkpoints",
             "kit.train.losses",
             "kit.train.pairs",
             "kit.train.trainer",

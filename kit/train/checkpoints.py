@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 
 from kit.core.files import refuse_damaged, seal
@@ -92,7 +91,7 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, RuntimeError, SafetensorError) as error:  # of Python, torch, safetensors
+    except Exception as error:  # each of the libraries that write has its own type for a full disk
         raise OSError(
             f"{path}: not written ({type(error).__name__}: {' '.join(str(error).split())[:200]}): make room on that disk, "
             "then run again; the training goes on from its last whole checkpoint"

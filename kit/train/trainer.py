@@ -44,9 +44,8 @@ def fine_tune(
     """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
 
     A run that was interrupted goes on from its last whole checkpoint in ``folder`` when it is called again with the same
-    arguments, with the batches and losses that an uninterrupted run would have had; a checkpoint that is not whole is passed
-    over. The weights are float32, whatever the checkpoint of the encoder holds: in bfloat16 most updates would be too small
-    to change a weight. The device computes in bf16 where it can.
+    arguments, with the batches and losses that an uninterrupted run would have had. The weights are float32, whatever the
+    encoder's were: in bfloat16 most updates are too small to change one. The device computes in bf16 where it can.
 
     Args:
         model: the encoder; it is trained in place, and its weights become float32.
@@ -61,7 +60,7 @@ def fine_tune(
     Raises:
         ValueError: ``patience`` without ``validation``; a loss that is not known; rows with fewer negatives than
             ``hard_negatives``; a checkpoint in ``folder`` of another recipe, data or start; a loss or weight that is not
-            finite (nothing is saved then); whatever the sampler refuses.
+            finite, with which nothing is saved; whatever the sampler refuses.
         OSError: the disk refuses a checkpoint or the model.
     """
     if config.patience and validation is None:
@@ -90,21 +89,21 @@ def fine_tune(
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.refuse_not_finite()
         history = _history(trainer.state)
-        with writing(folder):
-            _save(model, history, folder)
-    for checkpoint in checkpoints(folder):
-        shutil.rmtree(checkpoint)
+        _save(model, history, folder)
     return history
 
 
 def _save(model: SentenceTransformer, history: History, folder: Path) -> None:
     partial = folder / "partial"
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    history.write(folder / "history.json")
-    model.save_pretrained(str(partial))
-    seal(partial)
-    shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
-    partial.rename(folder / "model")  # there is a model, or there is none
+    with writing(folder / "model"):
+        history.write(folder / "history.json")
+        model.save_pretrained(str(partial))
+        seal(partial)
+        shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
+        partial.rename(folder / "model")  # there is a model, or there is none
+    for checkpoint in checkpoints(folder):
+        shutil.rmtree(checkpoint)
 
 
 def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:

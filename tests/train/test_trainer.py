@@ -265,7 +265,7 @@ class TestResume:
         config = CONFIG.changed(evaluations=6, patience=3)
         whole, history = train(tmp_path / "whole", config=config, validation=scripted(scores))
         with monkeypatch.context() as broken:
-            broken.setattr(History, "write", lambda self, path: (_ for _ in ()).throw(Interrupted))
+            broken.setattr("kit.train.trainer._history", lambda state: (_ for _ in ()).throw(Interrupted))
             with pytest.raises(Interrupted):
                 train(tmp_path / "parts", config=config, validation=scripted(scores))
         resumed, again = train(tmp_path / "parts", config=config, validation=scripted([]))
