@@ -55,7 +55,7 @@ def _message(kind: type[Config], error: ValidationError) -> str:
     if not name:  # a check over several fields
         return str(first.get("ctx", {})["error"])
     default = kind.model_fields[name].get_default(call_default_factory=True)
-    seen = f"{name}{''.join(f'[{part}]' for part in index)} is {first['input']!r}"
+    seen = f"{name}{''.join(f'[{part}]' for part in index)} is {first['input']!r:.120}"
     if first["type"] == "value_error":
         remedy = str(first.get("ctx", {})["error"])
         return f"{seen}: {remedy}" + (f", such as {list(default)!r}" if "at least one entry" in remedy else "")

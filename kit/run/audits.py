@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
+from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
 from kit.data.registry import checksums, load_task, source_fingerprints
@@ -40,7 +41,7 @@ class AuditedModel:
 
 
 def audit(
-    models: Sequence[str], tasks: Sequence[str] = ("atlas",), run: str = "audit", batch_size: int = 32, log: Log = print
+    models: Sequence[str], tasks: Sequence[str] = ("atlas",), run: str = "audit", batch_size: int = 32, log: Log = say
 ) -> list[Path]:
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
@@ -62,9 +63,10 @@ def audit(
         ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
             group in a language.
     """
+    paths.run_folder(run)  # a wrong name is an error before anything is loaded
     audited = _audited(models)
     loaded = {spec: _checked(load_task(spec)) for spec in tasks}  # a wrong task is an error before anything is encoded
-    folders = {spec: f"{run}-{_slug(task.name)}" for spec, task in loaded.items()}
+    folders = {spec: paths.run_folder(f"{run}-{_slug(task.name)}").name for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
@@ -191,4 +193,4 @@ def _write(run: str, spec: str, task: RetrievalTask, measured: dict, audited: li
 
 def _slug(text: str) -> str:
     """A text as part of a folder's name."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "task"
+    return re.sub(r"[^\w.-]+", "-", text)[:60].strip("-.") or "task"

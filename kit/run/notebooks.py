@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.core import fingerprints, paths
+from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.registry import source_fingerprints
 from kit.run import profiles
@@ -62,7 +63,7 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
     sources = [notebook(number) for number in numbers]
     for source in sources:
         _refuse_what_is_not_there(source, notebook_settings(source, parameters))
-    folder = paths.reports() / Settings().changed(**parameters).run
+    folder = paths.run_folder(Settings().changed(**parameters).run)
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     profiles.write(folder, parameters, [source.name.partition("_")[0] for source in sources])
     for position, source in enumerate(sources, start=1):
@@ -70,7 +71,7 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
         settings = notebook_settings(source, parameters)
         target, key = folder / "notebooks" / source.name, _key(source, settings)
         if _done(target, key) and _left_what_it_writes(source, folder):
-            print(f"{head}: done before", flush=True)
+            say(f"{head}: done before")
             continue
         with Progress(head, _n_cells(source), sys.stdout, sys.stdout.isatty() and not verbose) as progress:
             failure = _execute(source, target, _parameters(source, settings), progress, verbose)

@@ -184,11 +184,12 @@ def notebook(number: str) -> Path:
     Raises:
         ValueError: there is none, or the number fits several.
     """
-    found = sorted(paths.notebooks().glob(f"{number}*.ipynb"))
+    there = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
+    found = [path for path in there if path.name.startswith(number)]
     if len(found) != 1:
-        known = ", ".join(path.stem[:2] for path in sorted(paths.notebooks().glob("[0-9]*.ipynb")))
+        known = ", ".join(path.stem[:2] for path in there)
         hint = " (parameters are written -p NAME=VALUE)" if not number[:2].isdecimal() or len(number) > 2 else ""
-        raise ValueError(f"notebook {number!r}: {len(found)} found: choose from {known}{hint}")
+        raise ValueError(f"notebook {number!r:.80}: {len(found)} found: choose from {known}{hint}")
     return found[0]
 
 
@@ -228,10 +229,16 @@ def notebook_settings(source: Path, parameters: dict[str, object]) -> Settings:
         raise ValueError(f"{source.name}: {error}") from None
 
 
-def read_metrics(folder: str | Path, settings: Settings) -> dict | None:
-    """What ``metrics.json`` in a run's folder holds, or None if it is not there or other settings made it."""
+def metrics_of(folder: str | Path, settings: Settings) -> dict | None:
+    """What ``metrics.json`` in a run's folder holds, or None if it is not there or other settings made it.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    from kit.compare.stored import read_metrics  # what it reads is no light import
+
     path = Path(folder) / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    metrics = read_metrics(path) if path.is_file() else None
     made_by = json.loads(json.dumps(settings.flat()))  # lists for tuples, as in the file
     return metrics if metrics and metrics["about"]["settings"] == made_by else None
 

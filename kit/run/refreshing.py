@@ -10,6 +10,8 @@ import nbformat
 import plotly.graph_objects as go
 
 from kit.core import paths
+from kit.core.printing import say
+from kit.run import profiles
 from kit.run.notebooks import QUIET_KERNEL
 from kit.show.tables import picture
 
@@ -23,14 +25,10 @@ def refresh(numbers: tuple[str, ...]) -> None:
     Raises:
         ValueError: no notebook has one of the numbers, or figures cannot be drawn because kaleido or a browser is missing.
     """
-    sources = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
-    unknown = [number for number in numbers if not any(path.name.startswith(number) for path in sources)]
-    if unknown:
-        raise ValueError(f"notebook {unknown[0]!r} is not there: choose from {', '.join(path.stem[:2] for path in sources)}")
-    for path in sources:
-        if not numbers or path.name.startswith(numbers):
-            _refresh(path)
-            print(f"{path.name}: outputs stored", flush=True)
+    named = [profiles.notebook(number) for number in numbers]
+    for path in sorted(set(named)) if numbers else sorted(paths.notebooks().glob("[0-9]*.ipynb")):
+        _refresh(path)
+        say(f"{path.name}: outputs stored")
 
 
 def _refresh(path: Path) -> None:
@@ -82,7 +80,8 @@ def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The output as it is committed: a figure gets a picture, the project's folder loses its place on this machine."""
     root = str(paths.root())
     if _PLOTLY in output.get("data", {}) and "image/png" not in output["data"]:
-        output["data"]["image/png"] = base64.b64encode(picture(go.Figure(output["data"][_PLOTLY]))).decode()
+        drawn = {name: part for name, part in output["data"][_PLOTLY].items() if name != "config"}
+        output["data"]["image/png"] = base64.b64encode(picture(go.Figure(drawn))).decode()
     if "text" in output:
         output["text"] = output["text"].replace(root + os.sep, "")
     for kind in ("text/plain", "text/html"):

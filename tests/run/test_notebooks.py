@@ -130,7 +130,7 @@ class TestRefuses:
             (["run", "400"], "(parameters are written -p NAME=VALUE)"),
             (["run", "07"], "notebook '07': 0 found: choose from 00, 01"),
             (["run", "0"], "notebook '0': 5 found"),
-            (["refresh", "07"], "notebook '07' is not there: choose from 00, 01"),
+            (["refresh", "07"], "notebook '07': 0 found: choose from 00, 01"),
             (["sweep", "-p", "update=5"], "unknown parameter 'update'"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
