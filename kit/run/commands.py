@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from kit.core.printing import say, spell_out
+from kit.core.printing import say, spell_out, visible
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +37,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints show what was typed and do not carry it out."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval."
-    )
+    parser = _Parser(prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_run, _add_audit, _add_report, _add_open, _add_claims, _add_sweep, _add_bench, _add_refresh):
         add(commands)
@@ -207,13 +212,16 @@ def _asked(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, ..
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from kit.compare.results import table_text
-    from kit.run import notebooks, profiles, refreshing
+    from kit.run import notebooks, profiles
     from kit.run.settings import Settings
-    from kit.show import report
 
     parameters, numbers = _asked(parsed)
     folder = notebooks.run(parameters, numbers, parsed.command, parsed.verbose)
+
+    from kit.compare.results import table_text
+    from kit.run import refreshing  # what these read would make a mistyped name wait
+    from kit.show import report
+
     if parsed.pictures:
         refreshing.clean(folder)
     metrics = profiles.metrics_of(folder, Settings().changed(**parameters))
@@ -294,7 +302,8 @@ def _sweep(parsed: argparse.Namespace) -> None:
         say(f"score {scores[-1]:.4f}  {varied}")
     best = max(range(len(scores)), key=scores.__getitem__)
     if len(choices) > 1:
-        say("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1))
+        chosen = [f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1]
+        say(" ".join(["best:", *chosen]))
 
 
 def _bench(parsed: argparse.Namespace) -> None:

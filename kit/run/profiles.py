@@ -8,11 +8,14 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal, cast
 
 import yaml
 
-from kit.core import paths
+from kit.core import paths, records
+from kit.core.records import Record
 from kit.core.tables import whole_file
 from kit.run.settings import FLAT, Settings
 
@@ -200,18 +203,77 @@ def parameter_names(source: Path) -> list[str]:
     return list(dict.fromkeys(own + recipe)) if "updates" in own else own
 
 
+class _Metadata(Record):
+    tags: tuple[str, ...] = ()
+
+
+class Cell(Record):
+    """A cell of a notebook."""
+
+    cell_type: str
+    source: str | tuple[str, ...]
+    metadata: _Metadata = _Metadata()
+
+    @property
+    def text(self) -> str:
+        """What was written into it."""
+        return "".join(self.source)
+
+
+class _Notebook(Record):
+    nbformat: Literal[4]
+    cells: tuple[Cell, ...]
+
+
+def cells_of(source: Path) -> tuple[Cell, ...]:
+    """The cells of a notebook.
+
+    Raises:
+        ValueError: the file holds no notebook of format 4.
+    """
+    return _read_notebook(source, source.stat().st_mtime_ns).cells
+
+
+@lru_cache
+def _read_notebook(source: Path, changed: int) -> _Notebook:
+    """``changed`` is when the file was written, and is not read: with it, a file that was written again is another one."""
+    return records.read(source, _Notebook, "no notebook: save it anew in Jupyter, or move it out of the folder")
+
+
 def notebook_defaults(source: Path) -> dict[str, object]:
-    """What a notebook's parameters cell assigns: literals, by name."""
-    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    return {
-        target.id: ast.literal_eval(node.value)
-        for text in code
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    """What a notebook's parameters cell assigns: literals, by name.
+
+    Raises:
+        ValueError: the cell is no Python, assigns to something else than a name, or what is no literal.
+    """
+    defaults: dict[str, object] = {}
+    for cell in cells_of(source):
+        if "parameters" not in cell.metadata.tags:
+            continue
+        try:
+            lines = ast.parse(cell.text).body
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(f"{source.name}: the parameters cell is no Python ({error}): {_PLAIN}") from None
+        for line in lines:
+            defaults |= _assigned(line, source.name)
+    return defaults
+
+
+_PLAIN = "write a line NAME = VALUE for each parameter, such as updates = 200"
+
+
+def _assigned(line: ast.stmt, where: str) -> dict[str, object]:
+    """Names and value of a line of a parameters cell."""
+    if isinstance(line, (ast.Expr, ast.Import, ast.ImportFrom, ast.Pass)):  # they assign no parameter
+        return {}
+    targets = line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    try:
+        if not names or len(names) < len(targets):
+            raise ValueError
+        return dict.fromkeys(names, ast.literal_eval(cast("ast.Assign", line).value))
+    except ValueError:
+        raise ValueError(f"{where}: the parameters cell has {ast.unparse(line)!r:.80}: {_PLAIN}") from None
 
 
 def notebook_settings(source: Path, parameters: dict[str, object]) -> Settings:

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from kit.core import paths
 from kit.core.printing import say
 from kit.run import profiles
-from kit.run.notebooks import QUIET_KERNEL
+from kit.run.notebooks import QUIET_KERNEL, shortened
 from kit.show.tables import picture
 
 _PLOTLY = "application/vnd.plotly.v1+json"
@@ -33,15 +33,21 @@ def refresh(numbers: tuple[str, ...]) -> None:
 
 def _refresh(path: Path) -> None:
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
+    profiles.cells_of(path)  # another file is an error that says so
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=900,
         kernel_name="python3",
         extra_arguments=QUIET_KERNEL,
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise RuntimeError(f"a cell of {path.name} failed: {error.ename}: {shortened(error.evalue)}") from None
     nbformat.write(_cleaned(notebook), path)
 
 

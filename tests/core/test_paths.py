@@ -42,7 +42,7 @@ def test_a_name(home, name):
     ids=["library", "settings", "audit", "report", "claims"],
 )
 def test_what_names_no_folder_is_refused_before_anything_is_read(ask, name):
-    with pytest.raises(ValueError, match="run is .*: it names a folder under reports/: use letters"):
+    with pytest.raises(ValueError, match=r"run is .*: it names a folder under reports/: use letters"):
         ask(name)
 
 

@@ -407,7 +407,7 @@ class TestProgress:
             (["lo", "ss 3"], "loss 3"),
             (["10 %\r20 %\r"], "20 %"),
             (["\x1b[31mred\x1b[0m\n"], "red"),
-            (["a\tb\a"], "ab"),
+            (["a\tb\a\u202e"], "a b⟨U+0007⟩⟨U+202E⟩"),
         ],
     )
     def test_shows_the_last_line_that_was_printed(self, monkeypatch, printed, last):
