@@ -7,7 +7,7 @@ import html
 import io
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TextIO, TypeGuard
 
@@ -59,6 +59,18 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
     assert isinstance(error, UnicodeEncodeError)
     lacking = error.object[error.start : error.end]
     return "".join(_ASCII.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lacking), error.end
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What ends a message on a name that is not known: the known one that is most like it, if one is.
+
+    >>> near("hybird", ["X-Y", "hybrid"]), near("q", ["X-Y"])
+    (" (did you mean 'hybrid'?)", '')
+    """
+    import difflib  # only a mistake needs it
+
+    found = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def number(value: float | None, digits: int, sign: str = "", plain: bool = False) -> str:

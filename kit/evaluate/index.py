@@ -10,7 +10,7 @@ import numpy as np
 
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
-from kit.evaluate.encoding import TextEncoder, encode_task
+from kit.evaluate.encoding import TextEncoder, encode_task, encoded
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
 
@@ -151,7 +151,7 @@ class Index:
         return {group: sorted(candidates) for group, candidates in found.items()}
 
     def _embedded(self, model: str, question: str) -> np.ndarray:
-        vector = np.asarray(self.models[model].encode_query([question], show_progress_bar=False)[0], np.float32)
+        vector = encoded(self.models[model].encode_query([question], show_progress_bar=False), 1)[0]
         return vector / (np.linalg.norm(vector) or 1)
 
     def _answers(self, question: str) -> set[int]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
+from kit.core.configs import whole_number
 from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
@@ -63,6 +64,7 @@ def audit(
         ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
             group in a language.
     """
+    whole_number("batch_size", batch_size, 1)
     paths.run_folder(run)  # a wrong name is an error before anything is loaded
     audited = _audited(models)
     loaded = {spec: _checked(load_task(spec)) for spec in tasks}  # a wrong task is an error before anything is encoded

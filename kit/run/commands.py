@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from kit.core.printing import say, spell_out, visible
+from kit.core.printing import near, say, spell_out, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -85,7 +87,7 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     tasks = "atlas (default, built in), lareqa:<folder> (XQuAD-R, MLQA-R), jsonl:<folder> (your own); may be repeated"
     audit.add_argument("--task", dest="tasks", action="append", metavar="SOURCE", help=tasks)
     audit.add_argument("--run", default="audit", help="start of the report's folder (default: audit)")
-    audit.add_argument("--batch-size", type=int, default=32, help="texts a forward pass (default: 32)")
+    audit.add_argument("--batch-size", type=_at_least(1), default=32, help="texts a forward pass (default: 32)")
     audit.set_defaults(function=_audit)
 
 
@@ -148,11 +150,22 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "with the stock one of sentence-transformers, on the same rows; print rows a second.",
     )
     bench.add_argument("--train", default="atlas", metavar="SOURCE", help="training data (default: atlas)")
-    bench.add_argument("--updates", type=int, default=50)
-    bench.add_argument("--batch-size", type=int, default=100)
-    bench.add_argument("--layers", type=int, default=12, help="12 is XLM-R base; fewer for a CPU")
-    bench.add_argument("--dimension", type=int, default=768, help="768 is XLM-R base; smaller for a CPU")
+    bench.add_argument("--updates", type=_at_least(1), default=50)
+    bench.add_argument("--batch-size", type=_at_least(2), default=100)
+    bench.add_argument("--layers", type=_at_least(1), default=12, help="12 is XLM-R base; fewer for a CPU")
+    bench.add_argument("--dimension", type=_at_least(1), default=768, help="768 is XLM-R base; smaller for a CPU")
     bench.set_defaults(function=_bench)
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number of at least so much."""
+
+    def whole(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,9}", text) or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r:.80}: choose a whole number of at least {low}")
+        return int(text)
+
+    return whole
 
 
 def _add_refresh(commands: argparse._SubParsersAction) -> None:
@@ -184,7 +197,6 @@ def _folder(run: str) -> Path:
     from pathlib import Path
 
     from kit.core import paths
-    from kit.run import profiles
 
     named = [paths.run_folder(run)] if paths.is_run_name(run) else []
     found = next((folder for folder in [*named, Path(run)] if run and folder.is_dir()), None)
@@ -193,7 +205,7 @@ def _folder(run: str) -> Path:
             path.parent.name for name in ("notebooks", "index.html") for path in paths.reports().glob(f"*/{name}")
         )
         names = list(dict.fromkeys(there))
-        known = f"there are: {', '.join(names)}{profiles.near(run, names)}" if names else "there is none yet"
+        known = f"there are: {', '.join(names)}{near(run, names)}" if names else "there is none yet"
         raise ValueError(f"no run {run!r} in reports/, and no folder of that name: {known}")
     return found
 
@@ -310,10 +322,12 @@ def _bench(parsed: argparse.Namespace) -> None:
     from kit.data.registry import load_corpus
     from kit.show import report
     from kit.train import bench
+    from kit.train.config import EncoderConfig
 
+    dimension = EncoderConfig(name="tiny", dimension=parsed.dimension).dimension
     corpus = load_corpus(parsed.train)
     measured = bench.throughput(
-        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, parsed.dimension), corpus, parsed.updates, parsed.batch_size
+        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, dimension), corpus, parsed.updates, parsed.batch_size
     )
     say(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
     say(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import re
 import shlex
@@ -15,6 +14,7 @@ from typing import Literal, cast
 import yaml
 
 from kit.core import paths, records
+from kit.core.printing import near
 from kit.core.records import Record
 from kit.core.tables import whole_file
 from kit.run.settings import FLAT, Settings
@@ -93,12 +93,6 @@ def refuse_unknown(where: str, names: Iterable[str]) -> None:
         raise ValueError(f"{where}: unknown parameter {name!r}: choose from {', '.join(known)}{near(name, known)}")
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """What ends a message on a name that is not known: the known one that is most like it, if one is."""
-    found = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
-
-
 def settings_of(profile: str, changes: dict[str, str]) -> Settings:
     """Settings of a profile with changes from the command line; see ``parameters_of``."""
     return Settings().changed(**parameters_of(profile, changes))
@@ -119,7 +113,7 @@ def parameters_of(profile: str, changes: dict[str, str], sources: Sequence[Path]
     path = paths.notebooks() / "params" / f"{profile}.yaml"
     if not re.fullmatch(r"[\w-]+", profile) or not path.is_file():
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
-        raise ValueError(f"profile {profile!r} is not known: choose from {', '.join(known)}")
+        raise ValueError(f"profile {profile!r:.80} is not known: choose from {', '.join(known)}{near(profile, known)}")
     asked = values(path)
     refuse_unknown("-p", changes)
     defaults = _defaults(sources)
@@ -165,6 +159,8 @@ def _typed(name: str, text: str, default: object, where: str) -> object:
             return text == "true"
         raise ValueError(f"-p {name}={text}: write true or false")
     try:
+        if not isinstance(default, str) and not re.fullmatch(r"[\x21-\x5e\x60-\x7e]+", text):
+            raise ValueError  # Python would read 1_0, blanks around a number, and digits of any script
         return {int: int, float: float, str: str}[type(default)](text)
     except ValueError:
         kind = type(default).__name__

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator
 
 from kit.core import paths
-from kit.core.configs import ONCE, Config, Texts
+from kit.core.configs import ONCE, Config, Text, Texts
 from kit.core.fingerprints import fingerprint
 from kit.train.config import EncoderConfig, TrainingConfig
 
@@ -29,7 +29,7 @@ class DataConfig(Config):
     """
 
     train: Texts = ("atlas",)
-    test: str = "atlas"
+    test: Text = "atlas"
     tests: Texts = ("atlas",)
 
 

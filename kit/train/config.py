@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from kit.core.configs import Config
+from kit.core.configs import Config, Text
 
 _MANY = 2**31
+
+LOSS_NAMES = ("info-nce",)
+"""Names of ``kit.train.losses.LOSSES``; here, so that a name can be checked without torch."""
 
 
 class EncoderConfig(Config):
@@ -16,15 +19,28 @@ class EncoderConfig(Config):
 
     name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model.
     dimension, vocabulary_size: of an encoder made from scratch.
-    max_tokens: longest input of a transformer.
+    max_tokens: longest input of a transformer, of which its marks of beginning and end take two.
     dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
     """
 
-    name: str = "static"
+    name: Text = "static"
     dimension: int = Field(default=128, ge=1, le=_MANY)
     vocabulary_size: int = Field(default=8192, ge=1, le=_MANY)
-    max_tokens: int = Field(default=128, ge=1, le=_MANY)
+    max_tokens: int = Field(default=128, ge=3, le=_MANY)
     dropout: float = Field(default=0.0, ge=0.0, le=0.9)
+
+    @model_validator(mode="after")
+    def _has_heads(self) -> Self:
+        if self.name == "tiny" and self.dimension % n_heads(self.dimension):
+            raise ValueError(
+                f"dimension is {self.dimension}: a transformer shares it out among heads of 64: choose a multiple of 64"
+            )
+        return self
+
+
+def n_heads(dimension: int) -> int:
+    """Attention heads of a transformer that is made here."""
+    return max(1, dimension // 64)
 
 
 class TrainingConfig(Config):
@@ -34,7 +50,7 @@ class TrainingConfig(Config):
     batch_size: rows of a batch (the paper: 100).
     learning_rate, weight_decay: of AdamW; the rate rises over the first ``warmup`` share of the updates, then falls
         linearly to zero.
-    loss: name of one of ``kit.train.losses.LOSSES``.
+    loss: one of ``LOSS_NAMES``.
     temperature, margin, symmetric: of it, see ``kit.train.losses.InfoNCE`` (the paper names no temperature).
     hard_negatives: how many of a row's ``negatives`` enter its batch.
     tau: exponent of the corpora's sizes when several are mixed.
@@ -48,7 +64,7 @@ class TrainingConfig(Config):
     learning_rate: float = Field(default=3e-5, ge=1e-9, le=100.0)
     weight_decay: float = Field(default=1e-2, ge=0.0, le=100.0)
     warmup: float = Field(default=0.1, ge=0.0, le=1.0)
-    loss: str = "info-nce"
+    loss: Literal[*LOSS_NAMES] = "info-nce"
     temperature: float = Field(default=0.05, ge=1e-4, le=100.0)
     margin: float = Field(default=0.0, ge=0.0, le=1.0)
     symmetric: bool = False

@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, cast
 
 from kit.core.seeding import seed_everything
-from kit.train.config import EncoderConfig
+from kit.train.config import EncoderConfig, n_heads
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -134,7 +134,7 @@ def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, dimension: int, n_layers: in
         vocab_size=len(tokenizer),
         hidden_size=dimension,
         num_hidden_layers=n_layers,
-        num_attention_heads=max(1, dimension // 64),
+        num_attention_heads=n_heads(dimension),
         intermediate_size=4 * dimension,
         max_position_embeddings=max_tokens + 2,
         type_vocab_size=1,
