@@ -294,7 +294,7 @@ class Results:
         found, languages = dict[str, list[Evaluation]](), tuple(facts.languages)
         for name, runs in facts.models.items():
             parts = [rest.filter(pc.and_(pc.equal(model, name), pc.equal(number, seed))) for seed in range(len(runs))]
-            found[name] = [Evaluation(facts.task_name, *run[:1], languages, run[1], part) for run, part in zip(runs, parts)]
+            found[name] = [Evaluation(facts.task_name, run[0], languages, run[1], part) for run, part in zip(runs, parts)]
         try:
             refuse_other_rows([run.per_query for runs in found.values() for run in runs], languages)
             return cls(found)

@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ConfigDict, model_validator
+from pydantic import ConfigDict, field_validator, model_validator
 
 from kit.compare.columns import BIAS_COLUMNS, DIGITS, HEADLINE
 from kit.compare.stats import Comparison, Interval
@@ -58,9 +58,16 @@ class _SeedComparison(Record):
 class _Difference(Record):
     first: str
     second: str
-    column: Literal[*DIGITS]
+    column: str
     compared: _SeedComparison
     adjusted_p: float
+
+    @field_validator("column")
+    @classmethod
+    def _is_known(cls, column: str) -> str:
+        if column not in DIGITS:
+            raise ValueError(f"{column!r} is no column of a table")
+        return column
 
 
 class _Model(Record):

@@ -9,14 +9,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic.fields import FieldInfo
 
 
-def whole_number(name: str, value: object, low: int, high: int | None = None, what: str = "") -> None:
+def whole_number(name: str, value: Any, low: int, high: int | None = None, what: str = "") -> None:
     """Raise ``ValueError`` unless an argument is a whole number in a range, for functions that take no settings.
 
     Args:
         what: the upper end is; stands at the end of the message.
     """
     right = isinstance(value, Integral) and not isinstance(value, bool)
-    if not right or value < low or (high is not None and value > high):
+    if not right or int(value) < low or (high is not None and int(value) > high):
         ends = f"at least {low}" if high is None else f"{low} to {high}{what and f', {what}'}"
         raise ValueError(f"{name} is {value!r:.80}: choose {ends}{'' if right else ', a whole number'}")
 
@@ -73,8 +73,6 @@ def _message(kind: type[Config], error: ValidationError) -> str:
     if first["type"] == "value_error":
         remedy = str(first.get("ctx", {})["error"])
         return f"{seen}: {remedy}" + (f", such as {list(default)!r}" if "at least one entry" in remedy else "")
-    if first["type"] == "literal_error":
-        return f"{seen}: choose from {', '.join(get_args(kind.model_fields[name].annotation))}"
     if {"ge", "le"} & set(first.get("ctx", {})):
         return f"{seen}: {_range(kind.model_fields[name], bool(index))}"
     sample = default[0] if index and isinstance(default, tuple) else default

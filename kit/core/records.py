@@ -53,7 +53,7 @@ def parse(text: str | bytes, shape: Any) -> Any:
         if first["type"] == "missing":
             raise ValueError(f"{place} is missing") from None
         if first["type"] == "value_error":  # what the type itself refuses
-            raise ValueError(": ".join(filter(None, [place, str(first["ctx"]["error"])]))) from None
+            raise ValueError(": ".join(filter(None, [place, str(first.get("ctx", {})["error"])]))) from None
         raise ValueError(f"{place or 'it'} is {first['input']!r:.60}: {first['msg'].lower()}") from None
 
 

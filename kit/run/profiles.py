@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, cast
@@ -258,7 +258,7 @@ def notebook_defaults(source: Path) -> dict[str, object]:
 _PLAIN = "write a line NAME = VALUE for each parameter, such as updates = 200"
 
 
-def _assigned(line: ast.stmt, where: str) -> dict[str, object]:
+def _assigned(line: ast.stmt, where: str) -> Mapping[str, object]:
     """Names and value of a line of a parameters cell."""
     if isinstance(line, (ast.Expr, ast.Import, ast.ImportFrom, ast.Pass)):  # they assign no parameter
         return {}

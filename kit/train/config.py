@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kit.core.configs import Config, Text
 
@@ -64,7 +64,7 @@ class TrainingConfig(Config):
     learning_rate: float = Field(default=3e-5, ge=1e-9, le=100.0)
     weight_decay: float = Field(default=1e-2, ge=0.0, le=100.0)
     warmup: float = Field(default=0.1, ge=0.0, le=1.0)
-    loss: Literal[*LOSS_NAMES] = "info-nce"
+    loss: str = "info-nce"
     temperature: float = Field(default=0.05, ge=1e-4, le=100.0)
     margin: float = Field(default=0.0, ge=0.0, le=1.0)
     symmetric: bool = False
@@ -72,6 +72,13 @@ class TrainingConfig(Config):
     tau: float = Field(default=1.0, ge=0.0, le=10.0)
     evaluations: int = Field(default=5, ge=1, le=_MANY)
     patience: int = Field(default=0, ge=0, le=_MANY)
+
+    @field_validator("loss")
+    @classmethod
+    def _is_known(cls, loss: str) -> str:
+        if loss not in LOSS_NAMES:
+            raise ValueError(f"choose from {', '.join(LOSS_NAMES)}")
+        return loss
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
