@@ -4,6 +4,8 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 # More for pytest to do:  make test PYTEST="--cov=kit"
 PYTEST ?=
+# More for Jupyter to do:  make lab LAB=--allow-root
+LAB ?=
 BIN := .venv/bin
 
 .PHONY: help setup run test lab refresh screenshots docs lint clean
@@ -35,7 +37,8 @@ test: setup
 	$(BIN)/python -m pytest $(PYTEST)
 
 lab: setup
-	$(BIN)/jupyter lab notebooks
+	@[ "$$(id -u)" != 0 ] || [ -n "$(LAB)" ] || { echo "make lab: Jupyter does not start as root: type make lab LAB=--allow-root, if nobody else reaches this machine"; exit 1; }
+	$(BIN)/jupyter lab notebooks $(LAB)
 
 refresh: setup
 	$(BIN)/python -m kit refresh

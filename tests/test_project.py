@@ -20,6 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from kit.show.plots.style import CONFIG
+
 HERE = Path(__file__).resolve().parents[1]
 FILES = sorted((HERE / "kit").rglob("*.py"))
 NOTEBOOKS = sorted((HERE / "notebooks").glob("[0-9]*.ipynb"))
@@ -333,3 +335,11 @@ def test_the_profile_of_a_kept_run_still_asks_for_the_same(path):
             exec("".join(cell["source"]), told)
     profile = profiles.parameters_of(path.parents[1].name, {})
     assert profiles.notebook_settings(profiles.notebook(path.name[:2]), profile) == Settings.collect(told)
+
+
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *sorted(HERE.glob("reports/*/notebooks/*.ipynb"))], ids=lambda path: path.stem)
+def test_no_stored_figure_can_be_sent_to_a_server(path):
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            figure = output.get("data", {}).get("application/vnd.plotly.v1+json")
+            assert figure is None or figure["config"] == CONFIG

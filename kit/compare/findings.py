@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from kit.compare.claims import VERDICTS, Finding
 from kit.compare.paper import NOT_TESTED
-from kit.compare.results import without_nan
 from kit.compare.stats import MARKED
+from kit.core import records
 from kit.core.printing import Table
+from kit.core.records import without_nan
 from kit.core.tables import whole_file
 
 RULE = (
@@ -36,19 +36,7 @@ def read(path: str | Path) -> list[Finding]:
     Raises:
         ValueError: no such file, or another one.
     """
-    try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        return [_finding(row) for row in rows]
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not the findings of a study ({error!r:.80}): run its notebook again") from None
-
-
-def _finding(row: dict) -> Finding:
-    """A finding out of JSON, which has lists for tuples and ``null`` for NaN."""
-    simple: dict[str, Any] = {
-        name: float("nan") if value is None else value for name, value in row.items() if name != "by_seed"
-    }
-    return Finding(**simple, by_seed=tuple(row.get("by_seed", ())))
+    return records.read(path, list[Finding], "these are not the findings of a study: run its notebook again")
 
 
 def table(findings: Sequence[Finding]) -> list[dict[str, str]]:

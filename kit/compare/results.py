@@ -22,10 +22,16 @@ from kit.compare.stats import (
     macro_mean,
     paired_randomisation_test,
 )
+from kit.compare.stored import Facts, refuse_other_rows
+from kit.core import records
 from kit.core.once import once
 from kit.core.printing import Table, estimate
+from kit.core.records import without_nan
 from kit.core.tables import whole_file
 from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
+
+_WHOSE = pa.schema([("model", pa.string()), ("seed_number", pa.int16())])
+"""Columns of ``per_query.parquet`` before those of an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -261,8 +267,8 @@ class Results:
             for number, run in enumerate(runs):
                 size = len(run.per_query)
                 table = run.per_query.replace_schema_metadata(None)
-                table = table.add_column(0, "seed_number", pa.array([number] * size, pa.int16()))
-                parts.append(table.add_column(0, "model", pa.array([model] * size)))
+                whose = pa.table([[model] * size, [number] * size], schema=_WHOSE)
+                parts.append(pa.table([*whose.columns, *table.columns], schema=pa.schema([*_WHOSE, *table.schema])))
         facts = {name: getattr(self._any, name) for name in ("task_name", "languages")}
         facts["models"] = {
             model: [[run.model_name, run.tie_seed] for run in runs] for model, runs in self.evaluations.items()
@@ -279,27 +285,22 @@ class Results:
         path = Path(folder) / "per_query.parquet"
         try:
             table = pq.read_table(path)
-            facts = json.loads(table.schema.metadata[b"results"])
+            facts = records.parse(table.schema.metadata[b"results"], Facts)
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not the results of a run ({error!r:.80}): make the run again") from None
-        rest = table.replace_schema_metadata(None).drop_columns(["model", "seed_number"])
-        if not rest.schema.equals(SCHEMA):
-            raise ValueError(f"{path}: columns {rest.column_names} are those of another version: make the run again")
-        model, number = table.column("model"), table.column("seed_number")
-        evaluations = {
-            name: [
-                Evaluation(
-                    facts["task_name"],
-                    run_name,
-                    tuple(facts["languages"]),
-                    tie_seed,
-                    rest.filter(pc.and_(pc.equal(model, name), pc.equal(number, seed_number))),
-                )
-                for seed_number, (run_name, tie_seed) in enumerate(runs)
-            ]
-            for name, runs in facts["models"].items()
-        }
-        return cls(evaluations)
+            raise ValueError(f"{path}: not the results of a run ({error!r:.120}): make the run again") from None
+        table = table.replace_schema_metadata(None)
+        if not table.schema.equals(pa.schema([*_WHOSE, *SCHEMA])):
+            raise ValueError(f"{path}: columns {table.column_names} are those of another version: make the run again")
+        rest, model, number = table.drop_columns(_WHOSE.names), table.column("model"), table.column("seed_number")
+        found, languages = dict[str, list[Evaluation]](), tuple(facts.languages)
+        for name, runs in facts.models.items():
+            parts = [rest.filter(pc.and_(pc.equal(model, name), pc.equal(number, seed))) for seed in range(len(runs))]
+            found[name] = [Evaluation(facts.task_name, run[0], languages, run[1], part) for run, part in zip(runs, parts)]
+        try:
+            refuse_other_rows([run.per_query for runs in found.values() for run in runs], languages)
+            return cls(found)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}: make the run again") from None
 
 
 def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str:
@@ -315,12 +316,3 @@ def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str
     ]
     head, *lines = repr(Table(rows, numeric=list(rows[0])[1:])).splitlines()
     return "\n".join([head, "-" * len(head), *lines])
-
-
-def without_nan(value: object) -> object:
-    """The same with ``None`` for NaN, which JSON does not know."""
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [without_nan(item) for item in value]
-    return None if isinstance(value, float) and np.isnan(value) else value

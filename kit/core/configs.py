@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
+
+
+def whole_number(name: str, value: Any, low: int, high: int | None = None, what: str = "") -> None:
+    """Raise ``ValueError`` unless an argument is a whole number in a range, for functions that take no settings.
+
+    Args:
+        what: the upper end is; stands at the end of the message.
+    """
+    right = isinstance(value, Integral) and not isinstance(value, bool)
+    if not right or int(value) < low or (high is not None and int(value) > high):
+        ends = f"at least {low}" if high is None else f"{low} to {high}{what and f', {what}'}"
+        raise ValueError(f"{name} is {value!r:.80}: choose {ends}{'' if right else ', a whole number'}")
 
 
 class Config(BaseModel):
@@ -44,7 +57,8 @@ def _once(value: object) -> object:
 ONCE = BeforeValidator(_once)
 """For fields that are lists."""
 
-Texts = Annotated[tuple[str, ...], ONCE]
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], ONCE]
 
 
 def _message(kind: type[Config], error: ValidationError) -> str:
@@ -55,13 +69,15 @@ def _message(kind: type[Config], error: ValidationError) -> str:
     if not name:  # a check over several fields
         return str(first.get("ctx", {})["error"])
     default = kind.model_fields[name].get_default(call_default_factory=True)
-    seen = f"{name}{''.join(f'[{part}]' for part in index)} is {first['input']!r}"
+    seen = f"{name}{''.join(f'[{part}]' for part in index)} is {first['input']!r:.120}"
     if first["type"] == "value_error":
         remedy = str(first.get("ctx", {})["error"])
         return f"{seen}: {remedy}" + (f", such as {list(default)!r}" if "at least one entry" in remedy else "")
     if {"ge", "le"} & set(first.get("ctx", {})):
         return f"{seen}: {_range(kind.model_fields[name], bool(index))}"
     sample = default[0] if index and isinstance(default, tuple) else default
+    if first["type"] == "string_too_short":
+        return f"{seen}: it is empty: write a text, such as {sample!r}"
     return f"{seen}: write a value of type {type(sample).__name__}, such as {sample!r}"
 
 

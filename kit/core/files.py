@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from kit.core.printing import say
 from kit.core.tables import whole_file
 
 CHECKSUMS = "checksums.json"
@@ -37,7 +38,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone(folder: Path, log: Callable[[str], None] = print) -> Iterator[None]:
+def alone(folder: Path, log: Callable[[str], None] = say) -> Iterator[None]:
     """Wait until no other process makes a folder: two may want the same model at the same time.
 
     The lock is a file beside the folder. It is held by being open, so it is given back however a process ends; what stands

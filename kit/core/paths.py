@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+_LONGEST_NAME = 200
+"""Bytes of a run's name: file systems take 255, and what stands beside a folder has its name with something added."""
+
+RUN_NAMES = (
+    "it names a folder under reports/: use letters, digits, '.', '_', '-' and blanks, a letter or digit at both ends, and "
+    f"no more than {_LONGEST_NAME} bytes"
+)
+"""What every name of a run is; ``is_run_name`` holds names against it."""
 
 
 def root() -> Path:
@@ -27,6 +37,26 @@ def notebooks() -> Path:
 def reports() -> Path:
     """One folder a run."""
     return root() / "reports"
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a name is that of a folder under ``reports/``, and leads nowhere else.
+
+    >>> is_run_name("my run-2.1"), is_run_name("../x"), is_run_name("")
+    (True, False, False)
+    """
+    return re.fullmatch(r"\w(?:[\w. -]*\w)?", name) is not None and len(name.encode()) <= _LONGEST_NAME
+
+
+def run_folder(name: str) -> Path:
+    """The folder of a run, there or not; every name of a run that is not a setting goes through here.
+
+    Raises:
+        ValueError: the name is none (``RUN_NAMES``).
+    """
+    if not is_run_name(name):
+        raise ValueError(f"run is {name!r:.80}: {RUN_NAMES}")
+    return reports() / name
 
 
 def cache() -> Path:

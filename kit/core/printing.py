@@ -2,14 +2,75 @@
 
 from __future__ import annotations
 
+import codecs
 import html
+import io
 import math
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import TypeGuard
+from typing import TextIO, TypeGuard
 
 MISSING = "–"
 """Stands where there is no number."""
+
+
+# Controls, and what is invisible or turns the direction of text; joiners (U+200C, U+200D) are part of the spelling of words.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_ASCII = {
+    "±": "+-",
+    "−": "-",
+    "–": "-",
+    "…": "...",
+    "·": "*",
+    "⟨": "<",
+    "⟩": ">",
+    "↔": "<->",
+    "→": "->",
+    "≥": ">=",
+    "≤": "<=",
+}
+
+
+def visible(text: str) -> str:
+    r"""A text of data or of an error whose control characters are written out, so that none acts on who shows it.
+
+    Line ends and tabs stay.
+
+    >>> print(visible("a\x1b[2Jb\u202ec"))
+    a⟨U+001B⟩[2Jb⟨U+202E⟩c
+    """
+    return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", text)
+
+
+def say(text: object, file: TextIO | None = None) -> None:
+    """Print a line, or lines, at once: what all logs are by default; ``visible`` whatever stands in it."""
+    print(visible(str(text)), file=file, flush=True)
+
+
+def spell_out(stream: TextIO) -> None:
+    """Let a stream whose encoding lacks a character print another one: ``+-`` for ``±``, an escape where there is none."""
+    codecs.register_error("kit", _spelled)
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="kit")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    return "".join(_ASCII.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lacking), error.end
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """What ends a message on a name that is not known: the known one that is most like it, if one is.
+
+    >>> near("hybird", ["X-Y", "hybrid"]), near("q", ["X-Y"])
+    (" (did you mean 'hybrid'?)", '')
+    """
+    import difflib  # only a mistake needs it
+
+    found = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def number(value: float | None, digits: int, sign: str = "", plain: bool = False) -> str:
@@ -51,6 +112,8 @@ def span(low: float | None, high: float | None, digits: int, sign: str = "") -> 
 class Table:
     """A small table: HTML in a notebook, aligned text elsewhere. Texts are escaped and find their own direction.
 
+    Control characters in them are written out (``visible``), and a line end is a blank.
+
     Whole numbers get commas between thousands, other numbers three digits after the point below 10 and none above.
 
     Args:
@@ -63,10 +126,10 @@ class Table:
     """
 
     def __init__(self, rows: Sequence[Mapping[str, object]], numeric: Collection[str] | None = None) -> None:
-        self.rows = [{name: _cell(value) for name, value in row.items()} for row in rows]
+        self.rows = [{_line(name): _cell(value) for name, value in row.items()} for row in rows]
         self.names = list(self.rows[0]) if self.rows else []
         found = {name for row in rows for name, value in row.items() if _is_number(value)}
-        self.numeric = found if numeric is None else set(numeric)
+        self.numeric = set(map(_line, found if numeric is None else numeric))
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(name)}</th>" for name in self.names)
@@ -106,10 +169,15 @@ def _markdown_cell(text: str) -> str:
 
 def _cell(value: object) -> str:
     if not _is_number(value):
-        return str(value)
+        return _line(str(value))
     if isinstance(value, Integral):
         return f"{value:,}"
     return f"{value:.3f}" if abs(float(value)) < 10 else f"{value:,.0f}"
+
+
+def _line(text: str) -> str:
+    """A text in one line of a table."""
+    return visible(re.sub(r"\s*\n\s*", " ", text))
 
 
 def _is_number(value: object) -> TypeGuard[Real]:

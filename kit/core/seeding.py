@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+from operator import index
 
 import numpy as np
+
+from kit.core.configs import whole_number
 
 
 def stable_hash(text: str, seed: int = 0) -> int:
@@ -14,7 +17,10 @@ def stable_hash(text: str, seed: int = 0) -> int:
     >>> stable_hash("xquad") == stable_hash("xquad"), stable_hash("xquad", seed=1) == stable_hash("xquad")
     (True, False)
     """
-    key = int(seed).to_bytes(8, "little", signed=True)
+    try:
+        key = index(seed).to_bytes(8, "little", signed=True)
+    except (OverflowError, TypeError):
+        raise ValueError(f"seed is {seed!r:.80}: choose a whole number from -2**63 to 2**63 - 1") from None
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, key=key).digest(), "little")
 
 
@@ -28,6 +34,7 @@ def generator(seed: int, *path: int | str) -> np.random.Generator:
 
     ``path`` names the place, such as ``("epoch", 3, "batch", 17)``; two different paths give independent streams.
     """
+    whole_number("seed", seed, 0)
     words = [step if isinstance(step, int) else stable_hash(step) for step in path]
     # A spawn key, since NumPy pads short entropy with zeros: ("epoch",) and ("epoch", 0) would be one stream.
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(int(seed), spawn_key=words)))

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.core.fingerprints import code_fingerprint, data_checksum
 from kit.core.paths import root
+from kit.core.printing import near
 
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
@@ -86,7 +87,7 @@ def checksums(specs: Iterable[str]) -> dict[str, str]:
     found = {}
     for spec in specs:
         kind, path, _ = _parts(spec)
-        found[spec] = data_checksum(_resolved(path)) if path else _source(kind).checksum()
+        found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
     return found
 
 
@@ -123,7 +124,8 @@ def _parts(spec: str) -> tuple[str, str, dict[str, str]]:
     place, _, query = spec.partition("?")
     kind, _, path = place.partition(":")
     if kind not in kinds():
-        raise ValueError(f"source {spec!r}: unknown kind {kind!r}: choose from {', '.join(kinds())} (kind:path)")
+        known = f"{', '.join(kinds())} (kind:path){near(kind, kinds())}"
+        raise ValueError(f"source {spec!r}: unknown kind {kind!r}: choose from {known}")
     options = {}
     for part in query.split("&") if query else []:
         name, _, value = part.partition("=")
@@ -137,6 +139,15 @@ def _parts(spec: str) -> tuple[str, str, dict[str, str]]:
 
 def _resolved(path: str) -> Path:
     return root() / Path(path).expanduser()
+
+
+def _existing(spec: str, path: str, what: str = "file or folder") -> Path:
+    found = _resolved(path)
+    if not found.exists():
+        beside = [one.name for one in found.parent.iterdir()] if found.parent.is_dir() else []
+        remedy = f"give the {what} that holds the data{near(found.name, sorted(beside))}"
+        raise ValueError(f"source {spec!r}: {found} does not exist: {remedy}")
+    return found
 
 
 def _typed(spec: str, name: str, value: str, parameters: Mapping[str, inspect.Parameter]) -> str | float | list[str]:
@@ -159,10 +170,7 @@ def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parame
         if path:
             raise ValueError(f"source {spec!r}: this kind takes no path: write {spec.partition(':')[0]!r}")
         return {}
-    found = _resolved(path)
-    if not found.exists():
-        raise ValueError(f"source {spec!r}: {found} does not exist: give the {first} that holds the data")
-    return {first: found}
+    return {first: _existing(spec, path, first)}
 
 
 def _check_options(
@@ -171,7 +179,7 @@ def _check_options(
     choices = f"choose from {', '.join(known)}" if known else "this kind takes none"
     unknown = [name for name in options if name not in known]
     if unknown:
-        raise ValueError(f"source {spec!r}: unknown option {unknown[0]!r}: {choices}")
+        raise ValueError(f"source {spec!r}: unknown option {unknown[0]!r}: {choices}{near(unknown[0], known)}")
     missing = [name for name in known if name not in options and parameters[name].default is inspect.Parameter.empty]
     if missing:
         raise ValueError(f"source {spec!r}: option {missing[0]!r} is missing: give it; {choices}")

@@ -57,8 +57,50 @@ def prompt_options(model: TextEncoder) -> tuple[dict[str, str], dict[str, str]]:
 
 def _encode(encode: Callable[..., Any], texts: list[str], options: dict[str, Any]) -> np.ndarray:
     row_of = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-    embeddings = encode(list(row_of), **options)
-    embeddings = np.asarray(embeddings, np.float32)  # (n_distinct, dim)
+    embeddings = encoded(encode(list(row_of), **options), len(row_of))  # (n_distinct, dim)
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     embeddings = embeddings / np.where(length > 0, length, 1)
     return embeddings[[row_of[text] for text in texts]]  # (n_texts, dim)
+
+
+def encoded(embeddings: Any, n_texts: int) -> np.ndarray:
+    """What a model returned for some texts, shape (n_texts, dim), float32.
+
+    Args:
+        embeddings: an array, a tensor, or a list of them, one a text; of any kind of real numbers.
+
+    Raises:
+        ValueError: something else.
+    """
+    rows = [_plain(row) for row in embeddings] if isinstance(embeddings, (list, tuple)) else _plain(embeddings)
+    try:
+        found = np.asarray(rows)
+    except (ValueError, TypeError, RuntimeError):  # rows of several lengths; tensors that are no arrays
+        found = np.asarray(None)
+    if found.dtype.kind not in "fiu" or found.ndim != 2 or len(found) != n_texts or not found.shape[1]:
+        kind = type(embeddings).__name__ if found.dtype.kind == "O" else f"{found.dtype} of shape {found.shape}"
+        raise ValueError(f"the model returned {kind} for {n_texts} texts: it has to return ({n_texts}, dim) real numbers")
+    return found.astype(np.float32, copy=False)
+
+
+def float_rows(name: str, embeddings: Any, n_rows: int, task: str) -> np.ndarray:
+    """Embeddings that were given for the texts of a task, shape (n_rows, dim), float32; a tensor as an array.
+
+    Raises:
+        ValueError: another shape or dtype.
+    """
+    embeddings = _plain(embeddings)
+    if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
+        kind = getattr(embeddings, "dtype", type(embeddings).__name__)
+        raise ValueError(f"{name} is {kind}: give a NumPy array of float32")
+    if embeddings.ndim != 2 or len(embeddings) != n_rows or not embeddings.shape[1]:
+        raise ValueError(f"{name} has shape {embeddings.shape}: {task} needs ({n_rows}, dim), one row a text")
+    return embeddings
+
+
+def _plain(values: Any) -> Any:
+    """A dense tensor of torch as NumPy's, without its gradient, half precision as float32; anything else as it is."""
+    if not hasattr(values, "detach") or str(values.layout) != "torch.strided":
+        return values
+    values = values.detach().cpu()
+    return (values.float() if values.is_floating_point() and values.element_size() < 4 else values).numpy()

@@ -11,7 +11,7 @@ import numpy as np
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
 from kit.data.pools import pool_counts
-from kit.evaluate.encoding import TextEncoder, encode_task, prompt_options
+from kit.evaluate.encoding import TextEncoder, encode_task, encoded, prompt_options
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
 
@@ -156,7 +156,7 @@ class Index:
     def _embedded(self, model: str, question: str) -> np.ndarray:
         encoder = self.models[model]
         query, _ = prompt_options(encoder)
-        vector = np.asarray(encoder.encode_query([question], show_progress_bar=False, **query)[0], np.float32)
+        vector = encoded(encoder.encode_query([question], show_progress_bar=False, **query), 1)[0]
         return vector / (np.linalg.norm(vector) or 1)
 
     def _answers(self, question: str) -> set[int]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from kit.core.configs import whole_number
+
 
 @dataclass(frozen=True, eq=False)
 class RankedLists:
@@ -191,7 +193,7 @@ def ndcg(lists: RankedLists, k: int) -> np.ndarray:
     Raises:
         ValueError: ``k`` below 1.
     """
-    _check_cut(k)
+    whole_number("k", k, 1)
     list_index = np.repeat(np.arange(len(lists.start)), lists.n_relevant)
     best_grade = lists.grade[np.lexsort((-lists.grade, list_index))]  # (n_relevant,) descending in each list
     return lists.total(_gain(lists.grade, lists.rank, k)) / lists.total(_gain(best_grade, lists.position, k))
@@ -208,14 +210,9 @@ def worst_rank(lists: RankedLists) -> np.ndarray:
 
 
 def _found(lists: RankedLists, k: int) -> np.ndarray:
-    _check_cut(k)
+    whole_number("k", k, 1)
     return lists.total((lists.rank <= k).astype(np.int64))
 
 
 def _gain(grade: np.ndarray, rank: np.ndarray, k: int) -> np.ndarray:
     return np.where(rank <= k, grade / np.log2(rank + 1), 0.0)
-
-
-def _check_cut(k: int) -> None:
-    if k < 1:
-        raise ValueError(f"k is {k}: choose at least 1")

@@ -20,6 +20,7 @@ import numpy as np
 
 from kit.core.seeding import stable_hash
 from kit.data.corpus import RetrievalTask
+from kit.evaluate.encoding import float_rows
 
 if TYPE_CHECKING:
     import torch
@@ -50,21 +51,17 @@ class Columns:
     row_of: np.ndarray | None
 
 
-def check_embeddings(query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask) -> None:
-    """Raise unless these are embeddings of a task.
+def checked_embeddings(
+    query_embeddings: np.ndarray, candidate_embeddings: np.ndarray, task: RetrievalTask
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of the queries and candidates of a task as NumPy's.
 
     Raises:
         ValueError: embeddings of another shape or dtype, or not finite.
     """
-    for name, embeddings, n_rows in (
-        ("query_embeddings", query_embeddings, len(task.queries)),
-        ("candidate_embeddings", candidate_embeddings, len(task.candidates)),
-    ):
-        if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
-            kind = getattr(embeddings, "dtype", type(embeddings).__name__)
-            raise ValueError(f"{name} is {kind}: give a NumPy array of float32")
-        if embeddings.ndim != 2 or len(embeddings) != n_rows:
-            raise ValueError(f"{name} has shape {embeddings.shape}: {task.name} needs ({n_rows}, dim), one row a text")
+    query_embeddings = float_rows("query_embeddings", query_embeddings, len(task.queries), task.name)
+    candidate_embeddings = float_rows("candidate_embeddings", candidate_embeddings, len(task.candidates), task.name)
+    for name, embeddings in (("query_embeddings", query_embeddings), ("candidate_embeddings", candidate_embeddings)):
         finite = np.isfinite(embeddings)  # (n_rows, dim)
         if not finite.all():
             row = int(np.argmin(finite.all(axis=1)))
@@ -74,6 +71,7 @@ def check_embeddings(query_embeddings: np.ndarray, candidate_embeddings: np.ndar
             f"query_embeddings have {query_embeddings.shape[1]} dimensions and candidate_embeddings "
             f"{candidate_embeddings.shape[1]}: encode both with one model"
         )
+    return query_embeddings, candidate_embeddings
 
 
 def tie_order(task: RetrievalTask, seed: int) -> np.ndarray:

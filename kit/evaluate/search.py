@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from kit.core.configs import whole_number
 from kit.data.corpus import RetrievalTask
 from kit.data.pools import pool_counts
 from kit.evaluate.blocks import read_block, read_block_on_device
-from kit.evaluate.scores import Columns, Rescore, check_embeddings, default_device, full_float32, lay_out, make_scorer
+from kit.evaluate.scores import Columns, Rescore, checked_embeddings, default_device, full_float32, lay_out, make_scorer
 
 CHUNK_SIZE = 512
 """Queries that a thread scores at a time: more make the product of matrices hardly faster."""
@@ -75,7 +76,8 @@ def search(
     A candidate that is the query itself (``task.own_candidate``) is in no list of that query.
 
     Args:
-        query_embeddings: shape (n_queries, dim), float32, finite; rows as in ``task.queries``.
+        query_embeddings: shape (n_queries, dim), float32, finite; rows as in ``task.queries``. A tensor of torch of float32
+            or shorter is taken, too.
         candidate_embeddings: shape (n_candidates, dim), float32, finite; rows as in ``task.candidates``.
         task: names the relevant pairs and the language of each candidate.
         k: length of the top lists, from 0 to the number of candidates of each query: n_candidates, or one fewer where a
@@ -96,12 +98,9 @@ def search(
     Raises:
         ValueError: embeddings of another shape or dtype, or not finite; ``chunk_size`` below 1; ``k`` out of range.
     """
-    check_embeddings(query_embeddings, candidate_embeddings, task)
-    if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size is {chunk_size}: choose at least 1")
-    n_ranked = int(pool_counts(task).sum(axis=1).min())
-    if not 0 <= k <= n_ranked:
-        raise ValueError(f"k is {k}: choose up to {n_ranked}, the number of candidates of {task.name}")
+    query_embeddings, candidate_embeddings = checked_embeddings(query_embeddings, candidate_embeddings, task)
+    whole_number("chunk_size", 1 if chunk_size is None else chunk_size, 1)
+    whole_number("k", k, 0, int(pool_counts(task).sum(axis=1).min()), f"the number of candidates of {task.name}")
     device = "cpu" if rescore else device or default_device()
     n_threads = (os.cpu_count() or 1) if device == "cpu" else 1
     columns = lay_out(candidate_embeddings, task, seed)

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
+from kit.core.configs import whole_number
+from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
 from kit.data.inputs import cut_of_task, limit_of, prompts_of
@@ -50,7 +52,7 @@ def audit(
     query_prompt: str = "",
     passage_prompt: str = "",
     trust_remote_code: bool = False,
-    log: Log = print,
+    log: Log = say,
 ) -> list[Path]:
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
@@ -74,11 +76,13 @@ def audit(
         ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
             group in a language.
     """
+    whole_number("batch_size", batch_size, 1)
+    paths.run_folder(run)  # a wrong name is an error before anything is loaded
     audited = _audited(models)
     loaded = {spec: _checked(load_task(spec)) for spec in tasks}  # a wrong task is an error before anything is encoded
     for one in audited:
         find_model(one.name)  # so is a wrong model
-    folders = {spec: f"{run}-{_slug(task.name)}" for spec, task in loaded.items()}
+    folders = {spec: paths.run_folder(f"{run}-{_slug(task.name)}").name for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
@@ -214,4 +218,4 @@ def _write(
 
 def _slug(text: str) -> str:
     """A text as part of a folder's name."""
-    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "task"
+    return re.sub(r"[^\w.-]+", "-", text)[:60].strip("-.") or "task"

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from kit.core.printing import near, say, spell_out, visible
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 1 for a problem that was reported in a line or two."""
+    for stream in (sys.stdout, sys.stderr):
+        spell_out(stream)
     arguments = sys.argv[1:] if arguments is None else arguments
     parsed = _parser().parse_args(arguments)
     parsed.command = shlex.join(["python", "-m", "kit", *arguments])
     try:
         parsed.function(parsed)
     except (ValueError, RuntimeError, OSError) as error:
-        print(f"kit: {error}", file=sys.stderr)
+        say(f"kit: {error}", sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         print(
@@ -33,10 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints show what was typed and do not carry it out."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(visible(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval."
-    )
+    parser = _Parser(prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (_add_run, _add_audit, _add_report, _add_open, _add_claims, _add_sweep, _add_bench, _add_refresh):
         add(commands)
@@ -76,7 +87,7 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     tasks = "atlas (default, built in), lareqa:<folder> (XQuAD-R, MLQA-R), jsonl:<folder> (your own); may be repeated"
     audit.add_argument("--task", dest="tasks", action="append", metavar="SOURCE", help=tasks)
     audit.add_argument("--run", default="audit", help="start of the report's folder (default: audit)")
-    audit.add_argument("--batch-size", type=int, default=32, help="texts a forward pass (default: 32)")
+    audit.add_argument("--batch-size", type=_at_least(1), default=32, help="texts a forward pass (default: 32)")
     for side, texts in (("query", "questions"), ("passage", "candidates")):
         text = f"what models that bring no prompts get before {texts}, such as '{side}: '"
         audit.add_argument(f"--{side}-prompt", default="", metavar="TEXT", help=text)
@@ -144,11 +155,22 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "with the stock one of sentence-transformers, on the same rows; print rows a second.",
     )
     bench.add_argument("--train", default="atlas", metavar="SOURCE", help="training data (default: atlas)")
-    bench.add_argument("--updates", type=int, default=50)
-    bench.add_argument("--batch-size", type=int, default=100)
-    bench.add_argument("--layers", type=int, default=12, help="12 is XLM-R base; fewer for a CPU")
-    bench.add_argument("--dimension", type=int, default=768, help="768 is XLM-R base; smaller for a CPU")
+    bench.add_argument("--updates", type=_at_least(1), default=50)
+    bench.add_argument("--batch-size", type=_at_least(2), default=100)
+    bench.add_argument("--layers", type=_at_least(1), default=12, help="12 is XLM-R base; fewer for a CPU")
+    bench.add_argument("--dimension", type=_at_least(1), default=768, help="768 is XLM-R base; smaller for a CPU")
     bench.set_defaults(function=_bench)
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    """The type of an argument that is a whole number of at least so much."""
+
+    def whole(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,9}", text) or int(text) < low:
+            raise argparse.ArgumentTypeError(f"{text!r:.80}: choose a whole number of at least {low}")
+        return int(text)
+
+    return whole
 
 
 def _add_refresh(commands: argparse._SubParsersAction) -> None:
@@ -180,15 +202,15 @@ def _folder(run: str) -> Path:
     from pathlib import Path
 
     from kit.core import paths
-    from kit.run import profiles
 
-    found = next((folder for folder in (paths.reports() / run, Path(run)) if folder.is_dir()), None)
+    named = [paths.run_folder(run)] if paths.is_run_name(run) else []
+    found = next((folder for folder in [*named, Path(run)] if run and folder.is_dir()), None)
     if found is None:
         there = sorted(
             path.parent.name for name in ("notebooks", "index.html") for path in paths.reports().glob(f"*/{name}")
         )
         names = list(dict.fromkeys(there))
-        known = f"there are: {', '.join(names)}{profiles.near(run, names)}" if names else "there is none yet"
+        known = f"there are: {', '.join(names)}{near(run, names)}" if names else "there is none yet"
         raise ValueError(f"no run {run!r} in reports/, and no folder of that name: {known}")
     return found
 
@@ -197,7 +219,7 @@ def _asked(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, ..
     """Parameters, and numbers of notebooks, that ``run`` is asked for."""
     from kit.run import notebooks, profiles
 
-    if parsed.again:
+    if parsed.again is not None:
         if parsed.notebooks or parsed.parameters or parsed.profile != "smoke":
             raise ValueError(f"--again {parsed.again}: repeats all of that run: leave notebooks, --profile and -p away")
         return profiles.read(_folder(parsed.again))
@@ -207,31 +229,34 @@ def _asked(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, ..
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from kit.compare.results import table_text
-    from kit.run import notebooks, profiles, refreshing
+    from kit.run import notebooks, profiles
     from kit.run.settings import Settings
-    from kit.show import report
 
     parameters, numbers = _asked(parsed)
     folder = notebooks.run(parameters, numbers, parsed.command, parsed.verbose)
+
+    from kit.compare.results import table_text
+    from kit.run import refreshing  # what these read would make a mistyped name wait
+    from kit.show import report
+
     if parsed.pictures:
         refreshing.clean(folder)
-    metrics = profiles.read_metrics(folder, Settings().changed(**parameters))
+    metrics = profiles.metrics_of(folder, Settings().changed(**parameters))
     if metrics:
         page = report.write_pages(folder)
         if parsed.pictures:
             report.write_pictures(folder)
         n_seeds = max(metrics["about"]["n_seeds"].values())
-        print(f"\n{metrics['about']['test']}: mean ± standard deviation over {n_seeds} seed(s)")
-        print(table_text(metrics["headline"]))
-        print(f"\n{page}")
+        say(f"\n{metrics['about']['test']}: mean ± standard deviation over {n_seeds} seed(s)")
+        say(table_text(metrics["headline"]))
+        say(f"\n{page}")
     else:
         left = [str(path) for path in sorted(folder.glob("[0-9]*-tables.md"))]
-        print("\n" + "\n".join(left or [f"{folder / 'notebooks'} (executed; notebook 04 writes the table of results)"]))
+        say("\n" + "\n".join(left or [f"{folder / 'notebooks'} (executed; notebook 04 writes the table of results)"]))
     name = shlex.quote(folder.name)
     if metrics:
-        print(f"look at it: python -m kit open {name}; beside another run: python -m kit report {name} RUN")
-    print(f"the same again: python -m kit run --again {name}")
+        say(f"look at it: python -m kit open {name}; beside another run: python -m kit report {name} RUN")
+    say(f"the same again: python -m kit run --again {name}")
 
 
 def _open(parsed: argparse.Namespace) -> None:
@@ -240,34 +265,33 @@ def _open(parsed: argparse.Namespace) -> None:
     page = _folder(parsed.run).resolve() / "index.html"
     if not page.is_file():
         raise ValueError(f"{page} is not there: notebook 04 writes the page of a run, and an audit does: give such a run")
-    print(page, flush=True)
+    say(page)
     webbrowser.open(page.as_uri())
 
 
 def _audit(parsed: argparse.Namespace) -> None:
-    import json
-
     from kit.compare.results import table_text
     from kit.run.audits import audit
+    from kit.show.report.folder import run_metrics
 
     asked = (parsed.tasks or ["atlas"], parsed.run, parsed.batch_size)
     prompts = (parsed.query_prompt, parsed.passage_prompt)
     for folder in audit(parsed.models, *asked, *prompts, parsed.trust_remote_code):
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        print(f"\n{metrics['about']['test']}")
-        print(table_text(metrics["headline"]))
-        print(f"\nlanguage bias\n{table_text(metrics['bias'])}")
-        print(f"\n{folder / 'index.html'}")
+        metrics = run_metrics(folder)
+        say(f"\n{metrics['about']['test']}")
+        say(table_text(metrics["headline"]))
+        say(f"\nlanguage bias\n{table_text(metrics['bias'])}")
+        say(f"\n{folder / 'index.html'}")
 
 
 def _report(parsed: argparse.Namespace) -> None:
     from kit.show import report
 
-    if parsed.out and len(parsed.runs) == 1:
+    if parsed.out is not None and len(parsed.runs) == 1:
         raise ValueError(f"--out {parsed.out}: one run is written in its own folder: give several runs, or leave --out away")
     folders = [_folder(run) for run in parsed.runs]
     page = report.again(folders[0]) if len(folders) == 1 else report.side_by_side(folders, parsed.out) / "index.html"
-    print(page)
+    say(page)
 
 
 def _claims(parsed: argparse.Namespace) -> None:
@@ -277,7 +301,7 @@ def _claims(parsed: argparse.Namespace) -> None:
 
     found = write.gather(parsed.runs)
     counts = Counter(finding.verdict for finding in found)
-    print(f"{len(found)} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+    say(f"{len(found)} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
 
 
 def _sweep(parsed: argparse.Namespace) -> None:
@@ -294,24 +318,27 @@ def _sweep(parsed: argparse.Namespace) -> None:
     for choice, settings in zip(choices, tried):
         scores.append(pipeline.recipe_score(settings))
         varied = " ".join(f"{name}={value}" for name, value in choice.items() if len(grid[name]) > 1)
-        print(f"score {scores[-1]:.4f}  {varied}", flush=True)
+        say(f"score {scores[-1]:.4f}  {varied}")
     best = max(range(len(scores)), key=scores.__getitem__)
     if len(choices) > 1:
-        print("best:", " ".join(f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1))
+        chosen = [f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1]
+        say(" ".join(["best:", *chosen]))
 
 
 def _bench(parsed: argparse.Namespace) -> None:
     from kit.data.registry import load_corpus
     from kit.show import report
     from kit.train import bench
+    from kit.train.config import EncoderConfig
 
+    dimension = EncoderConfig(name="tiny", dimension=parsed.dimension).dimension
     corpus = load_corpus(parsed.train)
     measured = bench.throughput(
-        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, parsed.dimension), corpus, parsed.updates, parsed.batch_size
+        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, dimension), corpus, parsed.updates, parsed.batch_size
     )
-    print(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
-    print(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")
-    print(f"stock  {measured.stock_rows_per_s:,.0f} rows/s")
+    say(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
+    say(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")
+    say(f"stock  {measured.stock_rows_per_s:,.0f} rows/s")
 
 
 def _refresh(parsed: argparse.Namespace) -> None:

@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.core import fingerprints, paths
+from kit.core import fingerprints, paths, records
+from kit.core.printing import say
+from kit.core.records import Record
 from kit.core.tables import whole_file
 from kit.data.registry import source_fingerprints
 from kit.run import profiles
 from kit.run.profiles import notebook, notebook_settings, parameter_names
-from kit.run.progress import Progress
+from kit.run.progress import Progress, Whole, uncoloured
 from kit.run.settings import Settings
 from kit.run.training import encoder_folder
 from kit.train.finding import find_model
@@ -64,7 +66,7 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
     sources = [notebook(number) for number in numbers]
     for source in sources:
         _refuse_what_is_not_there(source, notebook_settings(source, parameters))
-    folder = paths.reports() / Settings().changed(**parameters).run
+    folder = paths.run_folder(Settings().changed(**parameters).run)
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
     profiles.write(folder, parameters, [source.name.partition("_")[0] for source in sources])
     for position, source in enumerate(sources, start=1):
@@ -72,7 +74,7 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
         settings = notebook_settings(source, parameters)
         target, key = folder / "notebooks" / source.name, _key(source, settings)
         if _done(target, key) and _left_what_it_writes(source, folder):
-            print(f"{head}: done before", flush=True)
+            say(f"{head}: done before")
             continue
         with Progress(head, _n_cells(source), sys.stdout, sys.stdout.isatty() and not verbose) as progress:
             failure = _execute(source, target, _parameters(source, settings), progress, verbose)
@@ -96,10 +98,8 @@ def _refuse_what_is_not_there(source: Path, settings: Settings) -> None:
 
 def _key(source: Path, settings: Settings) -> str:
     """Changes with the notebook's cells, the settings, the data, and the code that the notebook imports."""
-    cells = [
-        (cell["cell_type"], "".join(cell["source"])) for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]
-    ]
-    modules = sorted(fingerprints.imported("\n".join(text for kind, text in cells if kind == "code")))
+    cells = [(cell.cell_type, cell.text) for cell in profiles.cells_of(source)]
+    modules = sorted(set[str]().union(*(_imported(text) for kind, text in cells if kind == "code")))
     content = [
         cells,
         settings.fingerprint(),
@@ -108,6 +108,23 @@ def _key(source: Path, settings: Settings) -> str:
         fingerprints.versions(),
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _imported(code: str) -> set[str]:
+    """Modules of the kit that a cell imports, which may hold whatever Jupyter runs; a mistake in it is told by its run."""
+    if code.startswith("%%"):
+        code = code.partition("\n")[2]  # Python under %%time, no Python under %%bash
+    try:
+        return fingerprints.imported(code)
+    except (SyntaxError, ValueError):
+        pass
+
+    from IPython.core.inputtransformer2 import TransformerManager  # no light import, and few cells need it
+
+    try:
+        return fingerprints.imported(TransformerManager().transform_cell(code))
+    except (SyntaxError, ValueError):
+        return set()
 
 
 def _data(source: Path, settings: Settings) -> dict[str, str]:
@@ -127,17 +144,30 @@ def _data(source: Path, settings: Settings) -> dict[str, str]:
 
 def _left_what_it_writes(source: Path, folder: Path) -> bool:
     """Whether the results that a notebook writes into the run's folder are (still) there."""
-    if "report.write_run(" not in source.read_text(encoding="utf-8"):
+    if not any("report.write_run(" in cell.text for cell in profiles.cells_of(source)):
         return True
-    return all((folder / name).exists() for name in ("metrics.json", "claims.json", "per_query.parquet", "figures"))
+    if not all((folder / name).exists() for name in ("metrics.json", "claims.json", "per_query.parquet", "figures")):
+        return False
+
+    from kit.show.report.folder import run_findings, run_metrics, run_results  # no light import
+
+    try:
+        run_results(folder, run_metrics(folder))
+        run_findings(folder)
+    except ValueError as error:
+        say(f"{source.name} again: {error}")
+        return False
+    return True
+
+
+class _Stamped(Record):
+    metadata: dict[str, object]
 
 
 def _done(target: Path, key: str) -> bool:
-    if not target.is_file():
-        return False
     try:
-        return json.loads(target.read_text(encoding="utf-8"))["metadata"].get("kit", {}).get("key") == key
-    except ValueError:  # half a file: the run was stopped while it was written
+        return records.read(target, _Stamped, "").metadata.get("kit") == {"key": key}
+    except ValueError:  # none, or half a file: the run was stopped while it was written
         return False
 
 
@@ -151,8 +181,7 @@ def _parameters(source: Path, settings: Settings) -> dict[str, object]:
 
 def _n_cells(source: Path) -> int:
     """Code cells of a notebook and the one that papermill adds; without empty ones, which Jupyter does not count."""
-    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    code = [cell for cell in profiles.cells_of(source) if cell.cell_type == "code" and cell.text.strip()]
     return len(code) + bool(parameter_names(source))
 
 
@@ -172,8 +201,9 @@ def _execute(source: Path, target: Path, parameters: dict[str, object], progress
                 cwd=str(source.parent),
                 progress_bar=False,
                 kernel_name="python3",
-                stdout_file=sys.stdout if verbose else progress,
-                stderr_file=sys.stderr if verbose else progress,
+                language="python",
+                stdout_file=Whole(sys.stdout) if verbose else progress,
+                stderr_file=Whole(sys.stderr) if verbose else progress,
                 extra_arguments=[*QUIET_KERNEL, _ENDS_AS_ORPHAN],
                 on_cell_execute=progress.next_cell,  # what papermill does not know it gives to nbclient
             )
@@ -206,10 +236,26 @@ def _failure(error: papermill.PapermillExecutionError, source: Path, target: Pat
     position = sum(not added & set(cell["metadata"].get("tags", [])) for cell in cells)
     lines = [line for line in error.source.splitlines() if line.strip() and not line.startswith("#")]
     return (
-        f"cell {error.exec_count} of {source.name} failed: {error.ename}: {error.evalue}\n"
+        f"cell {error.exec_count} of {source.name} failed: {error.ename}: {shortened(error.evalue)}\n"
         f"it is In [{error.exec_count}] in the executed notebook, number {position} of all cells in {source.name}, "
-        f"and begins: {lines[0].strip()}"
+        f"and begins: {(lines or [''])[0].strip():.100}"
     )
+
+
+_SCREEN = 1600
+"""Characters of an error that are shown: a screen of them."""
+
+
+def shortened(text: str) -> str:
+    r"""What an error says, without colours, at most a screen of it: its head and its tail.
+
+    >>> shortened("\x1b[31mred\x1b[0m")
+    'red'
+    """
+    text = uncoloured(text)
+    left_out = len(text) - _SCREEN
+    half = _SCREEN // 2
+    return text if left_out <= 0 else f"{text[:half]}\n… {left_out:,} characters left out …\n{text[-half:]}"
 
 
 def _stamp(target: Path, key: str) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from kit.compare.results import Results
 from kit.core import paths, processes
 from kit.core.fingerprints import code_fingerprint, data_checksum, fingerprint, versions
+from kit.core.printing import say
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.overlaps import Overlap, overlap
 from kit.data.registry import checksums, source_fingerprints
@@ -134,7 +135,7 @@ def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
     return found
 
 
-def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], History]:
+def train_all(settings: Settings, log: Log = say) -> dict[tuple[str, int], History]:
     """Train a model for each sampling and seed that is not in the cache yet, as many at a time as there are cores.
 
     On a GPU one at a time. The histories come in the order of the settings, whatever finished first.
@@ -147,7 +148,7 @@ def train_all(settings: Settings, log: Log = print) -> dict[tuple[str, int], His
     }
 
 
-def train_missing(recipes: Sequence[Settings], log: Log = print) -> None:
+def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     """Train what is not in the cache of several recipes, each with its samplings and seeds, all of them together."""
     models = [(recipe, sampling, seed) for recipe in recipes for seed in recipe.seeds for sampling in recipe.samplings]
     for _, sampling, _ in models:
@@ -210,19 +211,19 @@ def load_model(settings: Settings, sampling: str, seed: int) -> SentenceTransfor
     return load_trained(folder)
 
 
-def evaluate_all(settings: Settings, log: Log = print) -> Results:
+def evaluate_all(settings: Settings, log: Log = say) -> Results:
     """Evaluate a model for each sampling and seed on the test task; what is missing is trained and evaluated first."""
     evaluate_missing([settings], log)
     return Results({one: evaluate_runs(settings.changed(samplings=(one,)), log) for one in settings.samplings})
 
 
-def evaluate_runs(settings: Settings, log: Log = print) -> list[Evaluation]:
+def evaluate_runs(settings: Settings, log: Log = say) -> list[Evaluation]:
     """Evaluations on the test task of the models of the first sampling, one a seed, from the cache where they are there."""
     evaluate_missing([settings.changed(samplings=settings.samplings[:1])], log)
     return [Evaluation.read(_evaluation_path(settings, settings.samplings[0], seed)) for seed in settings.seeds]
 
 
-def evaluate_missing(recipes: Sequence[Settings], log: Log = print) -> None:
+def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     """Evaluate what is not in the cache of several recipes, each with its samplings, seeds and test, all of them together.
 
     Models that this needs are trained first.

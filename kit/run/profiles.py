@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal, cast
 
 import yaml
 
-from kit.core import paths
+from kit.core import paths, records
+from kit.core.printing import near
+from kit.core.records import Record
 from kit.core.tables import whole_file
 from kit.run.settings import FLAT, Settings
 
@@ -90,12 +93,6 @@ def refuse_unknown(where: str, names: Iterable[str]) -> None:
         raise ValueError(f"{where}: unknown parameter {name!r}: choose from {', '.join(known)}{near(name, known)}")
 
 
-def near(name: str, known: Iterable[str]) -> str:
-    """What ends a message on a name that is not known: the known one that is most like it, if one is."""
-    found = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {found[0]!r}?)" if found else ""
-
-
 def settings_of(profile: str, changes: dict[str, str]) -> Settings:
     """Settings of a profile with changes from the command line; see ``parameters_of``."""
     return Settings().changed(**parameters_of(profile, changes))
@@ -116,7 +113,7 @@ def parameters_of(profile: str, changes: dict[str, str], sources: Sequence[Path]
     path = paths.notebooks() / "params" / f"{profile}.yaml"
     if not re.fullmatch(r"[\w-]+", profile) or not path.is_file():
         known = sorted(found.stem for found in path.parent.glob("*.yaml"))
-        raise ValueError(f"profile {profile!r} is not known: choose from {', '.join(known)}")
+        raise ValueError(f"profile {profile!r:.80} is not known: choose from {', '.join(known)}{near(profile, known)}")
     asked = values(path)
     refuse_unknown("-p", changes)
     defaults = _defaults(sources)
@@ -162,6 +159,8 @@ def _typed(name: str, text: str, default: object, where: str) -> object:
             return text == "true"
         raise ValueError(f"-p {name}={text}: write true or false")
     try:
+        if not isinstance(default, str) and not re.fullmatch(r"[\x21-\x5e\x60-\x7e]+", text):
+            raise ValueError  # Python would read 1_0, blanks around a number, and digits of any script
         return {int: int, float: float, str: str}[type(default)](text)
     except ValueError:
         kind = type(default).__name__
@@ -184,11 +183,12 @@ def notebook(number: str) -> Path:
     Raises:
         ValueError: there is none, or the number fits several.
     """
-    found = sorted(paths.notebooks().glob(f"{number}*.ipynb"))
+    there = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
+    found = [path for path in there if path.name.startswith(number)]
     if len(found) != 1:
-        known = ", ".join(path.stem[:2] for path in sorted(paths.notebooks().glob("[0-9]*.ipynb")))
+        known = ", ".join(path.stem[:2] for path in there)
         hint = " (parameters are written -p NAME=VALUE)" if not number[:2].isdecimal() or len(number) > 2 else ""
-        raise ValueError(f"notebook {number!r}: {len(found)} found: choose from {known}{hint}")
+        raise ValueError(f"notebook {number!r:.80}: {len(found)} found: choose from {known}{hint}")
     return found[0]
 
 
@@ -199,18 +199,77 @@ def parameter_names(source: Path) -> list[str]:
     return list(dict.fromkeys(own + recipe)) if "updates" in own else own
 
 
+class _Metadata(Record):
+    tags: tuple[str, ...] = ()
+
+
+class Cell(Record):
+    """A cell of a notebook."""
+
+    cell_type: str
+    source: str | tuple[str, ...]
+    metadata: _Metadata = _Metadata()
+
+    @property
+    def text(self) -> str:
+        """What was written into it."""
+        return "".join(self.source)
+
+
+class _Notebook(Record):
+    nbformat: Literal[4]
+    cells: tuple[Cell, ...]
+
+
+def cells_of(source: Path) -> tuple[Cell, ...]:
+    """The cells of a notebook.
+
+    Raises:
+        ValueError: the file holds no notebook of format 4.
+    """
+    return _read_notebook(source, source.stat().st_mtime_ns).cells
+
+
+@lru_cache
+def _read_notebook(source: Path, changed: int) -> _Notebook:
+    """``changed`` is when the file was written, and is not read: with it, a file that was written again is another one."""
+    return records.read(source, _Notebook, "no notebook: save it anew in Jupyter, or move it out of the folder")
+
+
 def notebook_defaults(source: Path) -> dict[str, object]:
-    """What a notebook's parameters cell assigns: literals, by name."""
-    cells = json.loads(source.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-    return {
-        target.id: ast.literal_eval(node.value)
-        for text in code
-        for node in ast.parse(text).body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+    """What a notebook's parameters cell assigns: literals, by name.
+
+    Raises:
+        ValueError: the cell is no Python, assigns to something else than a name, or what is no literal.
+    """
+    defaults: dict[str, object] = {}
+    for cell in cells_of(source):
+        if "parameters" not in cell.metadata.tags:
+            continue
+        try:
+            lines = ast.parse(cell.text).body
+        except (SyntaxError, ValueError) as error:
+            raise ValueError(f"{source.name}: the parameters cell is no Python ({error}): {_PLAIN}") from None
+        for line in lines:
+            defaults |= _assigned(line, source.name)
+    return defaults
+
+
+_PLAIN = "write a line NAME = VALUE for each parameter, such as updates = 200"
+
+
+def _assigned(line: ast.stmt, where: str) -> Mapping[str, object]:
+    """Names and value of a line of a parameters cell."""
+    if isinstance(line, (ast.Expr, ast.Import, ast.ImportFrom, ast.Pass)):  # they assign no parameter
+        return {}
+    targets = line.targets if isinstance(line, ast.Assign) else [line.target] if isinstance(line, ast.AnnAssign) else []
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    try:
+        if not names or len(names) < len(targets):
+            raise ValueError
+        return dict.fromkeys(names, ast.literal_eval(cast("ast.Assign", line).value))
+    except ValueError:
+        raise ValueError(f"{where}: the parameters cell has {ast.unparse(line)!r:.80}: {_PLAIN}") from None
 
 
 def notebook_settings(source: Path, parameters: dict[str, object]) -> Settings:
@@ -228,10 +287,16 @@ def notebook_settings(source: Path, parameters: dict[str, object]) -> Settings:
         raise ValueError(f"{source.name}: {error}") from None
 
 
-def read_metrics(folder: str | Path, settings: Settings) -> dict | None:
-    """What ``metrics.json`` in a run's folder holds, or None if it is not there or other settings made it."""
+def metrics_of(folder: str | Path, settings: Settings) -> dict | None:
+    """What ``metrics.json`` in a run's folder holds, or None if it is not there or other settings made it.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    from kit.compare.stored import read_metrics  # what it reads is no light import
+
     path = Path(folder) / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    metrics = read_metrics(path) if path.is_file() else None
     made_by = json.loads(json.dumps(settings.flat()))  # lists for tuples, as in the file
     return metrics if metrics and metrics["about"]["settings"] == made_by else None
 

@@ -10,6 +10,8 @@ from typing import TextIO
 
 import wcwidth
 
+from kit.core.printing import visible
+
 
 class Progress:
     """What a notebook is at while it runs; a context, and what papermill takes for the file of a notebook's output.
@@ -68,7 +70,7 @@ class Progress:
     def _draw(self) -> None:
         if not self._in_place:
             return
-        lines = [line for line in re.split(r"[\r\n]", wcwidth.strip_sequences(self._printed)) if line.strip()]
+        lines = [line for line in re.split(r"[\r\n]", uncoloured(self._printed)) if line.strip()]
         elapsed_s = time.monotonic() - self._started
         line = f"{self._head}  cell {self.cell}/{self._n_cells}  {elapsed_s:.0f} s  {lines[-1] if lines else ''}"
         # A line as wide as the terminal would go on in the next row, where "\r" does not lead back to its start.
@@ -76,6 +78,30 @@ class Progress:
         self._stream.flush()
 
 
+class Whole:
+    """What papermill takes for the file of a notebook's output where all of it is shown: bars end up in lines.
+
+    Args:
+        stream: where it is shown.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """The notebook printed something."""
+        self._stream.write(visible(re.sub(r"\r\n?", "\n", uncoloured(text))))
+
+    def flush(self) -> None:
+        """Show it at once."""
+        self._stream.flush()
+
+
+def uncoloured(text: str) -> str:
+    """A text without what colours it or moves a terminal's cursor."""
+    return wcwidth.strip_sequences(text)
+
+
 def _cut(text: str, columns: int) -> str:
     """As much of the beginning as fits into the columns of a terminal."""
-    return wcwidth.clip("".join(filter(str.isprintable, text)), 0, columns).rstrip()
+    return wcwidth.clip(visible(text.replace("\t", " ")), 0, columns).rstrip()

@@ -10,7 +10,9 @@ import nbformat
 import plotly.graph_objects as go
 
 from kit.core import paths
-from kit.run.notebooks import QUIET_KERNEL
+from kit.core.printing import say
+from kit.run import profiles
+from kit.run.notebooks import QUIET_KERNEL, shortened
 from kit.show.tables import picture
 
 _PLOTLY = "application/vnd.plotly.v1+json"
@@ -23,27 +25,29 @@ def refresh(numbers: tuple[str, ...]) -> None:
     Raises:
         ValueError: no notebook has one of the numbers, or figures cannot be drawn because kaleido or a browser is missing.
     """
-    sources = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
-    unknown = [number for number in numbers if not any(path.name.startswith(number) for path in sources)]
-    if unknown:
-        raise ValueError(f"notebook {unknown[0]!r} is not there: choose from {', '.join(path.stem[:2] for path in sources)}")
-    for path in sources:
-        if not numbers or path.name.startswith(numbers):
-            _refresh(path)
-            print(f"{path.name}: outputs stored", flush=True)
+    named = [profiles.notebook(number) for number in numbers]
+    for path in sorted(set(named)) if numbers else sorted(paths.notebooks().glob("[0-9]*.ipynb")):
+        _refresh(path)
+        say(f"{path.name}: outputs stored")
 
 
 def _refresh(path: Path) -> None:
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
+    profiles.cells_of(path)  # another file is an error that says so
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=900,
         kernel_name="python3",
         extra_arguments=QUIET_KERNEL,
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise RuntimeError(f"a cell of {path.name} failed: {error.ename}: {shortened(error.evalue)}") from None
     nbformat.write(_cleaned(notebook), path)
 
 
@@ -82,7 +86,8 @@ def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The output as it is committed: a figure gets a picture, the project's folder loses its place on this machine."""
     root = str(paths.root())
     if _PLOTLY in output.get("data", {}) and "image/png" not in output["data"]:
-        output["data"]["image/png"] = base64.b64encode(picture(go.Figure(output["data"][_PLOTLY]))).decode()
+        drawn = {name: part for name, part in output["data"][_PLOTLY].items() if name != "config"}
+        output["data"]["image/png"] = base64.b64encode(picture(go.Figure(drawn))).decode()
     if "text" in output:
         output["text"] = output["text"].replace(root + os.sep, "")
     for kind in ("text/plain", "text/html"):

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator
 
-from kit.core.configs import ONCE, Config, Texts
+from kit.core import paths
+from kit.core.configs import ONCE, Config, Text, Texts
 from kit.core.fingerprints import fingerprint
 from kit.train.config import EncoderConfig, TrainingConfig
 
@@ -28,7 +29,7 @@ class DataConfig(Config):
     """
 
     train: Texts = ("atlas",)
-    test: str = "atlas"
+    test: Text = "atlas"
     tests: Texts = ("atlas",)
 
 
@@ -103,8 +104,8 @@ class Settings(Config):
     @field_validator("run")
     @classmethod
     def _is_a_folder(cls, run: str) -> str:
-        if not re.fullmatch(r"\w[\w.-]*", run):
-            raise ValueError("it names a folder under reports/: use letters, digits, '.', '_' and '-'")
+        if not paths.is_run_name(run):
+            raise ValueError(paths.RUN_NAMES)
         return run
 
     @classmethod

@@ -82,8 +82,16 @@ def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[
     corpora = [load_corpus(spec) for spec in train]
     if train[0].partition("?")[0] == "atlas":
         return corpora, load_task(train[0], split="validation")
-    rest, held_out = corpora[0].split(VALIDATION_SHARE)
-    return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{corpora[0].name}, held out")
+    first = corpora[0]
+    try:
+        rest, held_out = first.split(VALIDATION_SHARE)
+    except ValueError as error:  # nothing fell on one of the sides
+        n_clusters = len(set(first.table.column("cluster_id").to_pylist()))
+        raise ValueError(
+            f"{first.name} has {n_clusters} passage cluster(s), too few to hold {VALIDATION_SHARE:.0%} of them out for "
+            f"validation: give about {round(3 / VALIDATION_SHARE)} or more, or name a larger source first in train ({error})"
+        ) from None
+    return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{first.name}, held out")
 
 
 def train_job(job: TrainJob, log: Log) -> None:

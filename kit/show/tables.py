@@ -41,7 +41,10 @@ def mime_bundle(content: Plotly | Html) -> dict[str, object]:
     """What a front end needs to show a figure, or anything with ``_repr_html_``: data by MIME type."""
     if isinstance(content, Plotly):
         title = content.layout.title.text or "figure"
-        return {"application/vnd.plotly.v1+json": content.to_plotly_json(), "text/plain": f"[figure: {title}]"}
+        from kit.show.plots.style import CONFIG
+
+        data = content.to_plotly_json() | {"config": CONFIG}
+        return {"application/vnd.plotly.v1+json": data, "text/plain": f"[figure: {title}]"}
     return {"text/html": content._repr_html_(), "text/plain": repr(content)}
 
 

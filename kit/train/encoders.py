@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 from kit.core.files import CHECKSUMS, refuse_damaged
 from kit.core.seeding import seed_everything
 from kit.data.inputs import enough_for, limit_of, n_tokens, prompts_of, reader
-from kit.train.config import EncoderConfig
+from kit.train.config import EncoderConfig, n_heads
 from kit.train.finding import MADE, find_model
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, dimension: int, n_layers: in
         vocab_size=len(tokenizer),
         hidden_size=dimension,
         num_hidden_layers=n_layers,
-        num_attention_heads=max(1, dimension // 64),
+        num_attention_heads=n_heads(dimension),
         intermediate_size=4 * dimension,
         max_position_embeddings=max_tokens + 2,
         type_vocab_size=1,

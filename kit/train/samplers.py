@@ -26,6 +26,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from kit.core.printing import near
 from kit.core.seeding import generator
 from kit.data.corpus import ParallelCorpus
 from kit.train.placing import Source
@@ -108,7 +109,7 @@ class Sampling:
         if not 0 <= alpha <= 1:
             raise ValueError(
                 f"sampling {name!r} is not known: use {', '.join(SAMPLINGS)} or Hybrid(alpha), 0 <= alpha <= 1, "
-                "or add it to kit.train.samplers.SAMPLINGS"
+                f"or add it to kit.train.samplers.SAMPLINGS{near(name, SAMPLINGS)}"
             )
         return cls(name, kinds, (alpha, round(1.0 - alpha, 12)))
 

@@ -37,7 +37,7 @@ class TestTogether:
     @pytest.mark.parametrize("content", ["", "[1]", '[{"claims": 1}]', "{"])
     def test_another_file_is_refused(self, tmp_path, content):
         (tmp_path / "findings.json").write_text(content)
-        with pytest.raises(ValueError, match=r"findings\.json: not the findings of a study"):
+        with pytest.raises(ValueError, match=r"findings\.json: .* not the findings of a study: run its notebook again"):
             findings.read(tmp_path / "findings.json")
 
     def test_markdown_names_each_command_once(self):

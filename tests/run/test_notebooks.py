@@ -130,7 +130,7 @@ class TestRefuses:
             (["run", "400"], "(parameters are written -p NAME=VALUE)"),
             (["run", "07"], "notebook '07': 0 found: choose from 00, 01"),
             (["run", "0"], "notebook '0': 5 found"),
-            (["refresh", "07"], "notebook '07' is not there: choose from 00, 01"),
+            (["refresh", "07"], "notebook '07': 0 found: choose from 00, 01"),
             (["sweep", "-p", "update=5"], "unknown parameter 'update'"),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -419,7 +419,7 @@ class TestProgress:
             (["lo", "ss 3"], "loss 3"),
             (["10 %\r20 %\r"], "20 %"),
             (["\x1b[31mred\x1b[0m\n"], "red"),
-            (["a\tb\a"], "ab"),
+            (["a\tb\a\u202e"], "a b⟨U+0007⟩⟨U+202E⟩"),
         ],
     )
     def test_shows_the_last_line_that_was_printed(self, monkeypatch, printed, last):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 
 import pytest
 from hypothesis import HealthCheck, given, settings as examples, strategies as st
+from test_results import made_evaluation, made_task
 
+from kit.compare.results import Results
 from kit.run import commands
-from kit.run.profiles import command, read_metrics, settings_of
+from kit.run.profiles import command, metrics_of, settings_of
 from kit.run.settings import Settings
+from kit.show.report import about
 
 
 @pytest.fixture
@@ -27,11 +29,12 @@ class TestReadMetrics:
         settings = Settings().changed(run="mine", seeds=(0, 1))
         folder = tmp_path / "mine"
         folder.mkdir()
-        about = {"run": "mine", "settings": json.loads(json.dumps(settings.flat()))}
-        (folder / "metrics.json").write_text(json.dumps({"about": about}), encoding="utf-8")
-        assert read_metrics(folder, settings)["about"]["run"] == "mine"
-        assert read_metrics(folder, settings.changed(updates=50)) is None
-        assert read_metrics(tmp_path, settings) is None
+        results = Results({"one": [made_evaluation("right", "de en")]})
+        given = {"command": "", "settings": settings.flat(), "checksums": {}}
+        results.write(folder, about("audit", "mine", results, made_task("de en"), **given))
+        assert metrics_of(folder, settings)["about"]["run"] == "mine"
+        assert metrics_of(folder, settings.changed(updates=50)) is None
+        assert metrics_of(tmp_path, settings) is None
 
 
 def _parsed_back(command: str) -> Settings:

@@ -133,7 +133,7 @@ def project(tmp_path, monkeypatch):
     (tmp_path / "notebooks" / "params" / "real.yaml").write_text("run: real\nupdates: 9\nevaluations: 1\n")
     cell = 'run = "smoke"\nupdates = 20\nevaluations = 1\n'
     cells = [{"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": cell, "outputs": []}]
-    (tmp_path / "notebooks" / "06_mine.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "notebooks" / "06_mine.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "claims.md").write_text("before\n" + "\nold\n".join(write._MARKS) + "\nafter\n")
     return tmp_path

@@ -474,7 +474,7 @@ class TestPage:
     def test_results_of_another_version_are_refused(self, audited, tmp_path):
         folder = shutil.copytree(audited, tmp_path / "audit")
         (folder / "metrics.json").write_text('{"about": {"run": "audit"}}')
-        with pytest.raises(ValueError, match=r"metrics\.json is of another version: make the run again"):
+        with pytest.raises(ValueError, match=r"metrics\.json: about\.kind is missing: make the run again"):
             report.write_pages(folder)
 
 
@@ -883,10 +883,9 @@ class TestSideBySide:
         with pytest.raises(ValueError, match="give at least two, each once"):
             report.side_by_side(folders)
 
-    @pytest.mark.parametrize("name", ["a", "x/y", ".."])
-    def test_a_name_that_would_write_elsewhere(self, home, name):
-        with pytest.raises(ValueError, match="choose one that starts with a letter, has no slash and is none of a, b"):
-            report.side_by_side(["a", "b"], name)
+    def test_the_name_of_one_of_them(self, home):
+        with pytest.raises(ValueError, match="the report's name is that of a run, 'a': choose another one"):
+            report.side_by_side(["a", "b"], "a")
 
     def test_a_run_is_not_written_over(self, two):
         shutil.copytree(two[0], paths.reports() / "third")

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from kit.show.plots.style import CONFIG
 from kit.show.tables import Table, show, write_figures
 
 HOSTILE = ['<script>alert("x")</script>', "a & b &amp; c", 'it\'s "quoted"', "<b onmouseover='x'>", "]]>", "{{ 7 * 7 }}"]
@@ -113,7 +114,9 @@ class TestShow:
         figure = go.Figure(go.Bar(x=["a"], y=[1]), layout={"title": {"text": "Rows"}})
         assert show(figure) is None
         (((content,), options),) = displayed
-        assert content == {"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/plain": "[figure: Rows]"}
+        data = figure.to_plotly_json() | {"config": CONFIG}
+        assert content == {"application/vnd.plotly.v1+json": data, "text/plain": "[figure: Rows]"}
+        assert not data["config"]["showSendToCloud"] and not data["config"]["plotlyServerURL"]  # no upload
         assert options == {"raw": True}
 
     def test_a_figure_without_a_title(self, displayed):

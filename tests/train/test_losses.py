@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import nn
 
-from kit.train.config import TrainingConfig
+from kit.train.config import LOSS_NAMES, TrainingConfig
 from kit.train.losses import LOSSES, InfoNCE, info_nce, make_loss
 
 
@@ -209,10 +209,14 @@ class TestRecipe:
         made = make_loss(nn.Identity(), TrainingConfig(temperature=0.2, margin=0.3, symmetric=True))
         assert made.get_config_dict() == {"temperature": 0.2, "margin": 0.3, "symmetric": True}
 
-    def test_a_new_one_is_one_entry(self, monkeypatch):
+    def test_a_new_one_is_made_from_its_entry(self, monkeypatch):
         monkeypatch.setitem(LOSSES, "made", lambda model, recipe: nn.L1Loss())
-        assert isinstance(make_loss(nn.Identity(), TrainingConfig(loss="made")), nn.L1Loss)
+        recipe = TrainingConfig().model_copy(update={"loss": "made"})
+        assert isinstance(make_loss(nn.Identity(), recipe), nn.L1Loss)
+
+    def test_every_name_has_its_entry(self):
+        assert tuple(LOSSES) == LOSS_NAMES
 
     def test_an_unknown_one_is_refused(self):
-        with pytest.raises(ValueError, match="loss 'cosine' is not known: choose from info-nce"):
-            make_loss(nn.Identity(), TrainingConfig(loss="cosine"))
+        with pytest.raises(ValueError, match="loss is 'cosine': choose from info-nce"):
+            TrainingConfig(loss="cosine")

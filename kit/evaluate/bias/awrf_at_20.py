@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kit.core.configs import whole_number
 from kit.core.seeding import generator
 from kit.evaluate.bias.top_lists import TOP, check_array, check_top, sum_by_language
 from kit.evaluate.metrics import BiasMeasure, Pool
@@ -50,8 +51,8 @@ def expected_awrf(pool_counts: np.ndarray, k: int, n_draws: int = 2000, seed: in
     """
     check_array("pool_counts", pool_counts, "iu", [(np.size(pool_counts),)])
     n = int(pool_counts.sum())
-    if not (1 <= k <= n and n_draws >= 1):
-        raise ValueError(f"k is {k} and n_draws is {n_draws}: choose k from 1 to {n}, the pool, and a draw or more")
+    whole_number("k", k, 1, n, "the size of the pool")
+    whole_number("n_draws", n_draws, 1)
     random = generator(seed, "expected_awrf")
     left = np.tile(pool_counts.astype(np.int64), (n_draws, 1))  # (n_draws, n_languages)
     drawn = np.empty((n_draws, k), np.int64)

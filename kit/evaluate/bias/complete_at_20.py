@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kit.core.configs import whole_number
 from kit.evaluate.bias.rank_distance import checked_sizes
 from kit.evaluate.bias.top_lists import TOP
 from kit.evaluate.metrics import BiasMeasure, RankedLists, recall
@@ -36,8 +37,7 @@ def expected_complete(n_candidates: np.ndarray | int, n_relevant: np.ndarray | i
         ValueError: an m below 1 or above n, or ``k`` below 1.
     """
     n, m = checked_sizes(n_candidates, n_relevant)
-    if k < 1:
-        raise ValueError(f"k is {k}: choose at least 1")
+    whole_number("k", k, 1)
     probability = np.where(m < 2, np.nan, 1.0)
     for i in range(min(int(m.max(initial=0)), k + 1)):  # from i = k on the product is 0
         probability = probability * np.where(i < m, np.maximum(np.minimum(k, n) - i, 0) / np.maximum(n - i, 1), 1.0)

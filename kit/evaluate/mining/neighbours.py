@@ -18,8 +18,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from kit.core.configs import whole_number
 from kit.core.seeding import stable_hash
 from kit.data.bitext import SIDES, BitextTask
+from kit.evaluate.encoding import encoded, float_rows
 
 PROMPT = "BitextMining"
 """Name of the prompt that mteb looks for in a model for these tasks."""
@@ -82,7 +84,7 @@ def encode_bitext(
     embeddings = model.encode(
         list(row_of), prompt_name=prompt_name, batch_size=batch_size, show_progress_bar=show_progress, convert_to_numpy=True
     )
-    embeddings = np.asarray(embeddings, np.float32)  # (n_distinct, dim)
+    embeddings = encoded(embeddings, len(row_of))  # (n_distinct, dim)
     length = np.linalg.norm(embeddings, axis=1, keepdims=True)
     embeddings = embeddings / np.where(length > 0, length, 1)
     source, target = (embeddings[[row_of[text] for text in side]] for side in texts)
@@ -117,7 +119,7 @@ def neighbourhood(
         ValueError: embeddings of another shape or dtype, not finite or not of length 1; ``k``, ``chunk_size`` or
             ``n_probes`` out of range; an unknown index.
     """
-    _check(task, source_embeddings, target_embeddings)
+    source_embeddings, target_embeddings = _checked(task, source_embeddings, target_embeddings)
     _check_settings(task, k, chunk_size, index, n_probes)
     positions = [tie_positions(task, side, seed) for side in SIDES]
 
@@ -145,16 +147,12 @@ def tie_positions(task: BitextTask, side: str, seed: int) -> np.ndarray:
     return position
 
 
-def _check(task: BitextTask, source_embeddings: np.ndarray, target_embeddings: np.ndarray) -> None:
-    for name, embeddings, n_rows in (
-        ("source_embeddings", source_embeddings, len(task.source)),
-        ("target_embeddings", target_embeddings, len(task.target)),
-    ):
-        if not isinstance(embeddings, np.ndarray) or embeddings.dtype != np.float32:
-            kind = getattr(embeddings, "dtype", type(embeddings).__name__)
-            raise ValueError(f"{name} is {kind}: give a NumPy array of float32")
-        if embeddings.ndim != 2 or len(embeddings) != n_rows:
-            raise ValueError(f"{name} has shape {embeddings.shape}: {task.name} needs ({n_rows}, dim), one row a sentence")
+def _checked(
+    task: BitextTask, source_embeddings: np.ndarray, target_embeddings: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    source_embeddings = float_rows("source_embeddings", source_embeddings, len(task.source), task.name)
+    target_embeddings = float_rows("target_embeddings", target_embeddings, len(task.target), task.name)
+    for name, embeddings in (("source_embeddings", source_embeddings), ("target_embeddings", target_embeddings)):
         with np.errstate(over="ignore"):
             length = np.linalg.norm(embeddings, axis=1)  # (n_rows,), not finite where a row is not
         right = (np.abs(length - 1) < _LENGTH_TOLERANCE) | (length == 0)
@@ -168,18 +166,16 @@ def _check(task: BitextTask, source_embeddings: np.ndarray, target_embeddings: n
             f"source_embeddings have {source_embeddings.shape[1]} dimensions and target_embeddings "
             f"{target_embeddings.shape[1]}: encode both with one model"
         )
+    return source_embeddings, target_embeddings
 
 
 def _check_settings(task: BitextTask, k: int, chunk_size: int, index: str, n_probes: int) -> None:
     n_most = min(len(task.source), len(task.target))
-    if not 1 <= k <= n_most:
-        raise ValueError(f"k is {k}: choose 1 to {n_most}, the number of sentences of the smaller side of {task.name}")
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size is {chunk_size}: choose at least 1")
+    whole_number("k", k, 1, n_most, f"the number of sentences of the smaller side of {task.name}")
+    whole_number("chunk_size", chunk_size, 1)
     if index not in ("exact", "faiss"):
         raise ValueError(f"index is {index!r}: choose exact or faiss")
-    if n_probes < 1:
-        raise ValueError(f"n_probes is {n_probes}: choose at least 1")
+    whole_number("n_probes", n_probes, 1)
 
 
 def _exact(

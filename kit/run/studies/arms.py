@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from kit.compare.results import Results
+from kit.core.printing import say
 from kit.run import pipeline
 from kit.run.settings import Settings
 
@@ -14,7 +15,7 @@ _BUDGET = ("updates", "batch_size", "seeds", "encoder", "dimension")
 """Settings that the arms of a study share."""
 
 
-def run_arms(arms: Mapping[str, Settings], tests: Sequence[str], log: Log = print) -> dict[str, Results]:
+def run_arms(arms: Mapping[str, Settings], tests: Sequence[str], log: Log = say) -> dict[str, Results]:
     """Train every arm with every seed and judge all of them on every test; what was done before is in the cache.
 
     Args:

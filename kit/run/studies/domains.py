@@ -16,7 +16,7 @@ from kit.compare.paper import MARGIN_MAP
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.core.files import alone, refuse_damaged, seal, whole_folder
-from kit.core.printing import Table
+from kit.core.printing import Table, say
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import ParallelCorpus
 from kit.run import pipeline
@@ -139,7 +139,7 @@ def arms_without(settings: Settings, domains: Sequence[Domain], samplings: Seque
 
 
 def judge_without(
-    settings: Settings, domains: Sequence[Domain], samplings: Sequence[str], log: Log = print
+    settings: Settings, domains: Sequence[Domain], samplings: Sequence[str], log: Log = say
 ) -> dict[str, Results]:
     """Train all arms of ``arms_without``; by domain, judge its arms on its own test. Errors as there."""
     arms = arms_without(settings, domains, samplings)

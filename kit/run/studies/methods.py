@@ -11,6 +11,7 @@ from kit.augment.lexicon import Lexicon, induce_lexicon
 from kit.augment.switching import code_switch
 from kit.compare.mining import MiningResults
 from kit.core import fingerprints, paths
+from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.bitext import SIDES, BitextTask
 from kit.data.corpus import ParallelCorpus
@@ -45,7 +46,7 @@ def whole_texts(corpus: ParallelCorpus) -> ParallelCorpus:
     return ParallelCorpus(table.set_column(column, "query", table.column("passage")), f"{corpus.name}, whole texts")
 
 
-def keep_switched(spec: str, languages: Sequence[str], rate: float = 0.5, pivot: str = "en", log: Log = print) -> str:
+def keep_switched(spec: str, languages: Sequence[str], rate: float = 0.5, pivot: str = "en", log: Log = say) -> str:
     """A source with its rows and, beside them, the same with words switched between a language and others.
 
     The lexicons come from the passages of the corpus itself, whose versions translate each other, as halves of sentences
@@ -95,7 +96,7 @@ def _turned(lexicon: Lexicon) -> Lexicon:
     return Lexicon(lexicon.target, lexicon.source, words)
 
 
-def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log: Log = print) -> MiningResults:
+def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log: Log = say) -> MiningResults:
     """Train every arm with every seed and let all of them mine every task; what was done before is in the cache.
 
     Args:

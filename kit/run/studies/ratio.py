@@ -10,6 +10,7 @@ from kit.compare.claims import Claim, Finding, judge, judge_models
 from kit.compare.columns import HEADLINE
 from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP
 from kit.compare.results import Results
+from kit.core.printing import say
 from kit.run import pipeline
 from kit.run.settings import Settings
 from kit.run.studies.arms import run_arms
@@ -92,7 +93,7 @@ def neighbours(alphas: Sequence[float]) -> list[float]:
     return near or [alpha for alpha in alphas if 0.2 < alpha < 0.8 and alpha != middle]
 
 
-def run_levels(settings: Settings, log: Log = print) -> dict[str, Results]:
+def run_levels(settings: Settings, log: Log = say) -> dict[str, Results]:
     """The ends and the middle at other batch sizes and temperatures: each level a study of its own, all trained at once."""
     levels: dict[str, dict[str, object]] = {"as above": {}}
     levels |= {f"batches of {size}": {"batch_size": size} for size in settings.mixture.batch_sizes}

@@ -12,7 +12,7 @@ from kit.compare.columns import COLUMNS, DIGITS, HEADLINE
 from kit.compare.results import Results
 from kit.compare.stats import mark
 from kit.core.fingerprints import versions
-from kit.core.paths import notebooks, reports, root
+from kit.core.paths import notebooks, reports, root, run_folder
 from kit.core.printing import Table, estimate, span
 from kit.core.tables import whole_file
 from kit.run import profiles
@@ -48,7 +48,7 @@ def leave(
     Returns:
         The findings as they were written.
     """
-    folder, command = reports() / settings.run, _command(number, settings)
+    folder, command = run_folder(settings.run), _command(number, settings)
     found = [replace(finding, command=command) for finding in adjusted(found)]
     findings.write(found, folder / f"{number}-findings.json")
     write_figures(figures, folder / f"{number}-figures")
@@ -74,10 +74,11 @@ def gather(runs: Sequence[str]) -> list[Finding]:
     """
     found = []
     for run in runs:
-        own = [finding for path in sorted((reports() / run).glob("[0-9]*-findings.json")) for finding in findings.read(path)]
-        own += [finding for finding in report.run_findings(reports() / run) if finding.is_tested]
+        folder = run_folder(run)
+        own = [finding for path in sorted(folder.glob("[0-9]*-findings.json")) for finding in findings.read(path)]
+        own += [finding for finding in report.run_findings(folder) if finding.is_tested]
         if not own:
-            raise ValueError(f"{reports() / run} holds no findings: run a study there first (python -m kit run 06 …)")
+            raise ValueError(f"{folder} holds no findings: run a study there first (python -m kit run 06 …)")
         found += own
     found = findings.collect(found)
     findings.write(found, reports() / "claims.json")

@@ -17,6 +17,9 @@ from kit.show.plots.text import labels, n_lines, plain
 if TYPE_CHECKING:
     from kit.compare.stats import Interval
 
+CONFIG = {"responsive": True, "displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
+"""plotly's settings of every figure that is shown: no button of it sends a figure to a server."""
+
 WIDTH = 900
 """Pixels; every figure is readable at this width."""
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict
 
 from kit.compare import findings
 from kit.compare.claims import Finding
 from kit.compare.columns import BIAS_COLUMNS
-from kit.compare.results import Results, without_nan
-from kit.core import paths
+from kit.compare.results import Results
+from kit.compare.stored import read_metrics
+from kit.core import paths, records
+from kit.core.records import Record, without_nan
 from kit.core.tables import whole_file
 from kit.show.report.drawing import baseline_first, figures
 from kit.show.report.page import summary, web_page
@@ -19,6 +24,28 @@ from kit.show.tables import picture, write_figures
 from kit.train.history import History
 
 Histories = Mapping[tuple[str, int], History]
+
+
+@dataclass(frozen=True)
+class _Trained(History):
+    """A history as ``training.json`` keeps it."""
+
+    model: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        names = {"mono", "cross", "multi", "distance"}.intersection(*(scores for _, scores in self.scores))
+        if not self.scores or len(names) < 4:
+            raise ValueError("scores lack an entry, or one of mono, cross, multi and distance in one")
+
+
+class _Figure(Record):
+    """A figure as plotly's data."""
+
+    model_config = ConfigDict(extra="allow")
+
+    data: list[dict[str, object]]
+    layout: dict[str, object]
 
 
 def write_run(
@@ -43,7 +70,7 @@ def write_run(
     Returns:
         The folder.
     """
-    folder = paths.reports() / about["run"] if folder is None else Path(folder)
+    folder = paths.run_folder(about["run"]) if folder is None else Path(folder)
     results = baseline_first(results, about["kind"])
     results.write(folder, dict(about))
     (folder / "claims.json").unlink(missing_ok=True)
@@ -66,11 +93,11 @@ def write_pages(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     metrics = run_metrics(folder)
-    results = Results.read(folder)
+    results = run_results(folder, metrics)
     metrics["bias"] = without_nan(results.table(BIAS_COLUMNS))  # there with a row for chance, which a model may be called
     found = run_findings(folder)
     notebooks = sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))
-    drawn = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in (folder / "figures").glob("*.json")}
+    drawn = {path.stem: _figure(path) for path in (folder / "figures").glob("*.json")}
     pages = {
         "index.html": web_page(folder.name, metrics, results, found, drawn, notebooks),
         "summary.md": summary(folder.name, metrics, results, found),
@@ -92,7 +119,9 @@ def again(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     metrics = run_metrics(folder)
-    write_figures(figures(Results.read(folder), metrics["about"], run_histories(folder)), folder / "figures")
+    run_findings(folder)  # a damaged file is an error before anything is written
+    drawn = figures(run_results(folder, metrics), metrics["about"], run_histories(folder))
+    write_figures(drawn, folder / "figures")
     return write_pages(folder)
 
 
@@ -109,14 +138,36 @@ def write_pictures(folder: str | Path) -> list[Path]:
 
 
 def run_metrics(folder: Path) -> dict:
-    """What ``metrics.json`` in a run's folder holds."""
+    """What ``metrics.json`` in a run's folder holds.
+
+    Raises:
+        ValueError: there is none, or one of another shape.
+    """
     path = folder / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    if metrics is None:
+    if not path.is_file():
         raise ValueError(f"{folder} holds no metrics.json: give the folder of a run or an audit that is done")
-    if not {"kind", "chance", "pool_counts"} <= set(metrics.get("about", ())):
-        raise ValueError(f"{path} is of another version: make the run again")
-    return metrics
+    return read_metrics(path)
+
+
+def run_results(folder: Path, metrics: Mapping) -> Results:
+    """What ``per_query.parquet`` in a run's folder holds.
+
+    Raises:
+        ValueError: it cannot be read, or is of other models than ``metrics``, what ``metrics.json`` there holds.
+    """
+    results = Results.read(folder)
+    told = metrics["about"]["n_seeds"], metrics["about"]["languages"]
+    if told != (results.n_seeds, list(results.languages)) or list(metrics["models"]) != list(results.models):
+        raise ValueError(
+            f"{folder / 'metrics.json'} is of models {told[0]} in {', '.join(told[1])}, and per_query.parquet of "
+            f"{results.n_seeds} in {', '.join(results.languages)}: make the run again"
+        )
+    return results
+
+
+def _figure(path: Path) -> Any:
+    figure = records.read(path, _Figure, "draw it again (python -m kit report RUN)")
+    return without_nan(figure.model_dump(exclude_unset=True))
 
 
 def _write_json(path: Path, content: object) -> None:
@@ -129,7 +180,7 @@ def _write_json(path: Path, content: object) -> None:
 
 
 def _stored(histories: Histories) -> list[dict]:
-    return [{"model": model, "seed": seed} | asdict(history) for (model, seed), history in histories.items()]
+    return [asdict(_Trained(history.loss, history.scores, model, seed)) for (model, seed), history in histories.items()]
 
 
 def run_findings(folder: Path) -> list[Finding]:
@@ -143,8 +194,11 @@ def run_findings(folder: Path) -> list[Finding]:
 
 
 def run_histories(folder: Path) -> dict[tuple[str, int], History]:
-    """Validation histories of a run by (model, seed); none for a run that did not train."""
+    """Validation histories of a run by (model, seed); none for a run that did not train.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
     path = folder / "training.json"
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    entries = lambda pairs: [tuple(pair) for pair in pairs]
-    return {(run["model"], run["seed"]): History(entries(run["loss"]), entries(run["scores"])) for run in stored}
+    stored = records.read(path, list[_Trained], "make the run again") if path.is_file() else []
+    return {(run.model, run.seed): History(run.loss, run.scores) for run in stored}

@@ -20,8 +20,9 @@ from kit.compare.claims import Finding
 from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, claim_cells
 from kit.compare.results import Results
 from kit.compare.stats import MARKED
-from kit.core.printing import MISSING
+from kit.core.printing import MISSING, visible
 from kit.evaluate.bias.measures import PANEL
+from kit.show.plots.style import CONFIG
 from kit.show.report import grids, words
 from kit.show.report.drawing import ORDER
 
@@ -31,8 +32,6 @@ _RULE = (
     "test, Holm over the claims) do not decide."
 )
 
-# Controls, and what is invisible or turns the direction of text; joiners (U+200C, U+200D) are part of the spelling of words.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _ISOLATES = re.compile("[\u2068\u2069]")  # put around names by kit.show.plots; the page isolates by its own means
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#$])")
 
@@ -80,6 +79,7 @@ def web_page(
         "policy": _policy([str(code), str(library)]),
         "figures": {name: _described(name, figures[name]) for name in _ordered(figures)},
         "data": Markup(_as_script_data({name: figures[name] for name in _ordered(figures)})),
+        "settings": json.dumps(CONFIG),
         "notebooks": notebooks,
         "pairs": grids.pair_grid(results),
         "by_language": grids.language_grid(results),
@@ -210,7 +210,7 @@ def _shown(value: object) -> object:
     """A text from data with its invisible and direction-changing characters written out, such as ⟨U+202E⟩."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _CONTROLS.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value)
+    return visible(value)
 
 
 def _name(text: str) -> Markup:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ import pyarrow.compute as pc
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.evaluate.evaluation import Evaluation
-from kit.show.report.folder import run_histories, run_metrics, write_run
+from kit.show.report.folder import run_histories, run_metrics, run_results, write_run
 from kit.show.report.origin import LIBRARIES, machine
 
 _TASK = ["query_id", "group_id", "query_language", "candidate_language", "n_relevant"]
@@ -43,17 +42,15 @@ def side_by_side(folders: Sequence[str | Path], name: str | None = None) -> Path
     runs = [folder.name for folder in folders]
     if len(set(runs)) < max(2, len(runs)):
         raise ValueError(f"runs are {', '.join(runs) or 'none'}: give at least two, each once")
-    name = name or "-and-".join(runs)
-    if name in runs or not re.fullmatch(r"\w[^/\\]*", name):
-        raise ValueError(
-            f"the report's name is {name!r}: choose one that starts with a letter, has no slash and is none of "
-            f"{', '.join(runs)}"
-        )
-    target = paths.reports() / name
+    name = "-and-".join(runs) if name is None else name
+    target = paths.run_folder(name)
+    if name in runs:
+        raise ValueError(f"the report's name is that of a run, {name!r}: choose another one (--out)")
     if (target / "metrics.json").is_file() and run_metrics(target)["about"]["kind"] != "comparison":
         raise ValueError(f"{target} holds a run of its own: choose another name (--out)")
-    results = [Results.read(folder) for folder in folders]
-    abouts = [run_metrics(folder)["about"] for folder in folders]
+    metrics = [run_metrics(folder) for folder in folders]
+    results = [run_results(*of_run) for of_run in zip(folders, metrics)]
+    abouts = [of_run["about"] for of_run in metrics]
     for run, one, about in zip(runs[1:], results[1:], abouts[1:]):
         _refuse_another_task(runs[0], results[0], abouts[0], run, one, about)
     called = _names(runs, results)

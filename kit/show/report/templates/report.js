@@ -65,7 +65,9 @@
   });
 
   // Figures: drawn when they come near the window, so that the page can be read at once.
-  const data = JSON.parse(document.getElementById("figure-data").textContent);
+  const source = document.getElementById("figure-data");
+  const data = JSON.parse(source.textContent);
+  const settings = JSON.parse(source.dataset.settings);
   const plots = Array.from(document.querySelectorAll(".plot"));
 
   const draw = (plot) => {
@@ -77,7 +79,7 @@
       data: figure.data,
       layout: { ...layout, autosize: true },
       frames: figure.frames,
-      config: { responsive: true, displaylogo: false },
+      config: settings,
     });
   };
 
