@@ -6,7 +6,7 @@ A small encoder with dropout is trained on Atlas without a fault; then again and
 if the training that is typed again gives the same weights and the same history, byte by byte, and says which checkpoint it
 passed over; or, where what is kept is read, if one error names what is damaged. Anything else is bad, and makes the exit
 status 1.
-``--quick`` makes two dozen faults.
+``--quick`` makes some twenty faults.
 """
 
 from __future__ import annotations
@@ -251,13 +251,13 @@ def main(quick: bool) -> int:
     sizes = sorted({file.stat().st_size for file in files_of(checkpoints(work / "half")[-1])})
     limits = [size - 1 for size in sizes if size > 1]
     if quick:
-        of_checkpoints, limits = [*chance.sample(of_checkpoints[:-1], 4), of_checkpoints[-1]], limits[-1:]
+        of_checkpoints, limits = [*chance.sample(of_checkpoints[:-1], 2), of_checkpoints[-1]], limits[-1:]
     disks = [partial(no_file_above, limit) for limit in limits]
     disks += [partial(no_room_for_the_state, nth) for nth in ([1] if quick else range(4))]
     path = kept_evaluation(folder, work)
     read = partial(Evaluation.read, path)
     table: dict[str, list[Outcome]] = {
-        "process killed at a random time": list(kills(work, whole, 3 if quick else 60, took_s, chance)),
+        "process killed at a random time": list(kills(work, whole, 2 if quick else 60, took_s, chance)),
         "file of a checkpoint damaged": [make() for make in of_checkpoints],
         "disk full": [full_disk(work / f"full-{n}", whole, prepare) for n, prepare in enumerate(disks)],
     }

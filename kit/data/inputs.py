@@ -134,5 +134,5 @@ def _cut(model: Any, side: str, texts: pa.ChunkedArray, table: pa.Table) -> str:
     sample = f", judged by {len(looked_at):,} of them" if len(looked_at) < len(texts) else ""
     return (
         f"{share:.3g} % of {len(texts):,} {_PLURAL[side]} are longer than {limit} tokens and cut{in_most}{sample}: "
-        f"99 % have at most {enough_for(looked_at)} tokens, the longest has {looked_at.max():,}"
+        f"the longest has {looked_at.max():,}, a limit of {enough_for(looked_at):,} reads 99 % of them whole"
     )

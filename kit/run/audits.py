@@ -91,6 +91,8 @@ def audit(
         model = load_encoder(one.name, trust_remote_code)
         if not any(prompts_of(model)[:2]):
             set_prompts(model, query_prompt, passage_prompt)
+        elif query_prompt or passage_prompt:
+            log(f"  {one.label} keeps the prompts that it brings")
         for spec, task in loaded.items():
             measured[spec][one.label] = _evaluated(one, model, spec, task, batch_size, log)
     given = (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt))

@@ -78,9 +78,9 @@ class TestCut:
     def test_counts_by_hand(self):
         # Queries have 4 to 7 tokens, passages 10, but the last one, one of two in Thai, 13.
         assert cut_of_task(Model(6), TASK) == [
-            "25 % of 4 queries are longer than 6 tokens and cut: 99 % have at most 8 tokens, the longest has 7",
-            "100 % of 8 passages are longer than 6 tokens and cut (most in en: 100 %): 99 % have at most 16 tokens, "
-            "the longest has 13",
+            "25 % of 4 queries are longer than 6 tokens and cut: the longest has 7, a limit of 8 reads 99 % of them whole",
+            "100 % of 8 passages are longer than 6 tokens and cut (most in en: 100 %): the longest has 13, "
+            "a limit of 16 reads 99 % of them whole",
         ]
         (passages,) = cut_of_task(Model(10), TASK)
         assert passages.startswith("12.5 % of 8 passages are longer than 10 tokens and cut (most in th: 50 %)")

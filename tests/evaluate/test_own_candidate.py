@@ -91,7 +91,7 @@ def test_the_top_holds_all_but_the_query(device):
     top = search(*embeddings, task, k=n, device=device).top
     assert not (top == task.own_candidate[:, None]).any()
     assert all(len(set(row)) == n for row in top.tolist())
-    with pytest.raises(ValueError, match=f"k is {n + 1}: choose up to {n}, the number of candidates of made"):
+    with pytest.raises(ValueError, match=f"k is {n + 1}: choose 0 to {n}, the number of candidates of made"):
         search(*embeddings, task, k=n + 1, device=device)
 
 

@@ -65,6 +65,8 @@ NEW_FILES = {
 
 RECIPE = [name for name, (part, _) in FLAT.items() if part in ("encoder", "training")]
 OTHER_VALUES = {
+    "query_prompt": "ask: ",
+    "passage_prompt": "answer: ",
     "encoder": "tiny",
     "loss": "other",
     "test": "jsonl:data/other",

@@ -9,7 +9,6 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Router
 
@@ -188,11 +187,9 @@ class TestByName:
     def test_weights_that_would_be_random_are_refused_but_for_a_pooler(self, tmp_path):
         make("tiny").save_pretrained(str(tmp_path / "model"))
         path = tmp_path / "model" / "model.safetensors"
-        tensors = {name: tensor for name, tensor in load_file(path).items() if "pooler" not in name}
-        save_file(tensors, path, metadata={"format": "pt"})
+        path.write_bytes(path.read_bytes().replace(b"pooler.dense", b"looper.dense"))
         load_encoder(str(tmp_path / "model"))
-        del tensors["embeddings.word_embeddings.weight"]
-        save_file(tensors, path, metadata={"format": "pt"})
+        path.write_bytes(path.read_bytes().replace(b"embeddings.word_embeddings", b"embeddings.lost_embeddings"))
         with pytest.raises(
             ValueError, match=r"1 of its weights are missing and would be random, such as embeddings\.word_emb"
         ):
