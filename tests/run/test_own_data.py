@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,20 +87,21 @@ def own(tmp_path_factory):
         }
 
 
-def run(number: str, **parameters: object) -> dict[str, object]:
+def run(number: str, **parameters: object) -> None:
     """Execute a notebook's code cells in one namespace, as a kernel with other parameters would; show what they end in."""
     source = profiles.notebook(number)
-    known, space = set(profiles.parameter_names(source)), {"__name__": "__main__"}
+    known, space = set(profiles.parameter_names(source)), dict[str, Any](__name__="__main__")
     for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code":
-            parsed = ast.parse("".join(cell["source"]))
-            ends = parsed.body.pop() if isinstance(parsed.body[-1], ast.Expr) else None
-            exec(compile(parsed, source.name, "exec"), space)
-            shown = eval(compile(ast.Expression(ends.value), source.name, "eval"), space) if ends else None
-            assert (shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)) is not None
+            *body, last = ast.parse("".join(cell["source"])).body
+            if not isinstance(last, ast.Expr):
+                body.append(last)
+            exec(compile(ast.Module(body, []), source.name, "exec"), space)
+            if isinstance(last, ast.Expr):
+                shown: Any = eval(compile(ast.Expression(last.value), source.name, "eval"), space)
+                assert shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
         if "parameters" in cell["metadata"].get("tags", []):
-            space |= {name: value for name, value in parameters.items() if name in known}
-    return space
+            space.update({name: value for name, value in parameters.items() if name in known})
 
 
 SMALL = {"run": "mine", "updates": 4, "batch_size": 8, "dimension": 16, "vocabulary_size": 500, "evaluations": 1}

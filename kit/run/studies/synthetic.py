@@ -145,11 +145,13 @@ def synthetic_arms(settings: Settings, texts: Mapping[str, ParallelCorpus]) -> d
     switched = groups.join("code-switched", english, texts["code-switched"])
     arms |= {
         "with passages": arm("Hybrid", texts["with passages"]),
+        "filtered": arm("Hybrid", texts["filtered"]),
         "with paraphrases": arm("Hybrid", paraphrased),
         "with parallel text": arm("Hybrid", synthetic, texts["parallel text"]),
         "code-switched": arm("En-En", switched),
+        "other translator": arm("Hybrid", texts["other translator"]),
     }
-    return arms | {name: arm("Hybrid", texts[name]) for name in OPTIONAL if len(texts[name].languages) > 1}
+    return {name: one for name, one in arms.items() if name not in OPTIONAL or len(texts[name].languages) > 1}
 
 
 def share_results(settings: Settings, results: Results) -> Results:
