@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -87,21 +85,10 @@ def own(tmp_path_factory):
         }
 
 
-def run(number: str, **parameters: object) -> None:
-    """Execute a notebook's code cells in one namespace, as a kernel with other parameters would; show what they end in."""
-    source = profiles.notebook(number)
-    known, space = set(profiles.parameter_names(source)), dict[str, Any](__name__="__main__")
-    for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
-        if cell["cell_type"] == "code":
-            *body, last = ast.parse("".join(cell["source"])).body
-            if not isinstance(last, ast.Expr):
-                body.append(last)
-            exec(compile(ast.Module(body, []), source.name, "exec"), space)
-            if isinstance(last, ast.Expr):
-                shown: Any = eval(compile(ast.Expression(last.value), source.name, "eval"), space)
-                assert shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
-        if "parameters" in cell["metadata"].get("tags", []):
-            space.update({name: value for name, value in parameters.items() if name in known})
+@pytest.fixture
+def run(run_cells):
+    """Executes a notebook by its number, with the parameters that it knows."""
+    return lambda number, **parameters: run_cells(profiles.notebook(number), parameters)
 
 
 SMALL = {"run": "mine", "updates": 4, "batch_size": 8, "dimension": 16, "vocabulary_size": 500, "evaluations": 1}
@@ -109,25 +96,25 @@ SMALL = {"run": "mine", "updates": 4, "batch_size": 8, "dimension": 16, "vocabul
 
 @pytest.mark.parametrize("number", ["00", "01", "02", "03", "04", "05"])
 @pytest.mark.parametrize("test", ["one question", "a dozen"])
-def test_the_story(own, number, test):
+def test_the_story(own, run, number, test):
     run(number, **SMALL, train=[own["two"]], test=own[test])
 
 
-def test_a_study_of_the_ratio(own):
+def test_a_study_of_the_ratio(own, run):
     few = {"alphas": [0.0, 0.5, 1.0], "batch_sizes": [4], "seeds": [0]}
     run("06", **SMALL, **few, train=[own["two"]], test=own["a dozen"])
 
 
-def test_a_study_of_domains(own):
+def test_a_study_of_domains(own, run):
     domains, tests = [own["law"], own["sport"]], [own["law test"], own["sport test"]]
     run("07", **SMALL, train=[own["three"]], test=own["all three"], domains=domains, tests=tests)
 
 
-def test_a_study_of_synthetic_data(own):
+def test_a_study_of_synthetic_data(own, run):
     run("08", **SMALL, train=[own["three"]], parallel=[own["text"]], tests=[own["all three"], own["English"]])
 
 
-def test_a_study_of_mining_without_english(own):
+def test_a_study_of_mining_without_english(own, run):
     run("09", **SMALL, train=[own["two"]], bitexts=[own["mined"]], samplings=["X-X-mono", "X-Y", "Hybrid"])
 
 
@@ -150,7 +137,7 @@ def test_a_study_of_mining_without_english(own):
         ("09", {"bitexts": ["mined", "atlas?pair=en-ru"]}, "no language stands in all of"),
     ],
 )
-def test_says_what_it_needs_before_anything_is_made(own, number, parameters, message, monkeypatch):
+def test_says_what_it_needs_before_anything_is_made(own, run, number, parameters, message, monkeypatch):
     fitting = {
         "07": {"train": ["three"], "domains": ["law", "sport"], "tests": ["law test", "sport test"]},
         "08": {"train": ["three"], "parallel": ["text"], "tests": ["all three", "English"]},
