@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +35,27 @@ def browser() -> Iterator:
         started = driver.chromium.launch(executable_path=found[0], args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
+
+
+@pytest.fixture(scope="session")
+def run_cells() -> Callable[[Path, Mapping[str, object]], None]:
+    """Executes the code cells of a notebook in one namespace and shows what they end in, as a kernel does but in no time.
+
+    Parameters that the notebook's cell of parameters does not name are left out.
+    """
+    return _run_cells
+
+
+def _run_cells(source: Path, parameters: Mapping[str, object]) -> None:
+    space = dict[str, Any](__name__="__main__")
+    for cell in json.loads(source.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            *body, last = ast.parse("".join(cell["source"])).body
+            if not isinstance(last, ast.Expr):
+                body.append(last)
+            exec(compile(ast.Module(body, []), source.name, "exec"), space)
+            if isinstance(last, ast.Expr):
+                shown: Any = eval(compile(ast.Expression(last.value), source.name, "eval"), space)
+                assert shown._repr_html_() if hasattr(shown, "_repr_html_") else repr(shown)
+        if "parameters" in cell["metadata"].get("tags", []):
+            space.update({name: value for name, value in parameters.items() if name in space})

@@ -190,9 +190,14 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def console(page: Path) -> list[str]:
+    """What a page types in consoles; a line that goes on is one."""
+    return re.findall(r"^\$ (.*)$", "\n".join(blocks(page, "console")).replace("\\\n", ""), re.M)
+
+
 def _commands(page: Path) -> list[list[str]]:
     """Commands of a page as words: lines of consoles, and inline code that begins with one."""
-    typed = re.findall(r"^\$ (.*)$", "\n".join(blocks(page, "console")).replace("\\\n", ""), re.M)
+    typed = console(page)
     typed += re.findall(r"`((?:python -m kit|make) [^`…]+)`", prose(page))
     return [shlex.split(line, comments=True) for line in typed]
 
@@ -255,13 +260,6 @@ class TestExamples:
         for block in blocks(page, "python"):
             exec(compile(block, page, "exec"), {})
         assert capsys.readouterr().out
-
-    @pytest.mark.parametrize(("start", "page"), [("run", "mine"), ("audit", "audit-mine")])
-    def test_commands(self, home, start, page, capfd):
-        (words,) = [words[3:] for words in _commands(HERE / "README.md") if words[2:4] == ["kit", start]]
-        shorter = ["-p", "updates=20"] if start == "run" else []
-        assert commands.main([*words, *shorter]) == 0, capfd.readouterr().err
-        assert (home / "reports" / page / "index.html").is_file()
 
 
 def test_the_site_builds_without_a_warning(tmp_path):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kit.compare.results import Results
 from kit.core.printing import say
+from kit.data.corpus import RetrievalTask
 from kit.run import pipeline
 from kit.run.settings import Settings
 
@@ -51,3 +52,24 @@ def check_arms(arms: Mapping[str, Settings]) -> None:
         values = {name: settings.flat()[field] for name, settings in arms.items()}
         if len(set(values.values())) > 1:
             raise ValueError(f"arms differ in {field}: {values}: compare arms of one budget, or make two studies")
+
+
+def asked_languages(task: RetrievalTask) -> list[str]:
+    """Languages in which a task has questions, sorted."""
+    return sorted(set(task.queries.column("language").to_pylist()))
+
+
+def check_languages(there: Mapping[str, Iterable[str]], wanted: str, why: str) -> None:
+    """Refuse data without a language that a study needs, before anything is made or trained.
+
+    Args:
+        there: by source, its languages.
+        wanted: the tag of the language.
+        why: what the study needs it for, and what to give instead; ends the message.
+
+    Raises:
+        ValueError: a source lacks it.
+    """
+    for source, languages in there.items():
+        if wanted not in languages:
+            raise ValueError(f"{source} has {', '.join(sorted(languages)) or 'no language'} and not {wanted}: {why}")

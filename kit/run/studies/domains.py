@@ -19,14 +19,20 @@ from kit.core.files import alone, refuse_damaged, seal, whole_folder
 from kit.core.printing import Table, say
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import ParallelCorpus
+from kit.data.registry import load_corpus
 from kit.run import pipeline
+from kit.run.evaluating import load_test
 from kit.run.settings import Settings
+from kit.run.studies.arms import asked_languages, check_languages
 from kit.train import encoders
 
 Log = Callable[[str], None]
 
 NONE, CONTROL = "none", "English base"
 """The arm to which nothing is added, and the one to which as many English pairs of the base are."""
+
+COMPARED = ("X-X-mono", "X-Y", "Hybrid")
+"""Samplings that the claims on missing domains are about."""
 
 _better = partial(Claim, "07 diverse domains")
 _reaches = partial(Claim, "07 diverse domains", kind="reaches", margin=MARGIN_MAP)
@@ -67,6 +73,32 @@ def domain_name(corpus: ParallelCorpus) -> str:
     """
     named = {domain for domain in corpus.table.column("domain").to_pylist() if domain}
     return ", ".join(sorted(named)) or corpus.name
+
+
+def check_sources(settings: Settings) -> None:
+    """Refuse sources that cannot be studied, before anything is trained.
+
+    Raises:
+        ValueError: a domain without a name or a test of its own; English missing from the base, a domain or one of their
+            tests; fewer than two parallel sources; a sampling missing that a claim is about.
+    """
+    sources = (settings.data.train[0], *settings.domains.domains)
+    tests = (settings.data.test, *settings.data.tests[: len(sources) - 1])
+    corpora = [load_corpus(source) for source in sources]
+    names = [domain_name(corpus) for corpus in corpora]
+    if len(tests) < len(sources) or len(set(names)) < len(names):
+        raise ValueError(
+            f"domains are {', '.join(names)}, with {len(tests)} tests: give each domain another name (column domain, or the "
+            "name of its file) and a test of its own, in the same order"
+        )
+    there = {source: corpus.languages for source, corpus in zip(sources, corpora)}
+    why = "study 07 adds English pairs and judges them within English: give sources with en"
+    check_languages(there | {test: asked_languages(load_test(test)) for test in tests}, "en", why)
+    if len(there[sources[0]]) < 2 or sum(len(languages) > 1 for languages in there.values()) < 2:
+        raise ValueError(f"languages are {there}: give a base and another domain with several languages, for X-Y batches")
+    lacking = [sampling for sampling in COMPARED if sampling not in settings.samplings]
+    if lacking:
+        raise ValueError(f"samplings lack {', '.join(lacking)}: give {', '.join(COMPARED)}, which the claims are about")
 
 
 def sample_groups(corpus: ParallelCorpus, n_groups: int, seed: int = 0) -> ParallelCorpus:

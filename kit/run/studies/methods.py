@@ -21,7 +21,7 @@ from kit.evaluate.mining.mined import Mined
 from kit.run import pipeline
 from kit.run.mining import MineJob, mine_job
 from kit.run.settings import Settings
-from kit.run.studies.arms import check_arms
+from kit.run.studies.arms import check_arms, check_languages
 from kit.run.training import encode_batch
 
 Log = Callable[[str], None]
@@ -60,7 +60,7 @@ def keep_switched(spec: str, languages: Sequence[str], rate: float = 0.5, pivot:
         pivot: the language that all lexicons share.
 
     Returns:
-        The name of the joined corpus as a source.
+        The name of the joined corpus as a source; ``spec`` where no word is known.
 
     Raises:
         ValueError: none of the languages stands beside the pivot in the corpus; whatever ``code_switch`` refuses.
@@ -83,8 +83,11 @@ def keep_switched(spec: str, languages: Sequence[str], rate: float = 0.5, pivot:
         there = induce_lexicon(rows, pivot, language)
         lexicons += [there, _turned(there)]
         log(f"lexicon {pivot}-{language}: {len(there.words):,} words")
-    switched = code_switch(corpus, [lexicon for lexicon in lexicons if lexicon.words], rate)
-    kept = pipeline.keep_corpus(join(f"{corpus.name}, code-switched", corpus, switched))
+    known = [lexicon for lexicon in lexicons if lexicon.words]
+    if not known:
+        log(f"{corpus.name}: no lexicon has a word, as happens where texts are few: nothing is switched")
+        return spec
+    kept = pipeline.keep_corpus(join(f"{corpus.name}, code-switched", corpus, code_switch(corpus, known, rate)))
     with whole_file(note) as partial:
         partial.write_text(json.dumps(kept), encoding="utf-8")
     return kept
@@ -132,17 +135,43 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     )
 
 
-def shared_side(task: BitextTask, tasks: Iterable[BitextTask]) -> str:
-    """The side of a task whose language all tasks have, English where that is one of two; its sentences are the units.
+def shared_language(tasks: Iterable[BitextTask]) -> str:
+    """The language that all tasks have, English where that is one of two.
 
     Raises:
         ValueError: no language stands in all of the tasks.
     """
-    shared = set.intersection(*({one.source_language, one.target_language} for one in tasks))
+    pairs = {task.name: {task.source_language, task.target_language} for task in tasks}
+    shared = set.intersection(*pairs.values())
     if not shared:
-        raise ValueError(f"{task.name}: no language stands in all tasks: give tasks that share one, such as English")
-    language = "en" if "en" in shared else min(shared)
-    return SIDES[task.target_language == language]
+        raise ValueError(f"no language stands in all of {', '.join(pairs)}: give tasks that share one, such as English")
+    return "en" if "en" in shared else min(shared)
+
+
+def shared_side(task: BitextTask, tasks: Iterable[BitextTask]) -> str:
+    """The side of a task whose language all tasks have (``shared_language``); its sentences are the units."""
+    return SIDES[task.target_language == shared_language(tasks)]
+
+
+def check_sources(settings: Settings) -> None:
+    """Refuse sources that cannot be studied, before anything is trained.
+
+    Raises:
+        ValueError: tasks that share no language, none with distractors; a corpus without the shared language and another one
+            of the tasks, for lexicons; En-En batches without English.
+    """
+    tasks, why = load_tasks(settings.mining.bitexts).values(), "study 09 induces a lexicon between languages of its tasks"
+    if not any(any(task.n_distractors) for task in tasks):
+        raise ValueError(f"no distractors in {', '.join(settings.mining.bitexts)}: give a task with some, for thresholds")
+    pivot, asked = shared_language(tasks), {tag for task in tasks for tag in (task.source_language, task.target_language)}
+    there = {source: load_corpus(source).languages for source in settings.data.train}
+    check_languages(there, pivot, f"{why}: give sources with {pivot} and another of {', '.join(sorted(asked))}")
+    for source, languages in there.items():
+        if len(asked.intersection(languages)) < 2:
+            raise ValueError(f"{source} has only {pivot} of {', '.join(sorted(asked))}: {why}: give one with two of them")
+    if "En-En" in settings.samplings:
+        every = {"train": {tag for languages in there.values() for tag in languages}}
+        check_languages(every, "en", "En-En batches need it: leave En-En out of samplings")
 
 
 def resource_groups(tasks: Mapping[str, BitextTask], known: Iterable[str]) -> dict[str, list[str]]:

@@ -7,14 +7,19 @@ from functools import partial
 from itertools import pairwise
 
 from kit.augment import filters, groups
+from kit.augment.quality import text_sources
 from kit.augment.translator import Translator
 from kit.compare.claims import Claim, Finding, judge_models, not_tested
 from kit.compare.columns import COLUMNS
 from kit.compare.gaps import larger_gain, wider_gap
 from kit.compare.results import Results
 from kit.data.corpus import ParallelCorpus
+from kit.data.parallel import load_parallel
+from kit.data.registry import load_corpus
 from kit.run import pipeline
+from kit.run.evaluating import load_test
 from kit.run.settings import Settings
+from kit.run.studies.arms import asked_languages, check_languages
 
 
 def share_name(share: float) -> str:
@@ -26,6 +31,8 @@ REAL, SYNTHETIC, ENGLISH, PARALLEL = share_name(0.0), share_name(1.0), "English 
 
 _better = partial(Claim, "08 synthetic data")
 _reaches = partial(Claim, "08 synthetic data", kind="reaches", margin=0.02)
+OPTIONAL = {"filtered": "the filters left no translation", "other translator": "there is no second translator"}
+"""Arms that are not there where their text is English only, and why that is."""
 
 ACROSS = (
     _better("Synthetic parallel data beat English-only training across languages", SYNTHETIC, ENGLISH, "cross mAP"),
@@ -61,6 +68,32 @@ ENCODERS = {
 """Standard multilingual encoders, by title."""
 
 
+def check_sources(settings: Settings) -> None:
+    """Refuse sources that cannot be studied, before a translator is made.
+
+    Raises:
+        ValueError: no English in the corpus, in its parallel text or among the questions of the second test; one language
+            only in the corpus or the first test; one test only; shares without 0 or 1.
+    """
+    train, tests = settings.data.train[0], settings.data.tests
+    if len(tests) < 2:
+        raise ValueError(f"tests is {', '.join(tests)}: give two, one across languages and one with English questions")
+    real, rows = load_corpus(train), load_parallel(text_sources(settings.synthetic.parallel))
+    there = {train: real.languages, "parallel": {tag for row in rows for tag in row["texts"]}}
+    why = "study 08 translates from English: give sources with en and other languages"
+    check_languages(there | {tests[1]: asked_languages(load_test(tests[1]))}, "en", why)
+    for source, languages in {train: real.languages, tests[0]: load_test(tests[0]).languages}.items():
+        if len(languages) < 2:
+            raise ValueError(f"{source} has {', '.join(languages)} only: {why}")
+    _check_shares(settings)
+
+
+def _check_shares(settings: Settings) -> None:
+    shares = settings.synthetic.shares
+    if not {0.0, 1.0} <= set(shares):
+        raise ValueError(f"shares are {', '.join(map(str, shares))}: give 0 and 1 among them, which the claims are about")
+
+
 def filter_steps(
     corpus: ParallelCorpus, translator: Translator, rows: Sequence[Mapping], languages: Sequence[str]
 ) -> tuple[ParallelCorpus, dict[str, list[dict]]]:
@@ -93,15 +126,14 @@ def synthetic_arms(settings: Settings, texts: Mapping[str, ParallelCorpus]) -> d
 
     Args:
         texts: ``English`` pairs; ``real`` groups and ``synthetic`` ones of the same questions; these ``with passages``,
-            ``filtered``, and by the ``other translator`` (English only where there is none); ``paraphrases``,
-            ``code-switched`` questions and ``parallel text``.
+            ``filtered``, and by the ``other translator`` (English only where there are none, ``OPTIONAL``);
+            ``paraphrases``, ``code-switched`` questions and ``parallel text``.
 
     Raises:
         ValueError: the shares lack 0 or 1, which the claims are about.
     """
+    _check_shares(settings)
     shares = settings.synthetic.shares
-    if not {0.0, 1.0} <= set(shares):
-        raise ValueError(f"shares are {', '.join(map(str, shares))}: give 0 and 1 among them, which the claims are about")
 
     def arm(sampling: str, *corpora: ParallelCorpus) -> Settings:
         return settings.changed(train=tuple(map(pipeline.keep_corpus, corpora)), samplings=(sampling,))
@@ -117,10 +149,9 @@ def synthetic_arms(settings: Settings, texts: Mapping[str, ParallelCorpus]) -> d
         "with paraphrases": arm("Hybrid", paraphrased),
         "with parallel text": arm("Hybrid", synthetic, texts["parallel text"]),
         "code-switched": arm("En-En", switched),
+        "other translator": arm("Hybrid", texts["other translator"]),
     }
-    if len(texts["other translator"].languages) > 1:  # there is one, and it said something
-        arms["other translator"] = arm("Hybrid", texts["other translator"])
-    return arms
+    return {name: one for name, one in arms.items() if name not in OPTIONAL or len(texts[name].languages) > 1}
 
 
 def share_results(settings: Settings, results: Results) -> Results:
@@ -155,14 +186,10 @@ def judge_synthetic(settings: Settings, results: Mapping[str, Results]) -> list[
     """
     true_test, *originals, translated = results.values()
     found = []
-    for claim in ACROSS:
-        if claim.second in true_test.models:
-            found.append(judge_models(claim, true_test))
-        else:
-            found.append(not_tested(claim, "not here: there is no second translator"))
+    found += [_judge_if_there(claim, true_test) for claim in ACROSS]
     names = [share_name(share) for share in settings.synthetic.shares]
     found += [judge_models(MORE.filled(less=less, more=more), true_test) for less, more in pairwise(names)]
-    found += [judge_models(claim, one) for one in originals for claim in WITHIN]
+    found += [_judge_if_there(claim, one) for one in originals for claim in WITHIN]
     found.append(judge_models(TRANSLATED, translated))
     found.append(wider_gap(WIDER, true_test))
     found.append(larger_gain(FLATTERS, (translated, true_test), passages="en"))
@@ -171,3 +198,8 @@ def judge_synthetic(settings: Settings, results: Mapping[str, Results]) -> list[
             command = f"python -m kit run 08 --profile synthetic-large -p encoder={model}"
             found.append(not_tested(STANDARD.filled(title=title), f"not run here: needs a GPU and the hub ({command})"))
     return found
+
+
+def _judge_if_there(claim: Claim, results: Results) -> Finding:
+    lacking = [arm for arm in (claim.first, claim.second) if arm not in results.models]
+    return not_tested(claim, f"not here: {OPTIONAL[lacking[0]]}") if lacking else judge_models(claim, results)

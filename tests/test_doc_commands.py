@@ -1,0 +1,126 @@
+"""Every command that the texts type in a console runs as it is typed, on a small copy of the project."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from dataclasses import replace
+from functools import wraps
+from inspect import signature
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from test_docs import HERE, PAGES, PARTS, console, identify, text_of
+
+from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.sources import atlas
+from kit.run import commands
+from kit.run.training import TrainJob
+from kit.train.config import EncoderConfig
+from kit.train.encoders import make_encoder
+
+
+def parallel(folder: Path) -> None:
+    """A folder of XQuAD-R's form, with 120 paragraphs in two languages."""
+    folder.mkdir(parents=True)
+    for tag, (asked, told) in PARTS.items():
+        paragraphs = []
+        for number in range(120):
+            answer = {"text": str(number), "answer_start": len(told) + 1}
+            question = {"id": str(number), "question": f"{asked} {number}?", "answers": [answer]}
+            text = f"{told} {number}."
+            paragraphs.append({"context": text, "sentences": [text], "sentence_breaks": [[0, len(text)]], "qas": [question]})
+        content = {"data": [{"title": "a", "paragraphs": paragraphs}], "version": "1"}
+        (folder / f"{tag}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def small(run_cells, tmp_path, monkeypatch):
+    """A copy of the project with a user's data; a training has two updates, and Atlas one domain in three languages.
+
+    All is done in this process: kernels and processes are tested in tests/run.
+    """
+    (tmp_path / "data").mkdir()
+    (tmp_path / "notebooks").symlink_to(HERE / "notebooks")
+    rows = [
+        {"group_id": str(group), "language": tag, "query": f"{asked} {group}?", "passage": f"{told} {group}."}
+        for group in range(130)
+        for tag, (asked, told) in PARTS.items()
+    ]
+    ParallelCorpus.from_rows(rows[:-20], "mine").write(tmp_path / "data" / "mine.jsonl")
+    RetrievalTask.from_corpus(ParallelCorpus.from_rows(rows[-20:], "test"), "mine").write(tmp_path / "data" / "my-task")
+    model = make_encoder(EncoderConfig(dimension=16, vocabulary_size=300), [row["passage"] for row in rows], seed=0)
+    for name in ("xquad-r", "mlqa-r"):
+        parallel(tmp_path / "data" / name)
+    for name in ("model", "my-model"):
+        model.save_pretrained(str(tmp_path / "path" / "to" / name), create_model_card=False)
+
+    def execute(source, target, parameters, progress, verbose):
+        run_cells(source, parameters)
+        shutil.copy(source, target)
+
+    def here(function, jobs, log):
+        for job in jobs:
+            short = {"training": job.training.changed(updates=2, evaluations=1)} if isinstance(job, TrainJob) else {}
+            function(replace(job, **short), log)
+
+    def cut(load):
+        @wraps(load)
+        def loaded(*arguments, **options):
+            asked = signature(load).bind(*arguments, **options).arguments
+            few = {} if "by" in asked else {"languages": ["de", "en", "th"], "domains": ["currency"]}
+            return load(**few | {name: value for name, value in asked.items() if value is not None})
+
+        return loaded
+
+    for name in ("corpus", "task"):
+        monkeypatch.setattr(atlas, name, cut(getattr(atlas, name)))
+    monkeypatch.setattr("kit.run.notebooks._execute", execute)
+    monkeypatch.setattr("kit.run.pipeline.in_processes", here)
+    monkeypatch.setenv("KIT_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestCommands:
+    NOT_RUN: ClassVar = {
+        "make": "sets up an environment, tests, or opens JupyterLab: what it starts is tested by itself",
+        "source .venv/bin/activate": "is for a shell",
+        "python -m pytest tests/train": "is this suite",
+        "python -m kit audit path/to/model sentence-transformers/LaBSE": "needs a model of the hub",
+        "python -m kit report audit-atlas-test-by-fact": "needs the audit of all of Atlas before it",
+        "python -m kit run --profile xlmr": "needs a model of the hub",
+        "python -m kit run 06 --profile ratio-large": "needs a model of the hub",
+        "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
+        "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
+        "papermill": "starts a kernel: tests/run/test_notebooks.py reads params.yaml with it",
+    }
+    """Starts of commands that no test runs as they are typed, and why."""
+
+    BEFORE: ClassVar = {
+        "docs/own-model.md": ["run 04 --profile cpu", "run 04"],
+        "docs/running.md": ["run 04 -p run=mine", "run 04 --profile cpu"],
+    }
+    """What a page's commands expect to be there."""
+
+    TYPED: ClassVar = [page for page in PAGES if re.search(r"^ *```console$", text_of(page), re.M)]
+
+    @pytest.mark.parametrize("page", TYPED, ids=identify)
+    def test_commands(self, small, page, capfd, monkeypatch):
+        monkeypatch.setattr("webbrowser.open", lambda address: True)
+        typed = [line.split("  #")[0] for line in console(page)]
+        run = [words for line in typed if not line.startswith(tuple(self.NOT_RUN)) for words in [shlex.split(line)]]
+        for words in [*(["python", "-m", "kit", *line.split()] for line in self.BEFORE.get(identify(page), ())), *run]:
+            assert words[:3] == ["python", "-m", "kit"], words
+            try:
+                status = commands.main(words[3:])
+            except SystemExit as end:  # --help
+                status = end.code
+            assert not status, (words, capfd.readouterr().err)
+
+    def test_what_is_not_run_is_typed_somewhere(self):
+        typed = [line for page in self.TYPED for line in console(page)]
+        assert [start for start in self.NOT_RUN if not any(line.startswith(start) for line in typed)] == []

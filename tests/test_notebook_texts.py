@@ -1,0 +1,72 @@
+"""What the notebooks say is what their stored outputs show: numbers stand in an output, and sentences hold in the run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HERE = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((HERE / "notebooks").glob("[0-9]*.ipynb"))
+PLOTLY = "application/vnd.plotly.v1+json"
+
+OF_OTHERS = {
+    "00": {"22,303"},  # notebook 04 prints it
+    "03": {"5,000"},  # candidates of the validation task
+    "04": {"1,000"},  # updates of profile cpu
+    "05": {"1,200", "1,600"},  # rounded bounds, which a sentence is held against
+    "07": {"3,975", "4,152", "1,536", "1,491"},  # profile domains-real
+}
+"""Numbers in a notebook's prose that are of no output of it."""
+
+
+@cache
+def cells(path: Path) -> list[dict]:
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def outputs(path: Path) -> list[dict]:
+    return [output for cell in cells(path) for output in cell.get("outputs", ())]
+
+
+def numbers_of(value: object) -> list[float]:
+    """Numbers anywhere in what was stored, those in texts and in plotly's encoded arrays, too."""
+    if isinstance(value, dict):
+        if {"dtype", "bdata"} <= set(value):
+            return np.frombuffer(base64.b64decode(value["bdata"]), value["dtype"]).astype(float).tolist()
+        return [number for one in value.values() for number in numbers_of(one)]
+    if isinstance(value, list):
+        return [number for one in value for number in numbers_of(one)]
+    if isinstance(value, str):
+        return [float(text.replace(",", "")) for text in re.findall(r"\d+(?:,\d{3})*(?:\.\d+)?", value)]
+    return [abs(float(value))] if isinstance(value, (int, float)) else []
+
+
+def told(path: Path) -> list[str]:
+    """Numbers with decimals or with a comma in the prose; without solutions, code, formulas, links and arXiv's numbers."""
+    text = "\n".join("".join(cell["source"]) for cell in cells(path) if cell["cell_type"] == "markdown")
+    text = re.sub(r"<details>.*?</details>|```.*?```|\$.*?\$|`[^`]*`|\]\([^)]*\)|\d{4}\.\d{5}", "", text, flags=re.S)
+    return re.findall(r"(?<![\d.,])\d+(?:,\d{3})*\.\d+|(?<![\d.,])\d{1,3}(?:,\d{3})+", text)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+class TestTexts:
+    def test_numbers_stand_in_an_output(self, path):
+        texts = [output.get("text", "") for output in outputs(path)]
+        data = [one for output in outputs(path) for kind, one in output.get("data", {}).items() if kind != "image/png"]
+        shown = np.array(numbers_of([["".join(text) for text in texts], data]))
+        lost = []
+        for number in told(path):
+            value, digits = float(number.replace(",", "")), len(number.partition(".")[2])
+            if not (np.abs(shown - value) <= 0.5001 * 10**-digits).any():
+                lost.append(number)
+        assert set(lost) == OF_OTHERS.get(path.stem[:2], set())
+
+    def test_what_is_said_holds(self, path):
+        said = ["".join(output.get("text", "")) for output in outputs(path) if "things said above" in str(output)]
+        assert said and all(re.fullmatch(r"(\d+) of \1 things said above hold in this run\n", text) for text in said)
