@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from kit.core.seeding import generator
 
@@ -215,6 +214,8 @@ def _ends(
         estimate: shape (n_columns,); deviations: of the groups, (n_groups, n_columns), 0 where one does not count.
         n_groups: how many count in each column, (n_columns,).
     """
+    from scipy.special import stdtrit
+
     squares = (deviations**2).sum(axis=0)
     root = np.sqrt(n_groups)
     skewness = root * (deviations**3).sum(axis=0) / np.where(squares > 0, squares, 1) ** 1.5

@@ -40,6 +40,7 @@ class _About(Record):
     checksums: dict[str, str]
     machine: dict[str, str]
     overlap: list[str]
+    notes: list[str]
     models: dict[str, dict[str, str]]
     runs: tuple[_About, ...] = ()
 

@@ -95,7 +95,7 @@ def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     start = encoder_folder(settings.encoder)
     content = {
         "recipe": [dict(settings.encoder), dict(settings.training), sampling, seed],
-        "data": source_fingerprints(settings.data.train),
+        "data": list(source_fingerprints(settings.data.train).items()),  # batches depend on the order of the sources
         "code": code_fingerprint("kit.run.training"),
         "versions": versions(),
         "weights": data_checksum(start) if start else "",

@@ -9,8 +9,8 @@ def said(claims: Mapping[str, Callable[[], object]]) -> None:
     """Print which sentences of a text do not hold in this run: notebooks are written on the small run that they store.
 
     Args:
-        claims: by sentence, what shows it. A sentence that asks for what the run lacks, such as another sampling or language,
-            does not hold in it.
+        claims: by sentence, what shows it. A sentence that asks for what the run lacks, such as another sampling or
+            language, does not hold in it.
 
     >>> said({"two is even": lambda: 2 % 2 == 0, "the first is positive": lambda: [][0] > 0})
     1 of 2 things said above hold in this run; these do not:

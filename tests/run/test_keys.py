@@ -212,3 +212,9 @@ class TestCodeFiles:
         code_fingerprint.cache_clear()
         assert code_fingerprint("kit.data.sources.atlas") != before
         assert not [file for file in code_files("kit.data.sources.lareqa") if file.suffix == ".json"]
+
+
+def test_the_order_of_the_sources(home):
+    both = ("jsonl:data/train.jsonl", "jsonl:data/other.jsonl")
+    turned = (SETTINGS.changed(train=order) for order in (both, both[::-1]))
+    assert _changed(*map(_keys, turned)) == BOTH
