@@ -201,10 +201,14 @@ class TestAbout:
         assert (told["checksums"], told["settings"]) == ({"jsonl:data": "0123abcd"}, {"seed": 0})
         assert {"torch", "babel"} <= set(told["versions"]) and {"cores", "GPU", "python"} <= set(told["machine"])
 
-    def test_what_was_said_when_the_task_was_read(self):
+    def test_what_was_said_when_the_task_was_read(self, tmp_path):
         told = replace(made_task(LANGUAGES), notes=("2 of 9 candidates are blue",))
         results = _results({"good": "right"})
-        assert report.about("audit", "mine", results, told, "", {}, {})["notes"] == ["2 of 9 candidates are blue"]
+        about = report.about("audit", "mine", results, told, "", {}, {})
+        assert about["notes"] == ["2 of 9 candidates are blue"]
+        folder = report.write_run(about, results, folder=tmp_path / "mine")
+        for file in ("index.html", "summary.md"):
+            assert "2 of 9 candidates are blue." in (folder / file).read_text(encoding="utf-8")
 
     def test_the_same_keys_for_both_kinds(self):
         results = _results({"good": "right"})

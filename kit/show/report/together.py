@@ -135,7 +135,7 @@ def _about(
         "versions": fingerprints.versions(LIBRARIES),
         "checksums": {source: digest for about in abouts for source, digest in about["checksums"].items()},
         "machine": machine(),
-        "overlap": list(dict.fromkeys(text for about in abouts for text in about["overlap"])),
+        **{key: list(dict.fromkeys(text for about in abouts for text in about[key])) for key in ("overlap", "notes")},
         "models": {called[run, model]: facts for run, about in told.items() for model, facts in about["models"].items()},
         "runs": [dict(about) | {"run": run} for run, about in told.items()],
     }
