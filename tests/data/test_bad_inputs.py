@@ -74,8 +74,18 @@ BEIR = {
     "queries.jsonl": lines([{"_id": f"q{n}", "text": text} for n, text in enumerate(GERMAN)]),
     "qrels/test.tsv": "query-id\tcorpus-id\tscore\nq0\td0\t1\nq1\td1\t1\n",
 }
-PARALLEL = lines(
-    [{"id": str(n), "texts": {"de": GERMAN[n], "es": SPANISH[n], "en": f"Question {n}?"}} for n in range(4 // 2)]
+PARALLEL = lines([{"id": str(n), "texts": {"de": GERMAN[n], "es": SPANISH[n], "en": f"Question {n}?"}} for n in range(2)])
+TYDI = SQUAD.replace('"q0"', '"finnish-0"').replace('"q1"', '"finnish-1"')
+PAGES = lines(
+    [
+        {
+            "group_id": str(n),
+            "domain": "d",
+            "queries": {"de": GERMAN[n], "es": SPANISH[n]},
+            "passages": {"de": "a", "es": "b"},
+        }
+        for n in range(2)
+    ]
 )
 SOURCES: dict[tuple[str, str], dict[str, str | bytes]] = {
     ("corpus", "jsonl:{}/all.jsonl"): {"all.jsonl": lines(ROWS)},
@@ -88,6 +98,12 @@ SOURCES: dict[tuple[str, str], dict[str, str | bytes]] = {
     ("task", "lareqa:{}"): {"de.json": SQUAD, "es.json": SQUAD},
     ("corpus", "sentences:{}/rows.jsonl"): {"rows.jsonl": PARALLEL},
     ("bitext", "sentences:{}/rows.jsonl?source=de&target=es"): {"rows.jsonl": PARALLEL},
+    ("corpus", "tydiqa:{}/dev.json"): {"dev.json": TYDI},
+    ("task", "tydiqa:{}/dev.json"): {"dev.json": TYDI},
+    ("corpus", "medquad:{}/rows.jsonl?part=all"): {
+        "rows.jsonl": lines([row | {"domain": "m", "topic": "t"} for row in ROWS])
+    },
+    ("corpus", "tldr:{}/rows.jsonl?part=all"): {"rows.jsonl": PAGES},
     ("bitext", "tatoeba:{}?pair=deu-spa"): {
         "tatoeba.deu-spa.deu": "\n".join(GERMAN) + "\n",
         "tatoeba.deu-spa.spa": "\n".join(SPANISH) + "\n",

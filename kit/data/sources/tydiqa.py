@@ -43,7 +43,8 @@ def task(path: str | Path, part: str | None = None, languages: Sequence[str] | N
     """
     name, found = _read(Path(path), part, "dev", languages)
     parts = [task_rows(paragraphs, tag, tag) for tag, paragraphs in found.items()]
-    return RetrievalTask.from_rows(name, *([row for rows in tables for row in rows] for tables in zip(*parts)))
+    tables = ([row for part in parts for row in part[number]] for number in range(3))
+    return RetrievalTask.from_rows(name, *tables)
 
 
 def _read(
