@@ -43,8 +43,8 @@ def task(path: str | Path, part: str | None = None, languages: Sequence[str] | N
     """
     name, found = _read(Path(path), part, "dev", languages)
     parts = [task_rows(paragraphs, tag, tag) for tag, paragraphs in found.items()]
-    tables = ([row for part in parts for row in part[number]] for number in range(3))
-    return RetrievalTask.from_rows(name, *tables)
+    queries, candidates, relevance = ([row for part in parts for row in part[number]] for number in range(3))
+    return RetrievalTask.from_rows(name, queries, candidates, relevance)
 
 
 def _read(
