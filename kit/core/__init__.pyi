@@ -8,6 +8,7 @@ from .fingerprints import (
     versions as versions,
 )
 from .languages import is_tag as is_tag, language_name as language_name, language_tag as language_tag
+from .printing import say as say
 from .processes import JobError as JobError, run_all as run_all
 from .seeding import (
     generator as generator,
