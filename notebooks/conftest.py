@@ -9,7 +9,7 @@ import time
 import pytest
 
 NAME = "KIT_NOTEBOOK_ORDER"
-SEED = int(os.environ.get(NAME) or time.time())
+SEED = int(os.environ.setdefault(NAME, str(int(time.time()))))  # processes that are started take it over
 
 
 def pytest_report_header() -> str:
