@@ -17,7 +17,7 @@ from test_docs import HERE, PAGES, PARTS, console, identify, text_of
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.sources import atlas
-from kit.run import commands
+from kit.run import commands, evaluating, pipeline, training
 from kit.run.training import TrainJob
 from kit.train.config import EncoderConfig
 from kit.train.encoders import make_encoder
@@ -35,6 +35,11 @@ def parallel(folder: Path) -> None:
             paragraphs.append({"context": text, "sentences": [text], "sentence_breaks": [[0, len(text)]], "qas": [question]})
         content = {"data": [{"title": "a", "paragraphs": paragraphs}], "version": "1"}
         (folder / f"{tag}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def forget() -> None:
+    for kept in (training._training_data, evaluating._load_test, pipeline._load_data):
+        kept.cache_clear()
 
 
 @pytest.fixture
@@ -82,7 +87,9 @@ def small(run_cells, tmp_path, monkeypatch):
     monkeypatch.setattr("kit.run.pipeline.in_processes", here)
     monkeypatch.setenv("KIT_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    forget()  # what is kept in memory goes by the checksums of the data, and does not know that Atlas was cut
+    yield tmp_path
+    forget()
 
 
 class TestCommands:

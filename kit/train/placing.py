@@ -1,6 +1,8 @@
-"""Groups for the rows of a batch: from drawn languages to rows of a corpus, no cluster and no question twice."""
+"""Groups for the rows of a batch: from drawn languages to rows of a corpus, no cluster twice."""
 
 from __future__ import annotations
+
+import warnings
 
 import numpy as np
 
@@ -51,17 +53,24 @@ class Source:
         return shuffled[by_cluster][np.argsort(place)]
 
     def check(self, pairs: np.ndarray, batch_size: int, languages: tuple[str, ...], one_pair: bool) -> None:
-        """Refuse a corpus that cannot fill a batch with distinct clusters and questions, from one pair or from all."""
+        """Refuse a corpus that cannot fill a batch with distinct clusters, from one pair or from all of them.
+
+        Too few distinct questions, as in bad translations, are warned of: some stand in a batch twice.
+        """
         for some in pairs[:, None] if one_pair else [pairs]:
-            for of_group, what in ((self.cluster_of, "passage clusters"), (self.question_of, "distinct questions")):
-                n_distinct = self._n_distinct(of_group, some, batch_size)
-                if n_distinct < batch_size:
-                    tags = " and ".join(repr(languages[code]) for code in dict.fromkeys(some[0].tolist()))
-                    raise ValueError(
-                        f"corpus {self.name!r} has {n_distinct} {what} for "
-                        f"{f'language {tags}' if one_pair else 'these batches'}, fewer than "
-                        f"batch_size {batch_size}: lower batch_size, or leave the language or the corpus out"
-                    )
+            n_clusters, n_questions = (
+                self._n_distinct(of_group, some, batch_size) for of_group in (self.cluster_of, self.question_of)
+            )
+            tags = " and ".join(repr(languages[code]) for code in dict.fromkeys(some[0].tolist()))
+            whose = f"for {f'language {tags}' if one_pair else 'these batches'}, fewer than batch_size {batch_size}"
+            if n_clusters < batch_size:
+                raise ValueError(
+                    f"corpus {self.name!r} has {n_clusters} passage clusters {whose}: lower batch_size, or leave the "
+                    "language or the corpus out"
+                )
+            if n_questions < batch_size:
+                said = f"corpus {self.name!r} has {n_questions} distinct questions {whose}: some stand in a batch twice"
+                warnings.warn(said, stacklevel=2)
 
     def _n_distinct(self, of_group: np.ndarray, pairs: np.ndarray, enough: int) -> int:
         """Number of values of the groups that have one of the pairs; it counts pair by pair, until there are enough."""
@@ -77,37 +86,33 @@ class Source:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Give each row of drawn languages a group that has both; keep the walk's groups where possible.
 
-        No cluster and no question stands twice. A row whose pair has no free group left gets another pair.
+        No cluster stands twice, and no question as long as another one is left. A row whose pair has no free group left
+        gets another pair.
 
         Args:
             rng: of the draws.
             walk: groups that are to be visited, (batch,).
             pairs: language pair of each row, (batch, 2).
-            others: pairs that a row may get instead, (n_pairs, 2); none where the batch has one pair.
+            others: pairs that a row may get instead, (n_pairs, 2); none where the batch has one pair, since ``check``
+                guarantees enough clusters.
 
         Returns:
             groups (batch,) and pairs (batch, 2).
-
-        Raises:
-            ValueError: no free group is left, which can only be where a question has several passages, since ``check``
-                guarantees enough clusters and questions.
         """
         groups, pairs = walk.copy(), pairs.copy()
         good = np.flatnonzero((self.row_of[groups[:, None], pairs] >= 0).all(axis=1))
         used = _Used(self.cluster_of, self.question_of)
         kept = [row for row in good.tolist() if used.take(groups[row])]
         for row in np.setdiff1d(np.arange(len(groups)), kept):
-            group = self._draw_group(rng, pairs[row], used)
+            group, drawn = self._draw_group(rng, pairs[row], used), pairs[row].copy()
             instead = iter(rng.permutation(others))
             while group is None:
                 pair = next(instead, None)
                 if pair is None:
-                    raise ValueError(
-                        f"corpus {self.name!r}: a batch of {len(groups)} rows finds no group whose passage and question are "
-                        "not in it already: lower batch_size"
-                    )
+                    used.questions_count = False  # a batch that asks one question twice is better than none
+                    pair, instead = drawn, iter(rng.permutation(others))
                 pairs[row] = pair
-                group = self._draw_group(rng, pairs[row], used)
+                group = self._draw_group(rng, pair, used)
             groups[row] = group
         return groups, pairs
 
@@ -141,12 +146,13 @@ class _Used:
     def __init__(self, cluster_of: np.ndarray, question_of: np.ndarray) -> None:
         self._of_group = cluster_of, question_of
         self._used: tuple[set[int], set[int]] = set(), set()
+        self.questions_count = True
 
     def take(self, group: int) -> bool:
         """Put a group into the batch, if its cluster and its question are free; whether it was put there."""
         cluster, question = (int(of_group[group]) for of_group in self._of_group)
         clusters, questions = self._used
-        if cluster in clusters or question in questions:
+        if cluster in clusters or (self.questions_count and question in questions):
             return False
         clusters.add(cluster)
         questions.add(question)
@@ -155,4 +161,4 @@ class _Used:
     def free(self, groups: np.ndarray) -> np.ndarray:
         """Those of the groups that could be taken."""
         taken = [np.isin(of_group[groups], list(used)) for of_group, used in zip(self._of_group, self._used)]
-        return groups[~(taken[0] | taken[1])]
+        return groups[~(taken[0] | (taken[1] & self.questions_count))]

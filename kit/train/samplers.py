@@ -13,7 +13,8 @@ in this order:
    random.
 
 A batch never holds two rows of one cluster: a translation of the positive would be a false negative that no string
-comparison sees. Nor does it hold one question twice, which two passages of one data set may answer. Batch i of epoch e is a
+comparison sees. Nor does it hold one question twice, which two passages of one data set may answer, as long as the data
+has others (it warns where that cannot be). Batch i of epoch e is a
 pure function of (seed, e, i), so every kind of resume agrees by construction.
 """
 

@@ -65,6 +65,7 @@ NEW_FILES = {
 
 RECIPE = [name for name, (part, _) in FLAT.items() if part in ("encoder", "training")]
 OTHER_VALUES = {
+    "max_tokens": 64,
     "query_prompt": "ask: ",
     "passage_prompt": "answer: ",
     "encoder": "tiny",
@@ -140,7 +141,8 @@ def test_a_new_file(home, package, file, expected):
 
 
 @pytest.mark.parametrize(("name", "expected"), SETTING.items(), ids=str)
-def test_a_setting(home, name, expected):
+def test_a_setting(home, monkeypatch, name, expected):
+    monkeypatch.setattr("kit.train.config.LOSS_NAMES", ("info-nce", "other"))
     value = SETTINGS.flat()[name]
     if name in OTHER_VALUES:
         other = OTHER_VALUES[name]

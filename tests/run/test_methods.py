@@ -148,8 +148,8 @@ class TestArms:
         monkeypatch.setattr(mining, "remembered_tokens", lambda model: nullcontext())
         monkeypatch.setattr(mining, "_load", lambda spec, sums: self.TASKS[spec])
         monkeypatch.setattr(mining, "checksums", lambda specs: dict.fromkeys(specs, "sum"))
-        monkeypatch.setattr(methods, "source_fingerprints", lambda specs: list(specs))
-        monkeypatch.setattr(pipeline, "source_fingerprints", lambda specs: list(specs))
+        monkeypatch.setattr(methods, "source_fingerprints", lambda specs: dict.fromkeys(specs, ""))
+        monkeypatch.setattr(pipeline, "source_fingerprints", lambda specs: dict.fromkeys(specs, ""))
         return loaded
 
     ARMS = {"across": ARM, "within": ARM.changed(samplings=("X-X-mono",))}  # noqa: RUF012

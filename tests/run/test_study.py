@@ -160,7 +160,7 @@ class TestLeaveAndGather:
         folder = project / "reports" / settings.run
         assert found.command == command and findings.read(folder / "06-findings.json") == [found]
         text = (folder / "06-tables.md").read_text(encoding="utf-8")
-        assert f"`{command}`" in text and "More." in text and "| right | 1.000 [1.000 to 1.000] |" in text
+        assert f"`{command}`" in text and "More." in text and "| right | 1.000 [1.000 to 1.000 †] |" in text
         assert (folder / "06-figures" / "bars.json").is_file()
 
     def test_findings_of_runs_come_together_in_the_docs(self, project):
