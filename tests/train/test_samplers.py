@@ -326,10 +326,11 @@ class TestPartlyParallel:
             assert "lower batch_size" in str(error) or "no corpus has" in str(error)
             return
         rows = rows_of([part])
+        questions = question_numbers(part.table)  # two groups without a language in common have no text in common
         for batch in drawn:
             queries, passages = ([rows[row] for row in side] for side in (batch.query_rows, batch.passage_rows))
             assert len({row["cluster_id"] for row in passages}) == made.batch_size == len(passages)
-            asked, held = ({of_group[int(row["group_id"])] for row in queries} for of_group in (questions, clusters))
+            asked, held = ({int(of_group[int(row["group_id"])]) for row in queries} for of_group in (questions, clusters))
             if len(asked) < made.batch_size:
                 free = [group for group in range(n_groups) if questions[group] not in asked and clusters[group] not in held]
                 pairs = {(row["language"], other["language"]) for row, other in zip(queries, passages)}
