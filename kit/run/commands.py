@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed.command = shlex.join(["python", "-m", "kit", *arguments])
     try:
         parsed.function(parsed)
-    except (ValueError, RuntimeError, OSError) as error:
+    except (ValueError, RuntimeError, OSError, UserWarning) as error:  # the last one with python -W error::UserWarning
         say(f"kit: {error}", sys.stderr)
         return 1
     except ModuleNotFoundError as error:

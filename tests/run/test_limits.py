@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -58,6 +59,17 @@ REFUSED = {
     "train=jsonl:data/text": "data/text does not exist: give the file or folder that holds the data (did you mean 'texts'?)",
     "test=lareqa:data/text": "(did you mean 'texts'?)",
 }
+
+
+def test_a_warning_that_is_an_error_is_one_line(home, capsys):
+    """Warnings are errors in tests, as with python -W error::UserWarning."""
+    question = {"id": "1", "question": "Wo?", "answers": [{"text": "da", "answer_start": 0}]}
+    unanswerable = question | {"id": "2", "answers": []}
+    content = {"data": [{"title": "a", "paragraphs": [{"context": "da", "qas": [question, unanswerable]}]}]}
+    (home / "data" / "dev.json").write_text(json.dumps(content), encoding="utf-8")
+    assert main(["audit", "static", "--task", "squad:data/dev.json?language=de"]) == 1
+    told = capsys.readouterr().err
+    assert told == f"kit: {home / 'data' / 'dev.json'}: 1 of 2 questions have no answer: left out\n"
 
 
 @pytest.mark.parametrize(("parameter", "message"), REFUSED.items(), ids=map(ascii, REFUSED))
