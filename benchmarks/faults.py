@@ -37,7 +37,7 @@ from kit.evaluate.evaluator import evaluate
 from kit.run.evaluating import load_trained
 from kit.train.checkpoints import checkpoints
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders import make_encoder
+from kit.train.encoders.making import make_encoder
 from kit.train.samplers import Sampling
 from kit.train.trainer import fine_tune
 

@@ -20,7 +20,7 @@ from kit.data.sources import atlas
 from kit.run import commands, evaluating, pipeline, training
 from kit.run.training import TrainJob
 from kit.train.config import EncoderConfig
-from kit.train.encoders import make_encoder
+from kit.train.encoders.making import make_encoder
 
 
 def parallel(folder: Path) -> None:

@@ -27,8 +27,8 @@ from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run.training import tokens_text
 from kit.show import report
-from kit.train.encoders import load_encoder, set_prompts
-from kit.train.finding import find_model
+from kit.train.encoders.finding import find_model
+from kit.train.encoders.loading import load_encoder, set_prompts
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

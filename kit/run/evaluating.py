@@ -86,7 +86,7 @@ def load_trained(folder: Path) -> SentenceTransformer:
     Raises:
         ValueError: it is not as it was written.
     """
-    from kit.train.encoders import load_encoder
+    from kit.train.encoders.loading import load_encoder
 
     settings = folder / "settings.json"  # says whether the recipe trusts code that the model brings
     try:

@@ -22,7 +22,7 @@ from kit.run.profiles import notebook, notebook_settings, parameter_names
 from kit.run.progress import Progress, Whole, uncoloured
 from kit.run.settings import Settings
 from kit.run.training import encoder_folder
-from kit.train.finding import find_model
+from kit.train.encoders.finding import find_model
 from kit.train.samplers import Sampling
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from kit.evaluate.metrics import average_precision
 from kit.evaluate.ranks import best_by_language, cell_means, score_lists, setting_mean
 from kit.evaluate.search import search
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.finding import MADE
+from kit.train.encoders.finding import MADE
 from kit.train.history import ANSWER, MEDIAN, History
 from kit.train.samplers import Sampling
 
@@ -130,7 +130,7 @@ def is_trained(folder: Path, log: Log = lambda line: None) -> bool:
 
 
 def _train(job: TrainJob, log: Log) -> None:
-    from kit.train.encoders import make_encoder
+    from kit.train.encoders.making import make_encoder
     from kit.train.trainer import fine_tune
 
     if not gc.get_freeze_count():  # a trainer that ends looks for garbage among all that the libraries have imported

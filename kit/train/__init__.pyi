@@ -1,5 +1,6 @@
 from .config import EncoderConfig as EncoderConfig, TrainingConfig as TrainingConfig
-from .encoders import load_encoder as load_encoder, make_encoder as make_encoder
+from .encoders.loading import load_encoder as load_encoder
+from .encoders.making import make_encoder as make_encoder
 from .history import History as History
 from .losses import InfoNCE as InfoNCE, info_nce as info_nce
 from .pairs import PairDataset as PairDataset, pair_batches as pair_batches, pair_dataset as pair_dataset

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from kit.data.corpus import ParallelCorpus
-from kit.train.encoders import PROMPTS, train_tokenizer, xlmr_shaped
+from kit.train.encoders.making import PROMPTS, train_tokenizer, xlmr_shaped
 from kit.train.samplers import PairBatchSampler, Sampling
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from kit.data.corpus import ParallelCorpus
 from kit.data.inputs import prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
-from kit.train.encoders import quiet
+from kit.train.encoders.loading import quiet
 from kit.train.history import History, headline
 from kit.train.losses import make_loss
 from kit.train.pairs import pair_batches, pair_dataset

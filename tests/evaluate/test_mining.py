@@ -597,7 +597,7 @@ class TestEncode:
         assert model.calls[0][1] is None
 
     def test_a_sentence_transformer(self):
-        from kit.train.encoders import make_encoder
+        from kit.train.encoders.making import make_encoder
 
         task = made_task(8, 8)
         model = make_encoder(

@@ -20,7 +20,7 @@ from kit.evaluate.mining.neighbours import encode_bitext
 from kit.evaluate.mining.scores import tatoeba
 from kit.evaluate.mteb import mteb_bitext, mteb_retrieval
 from kit.train.config import EncoderConfig
-from kit.train.encoders import PROMPTS, make_encoder
+from kit.train.encoders.making import PROMPTS, make_encoder
 from kit.train.samplers import Sampling
 from kit.train.trainer import TrainingConfig, fine_tune
 

@@ -24,7 +24,7 @@ from kit.data.corpus import RetrievalTask
 from kit.evaluate.evaluator import evaluate
 from kit.evaluate.sentence_evaluator import RetrievalBiasEvaluator
 from kit.train.config import EncoderConfig
-from kit.train.encoders import make_encoder
+from kit.train.encoders.making import make_encoder
 
 LANGUAGES = ("de", "en", "fr")
 

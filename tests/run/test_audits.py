@@ -24,7 +24,8 @@ from kit.evaluate.evaluator import evaluate
 from kit.run import audits, commands
 from kit.show import report
 from kit.train.config import EncoderConfig
-from kit.train.encoders import load_encoder, make_encoder
+from kit.train.encoders.loading import load_encoder
+from kit.train.encoders.making import make_encoder
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORDS = {"de": ("Hauptstadt von Land", "Die Hauptstadt ist"), "en": ("Capital of country", "The capital is")}

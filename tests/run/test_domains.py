@@ -93,7 +93,7 @@ class TestStart:
         return tmp_path
 
     def test_is_made_once_and_knows_all_words(self, home):
-        from kit.train.encoders import load_encoder
+        from kit.train.encoders.loading import load_encoder
 
         settings = Settings().changed(dimension=16, vocabulary_size=300, updates=4, evaluations=1)
         first = with_start(settings, [corpus(), corpus(languages=("th",))])

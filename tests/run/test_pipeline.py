@@ -15,7 +15,7 @@ from kit.run import pipeline, training
 from kit.run.evaluating import load_trained
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders import load_encoder
+from kit.train.encoders.loading import load_encoder
 from kit.train.history import ANSWER, MEDIAN, headline
 
 SETTINGS = Settings().changed(

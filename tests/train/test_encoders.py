@@ -14,7 +14,8 @@ from sentence_transformers.base.modules import Router
 
 from kit.data.inputs import limit_of
 from kit.train.config import EncoderConfig
-from kit.train.encoders import PROMPTS, load_encoder, make_encoder, quiet, train_tokenizer
+from kit.train.encoders.loading import load_encoder, quiet
+from kit.train.encoders.making import PROMPTS, make_encoder, train_tokenizer
 
 TEXTS = [
     "เมืองหลวงของไทยคือกรุงเทพ",

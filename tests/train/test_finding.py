@@ -12,8 +12,9 @@ import pytest
 
 from kit.core.fingerprints import data_checksum
 from kit.train.config import EncoderConfig
-from kit.train.encoders import load_encoder, make_encoder
-from kit.train.finding import find_model
+from kit.train.encoders.finding import find_model
+from kit.train.encoders.loading import load_encoder
+from kit.train.encoders.making import make_encoder
 
 TEXTS = ["one two three", "four five six"] * 20
 

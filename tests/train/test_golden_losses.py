@@ -13,7 +13,7 @@ import torch
 
 from kit.run.training import training_data
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders import make_encoder
+from kit.train.encoders.making import make_encoder
 from kit.train.samplers import SAMPLINGS, Sampling
 from kit.train.trainer import fine_tune
 

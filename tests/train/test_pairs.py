@@ -16,7 +16,7 @@ from transformers import TrainerCallback
 
 from kit.data.corpus import ParallelCorpus
 from kit.train.config import EncoderConfig
-from kit.train.encoders import make_encoder
+from kit.train.encoders.making import make_encoder
 from kit.train.pairs import pair_batches, pair_dataset
 from kit.train.samplers import PairBatchSampler, Sampling
 

@@ -13,7 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Dense
 
 from kit.data.corpus import ParallelCorpus
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders import make_encoder
+from kit.train.encoders.making import make_encoder
 from kit.train.history import History
 from kit.train.losses import InfoNCE
 from kit.train.pairs import pair_dataset

@@ -24,7 +24,9 @@ from kit.run import pipeline
 from kit.run.evaluating import load_test
 from kit.run.settings import Settings
 from kit.run.studies.arms import asked_languages, check_languages
-from kit.train import encoders
+from kit.train.encoders.finding import MADE
+from kit.train.encoders.loading import quiet
+from kit.train.encoders.making import make_encoder
 
 Log = Callable[[str], None]
 
@@ -122,19 +124,19 @@ def with_start(settings: Settings, corpora: Sequence[ParallelCorpus]) -> Setting
     well as its pairs, and a drop would mix two causes. So the arms share a vocabulary and weights, as if they all fine-tuned
     one pretrained model, and seeds differ in their batches. Settings that name such a model are returned as they are.
     """
-    if settings.encoder.name not in encoders.MADE:
+    if settings.encoder.name not in MADE:
         return settings
     texts = [
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     ]
-    code = fingerprints.code_fingerprint("kit.train.encoders")
+    code = fingerprints.code_fingerprint("kit.train.encoders.making")
     key = fingerprints.fingerprint([dict(settings.encoder), texts, fingerprints.versions(), code])
     folder = paths.cache() / "starts" / key
     with alone(folder):
         if not pipeline.is_kept(folder, refuse_damaged, "made", print):
             shutil.rmtree(folder, ignore_errors=True)
-            model = encoders.make_encoder(settings.encoder, texts, seed=0)
-            with encoders.quiet(), whole_folder(folder) as partial:
+            model = make_encoder(settings.encoder, texts, seed=0)
+            with quiet(), whole_folder(folder) as partial:
                 model.save_pretrained(str(partial), create_model_card=False)
                 seal(partial)
     return settings.changed(encoder=folder.relative_to(paths.root()).as_posix(), dropout=0.0)  # dropout is a module of it

@@ -1,0 +1,1 @@
+"""Encoders: made from scratch, or found and loaded by name or folder."""
