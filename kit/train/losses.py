@@ -15,8 +15,9 @@ class InfoNCE(nn.Module):
     """InfoNCE of each query over its passage, the other passages of the batch, and hard negatives (arXiv 2408.10536).
 
     ``loss = mean_i -log( exp(cos(q_i, d_i) / t) / sum_j exp(cos(q_i, d_j) / t) )``, where j runs over all passages and
-    hard negatives of the batch except those of the query's own cluster: the same passage in another language, or the
-    same answer to another question, is a false negative, and no comparison of strings can see it.
+    hard negatives of the batch except those of the query's own cluster, and of other clusters that answer its question:
+    the same passage in another language, or the same answer to another question, is a false negative, and no comparison of
+    strings can see it.
 
     Args:
         model: a ``SentenceTransformer``.
@@ -29,7 +30,7 @@ class InfoNCE(nn.Module):
     Inputs:
         One column of queries, one of passages, then any number of hard negatives, in this order. Labels: the cluster of
         each text after the query, shape (batch, n_columns - 1) or, without hard negatives, (batch,); -1 marks a text of
-        no known cluster, which is never masked.
+        no known cluster, which is never masked. More columns name other clusters that answer the query, -1 for none.
 
     Relations:
         Equal to ``MultipleNegativesRankingLoss(scale=1 / temperature)`` when all clusters differ and margin is 0; with
@@ -51,9 +52,9 @@ class InfoNCE(nn.Module):
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Mean loss of a batch, a scalar."""
         queries, *candidates = [self.model(features)["sentence_embedding"] for features in sentence_features]
-        clusters = labels.reshape(len(queries), -1)  # (batch, n_columns - 1)
-        columns = torch.cat(candidates), clusters.T.reshape(-1)
-        return info_nce(queries, *columns, self.temperature, self.margin, self.symmetric)
+        labels = labels.reshape(len(queries), -1)  # (batch, n_columns - 1 + n_answers)
+        clusters, answers = labels[:, : len(candidates)].T.reshape(-1), labels[:, len(candidates) :]
+        return info_nce(queries, torch.cat(candidates), clusters, self.temperature, self.margin, self.symmetric, answers)
 
     def get_config_dict(self) -> dict[str, float | bool]:
         """Settings for the model card."""
@@ -87,6 +88,7 @@ def info_nce(
     temperature: float,
     margin: float = 0.0,
     symmetric: bool = False,
+    answers: Tensor | None = None,
 ) -> Tensor:
     """InfoNCE from embeddings of any norm.
 
@@ -97,6 +99,8 @@ def info_nce(
             unless j is i or the cluster is -1 (unknown).
         temperature: > 0.
         margin, symmetric: as in ``InfoNCE``.
+        answers: (batch, n_answers) integers; clusters that answer query i besides its own are left out of its sum, too; -1
+            for none.
 
     Returns:
         The mean over the queries (and, if symmetric, over their passages), a scalar in float32.
@@ -108,8 +112,10 @@ def info_nce(
         scores = queries @ candidates.T  # (batch, n_candidates)
     positives = torch.arange(n_queries, device=scores.device)
     scores = (scores - margin * functional.one_hot(positives, len(candidates))) / temperature
-    own = clusters[:n_queries]
-    false_negative = (own[:, None] == clusters[None, :]) & (own[:, None] >= 0)  # (batch, n_candidates)
+    own = clusters[:n_queries, None]  # (batch, 1)
+    own = own if answers is None else torch.cat([own, answers], dim=1)  # (batch, 1 + n_answers)
+    same = (own[:, :, None] == clusters) & (own[:, :, None] >= 0)  # (batch, 1 + n_answers, n_candidates)
+    false_negative = same.any(dim=1)  # (batch, n_candidates)
     false_negative[positives, positives] = False
     scores = scores.masked_fill(false_negative, float("-inf"))
     loss = functional.cross_entropy(scores, positives)

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import datasets
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets.table import InMemoryTable
@@ -29,16 +30,19 @@ if TYPE_CHECKING:
 class PairDataset(datasets.Dataset):
     """A ``datasets.Dataset`` whose items are asked for as (query row, passage row): the pair is made when it is read.
 
-    The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised. A
-    hard negative that answers the same question elsewhere has the cluster of the passage, so that the loss leaves it out.
-    A loss that reads no labels, such as ``MultipleNegativesRankingLoss``, takes the data set as it is.
+    The label holds the cluster of the passage and of each hard negative, because every other column would be tokenised; then
+    those clusters of the batch that answer the same question elsewhere, -1 where there are fewer than in another row. A
+    hard negative that does so has the cluster of the passage. So the loss leaves all of them out. A loss that reads no
+    labels, such as ``MultipleNegativesRankingLoss``, takes the data set as it is.
 
     corpora: what the rows are of; copies, and what worker processes get, have none: they read rows and draw no batches.
     epoch: the pass over the data that its batches are drawn for.
+    answers: of each row of the corpora (n_rows,) the number of its question, and by that number all clusters that answer it.
     """
 
     corpora: tuple[ParallelCorpus, ...] = ()
     epoch = 0
+    answers: tuple[np.ndarray, list[frozenset[int]]] = (np.zeros(0, np.int64), [])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the pass.
@@ -57,7 +61,17 @@ class PairDataset(datasets.Dataset):
         columns = {"query": table.column("query").take(query_rows).to_pylist()}
         for name in table.column_names[1:]:
             columns[name] = table.column(name).take(passage_rows).to_pylist()
+        columns["label"] = self._with_other_answers(columns["label"], [query for query, _ in pairs])
         return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+    def _with_other_answers(self, labels: list[list[int]], query_rows: list[int]) -> list[list[int]]:
+        """Labels with the clusters of the batch that answer a row's question, besides its own, equally many in all rows."""
+        question_of, clusters_of = self.answers
+        present = {cluster for label in labels for cluster in label}
+        asked = (clusters_of[question] for question in question_of[query_rows].tolist())
+        others = [sorted(known & present - {label[0]}) for known, label in zip(asked, labels)]
+        most = max(map(len, others))
+        return [label + known + [-1] * (most - len(known)) for label, known in zip(labels, others)]
 
 
 def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> PairDataset:
@@ -84,7 +98,8 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> Pai
                 f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives"
             )
     place = _numbered(corpora, "language") if n_negatives else None  # a text may be another passage in another language
-    question = _questions(corpora) if n_negatives else None
+    question_of = _questions(corpora)
+    question = pc.cast(pa.array(question_of), pa.string())
     for nth in range(n_negatives):
         texts = pc.list_element(table.column("negatives"), nth)
         columns[f"negative_{nth + 1}"] = texts
@@ -98,6 +113,10 @@ def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> Pai
     columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
     dataset = PairDataset(InMemoryTable(pa.table(columns)))
     dataset.corpora = tuple(corpora)
+    answers: list[set[int]] = [set() for _ in range(int(question_of.max(initial=-1)) + 1)]
+    for number, own in zip(question_of.tolist(), cluster.to_pylist()):
+        answers[number].add(own)
+    dataset.answers = question_of, [frozenset(clusters) for clusters in answers]
     return dataset
 
 
@@ -189,10 +208,12 @@ def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
     return pa.chunked_array([chunk for part in values for chunk in part.chunks]).combine_chunks()
 
 
-def _questions(corpora: Sequence[ParallelCorpus]) -> pa.Array:
-    """Number of each row's question in its corpus, as a text."""
-    numbers = []
+def _questions(corpora: Sequence[ParallelCorpus]) -> np.ndarray:
+    """Number of each row's question, shape (n_rows,); no two corpora share one."""
+    numbers, first = [], 0
     for corpus in corpora:
         groups = corpus.table.column("group_id").combine_chunks().dictionary_encode().indices
-        numbers += question_numbers(corpus.table)[groups.to_numpy()].astype(str).tolist()
-    return pa.array(numbers, pa.string())
+        of_group = question_numbers(corpus.table)
+        numbers.append(of_group[groups.to_numpy()].astype(np.int64) + first)
+        first += int(of_group.max(initial=-1)) + 1
+    return np.concatenate(numbers)

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch import nn
+from torch.nn import functional
 
 from kit.train.config import LOSS_NAMES, TrainingConfig
 from kit.train.losses import LOSSES, InfoNCE, info_nce, make_loss
@@ -153,8 +154,26 @@ class TestMask:
         expected = brute_force(queries.numpy(), candidates.numpy(), [0, 1, 0, 1], 0.1)
         assert masked.item() == pytest.approx(expected, rel=1e-5)
 
+    def test_other_answers_are_left_out_of_their_own_query_only(self):
+        queries, passages = embeddings(3), embeddings(3, seed=1)
+        scores = (functional.normalize(queries) @ functional.normalize(passages).T / 0.1).numpy().astype(np.float64)
+        scores[0, 2] = -np.inf  # cluster 7 answers the first query, too; to the second it is wrong
+        answers = torch.tensor([[7], [-1], [-1]])
+        loss = info_nce(queries, passages, torch.tensor([5, -1, 7]), 0.1, answers=answers)
+        sums = [np.logaddexp.reduce(scores, axis=axis) - scores.diagonal() for axis in (1, 0)]
+        assert loss.item() == pytest.approx(sums[0].mean(), rel=1e-5)
+        both = info_nce(queries, passages, torch.tensor([5, -1, 7]), 0.1, symmetric=True, answers=answers)
+        assert both.item() == pytest.approx(np.mean(sums), rel=1e-5)
+
 
 class TestModule:
+    def test_columns_beyond_the_texts_name_other_answers(self):
+        queries, passages = embeddings(3), embeddings(3, seed=1)
+        loss = InfoNCE(Given(), 0.1)
+        labels, answers = torch.tensor([[0, 2, -1], [1, -1, -1], [2, 0, -1]]), torch.tensor([[2], [-1], [0]])
+        found = loss([{"x": one} for one in (queries, passages)], labels)
+        torch.testing.assert_close(found, info_nce(queries, passages, torch.arange(3), 0.1, answers=answers))
+
     def test_labels_belong_to_the_columns_in_their_order(self):
         # Labels are (row, column); candidates stand column after column.
         queries, passages, negatives = embeddings(3), embeddings(3, seed=1), embeddings(3, seed=2)

@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback
 
 from kit.data.corpus import ParallelCorpus
+from kit.data.registry import load_corpus
+from kit.data.texts import Normaliser
 from kit.train.config import EncoderConfig
 from kit.train.encoders.making import make_encoder
 from kit.train.pairs import pair_batches, pair_dataset
@@ -234,6 +236,55 @@ class TestPasses:
         sampler = PairBatchSampler(parts, Sampling.parse("Hybrid"), 4, SEED, tau=0.0)
         assert walked == [sampler.batch(0, index).pairs() for index in range(len(sampler))]
         assert len(walked) == 30 // 4
+
+
+class TestOtherAnswers:
+    """A question that is asked of several passages: each of them answers it, in every row that asks it."""
+
+    ROWS = (
+        {"group_id": "a1", "language": "en", "query": "Why?", "passage": "Because."},
+        {"group_id": "a2", "language": "en", "query": "why? ", "passage": "Therefore."},
+        {"group_id": "a3", "language": "en", "query": "Why?", "passage": "Hence."},
+        {"group_id": "b", "language": "en", "query": "When?", "passage": "Now."},
+        {"group_id": "c", "language": "en", "query": "Who?", "passage": "Me."},
+    )
+
+    @pytest.mark.parametrize(
+        ("rows", "labels"),
+        [
+            ([0, 1, 3], [[0, 1], [1, 0], [3, -1]]),
+            ([0, 1, 2, 4], [[0, 1, 2], [1, 0, 2], [2, 0, 1], [4, -1, -1]]),
+            ([0, 3, 4], [[0], [3], [4]]),  # those of the batch only
+        ],
+    )
+    def test_stand_after_the_clusters_of_the_texts(self, rows, labels):
+        data = pair_dataset([ParallelCorpus.from_rows(list(self.ROWS), "asked twice")])
+        for made in (data, pickle.loads(pickle.dumps(data))):
+            assert [item["label"] for item in made.__getitems__([(row, row) for row in rows])] == labels
+
+    def test_of_another_corpus_do_not_count(self):
+        first, second = (ParallelCorpus.from_rows(list(self.ROWS[half]), "half") for half in (slice(0, 1), slice(1, 4)))
+        items = pair_dataset([first, second]).__getitems__([(0, 0), (3, 3)])
+        assert [item["label"] for item in items] == [[0], [3]]  # "Why?" of the first corpus, "When?" of the second
+
+    def test_no_passage_that_answers_a_question_of_policyqa_is_a_negative_of_it(self, shared_data):
+        corpus = load_corpus(f"squad:{shared_data}/policyqa/dev.json?language=en")
+        normalise = Normaliser()
+        answered = {(normalise(row["query"]), row["passage"]) for row in corpus.table.to_pylist()}
+        data, met = pair_dataset([corpus]), 0
+        for batch in PairBatchSampler([corpus], Sampling.parse("X-X"), 50, SEED):
+            items = data.__getitems__(batch)
+            clusters = [item["label"][0] for item in items]
+            for item in items:
+                known = {answer for answer in item["label"] if answer >= 0}
+                answers = {
+                    cluster
+                    for cluster, other in zip(clusters, items)
+                    if (normalise(item["query"]), other["passage"]) in answered
+                }
+                met += len(answers) > 1
+                assert answers <= known
+        assert met > 1000  # else nothing was shown
 
 
 class TestCopies:
