@@ -174,6 +174,7 @@ def finish(figure: go.Figure, title: str, height: int, alt: str, bottom: int = 6
         font={"family": "Noto Sans, Helvetica, Arial, sans-serif", "size": 13, "color": "#222222"},
         margin={"l": 70, "r": 30, "t": top, "b": bottom},
         hoverlabel={"font_size": 13},
+        modebar={"remove": ["sendChartToCloud"]},  # it would upload the figure; here, since a cell may show it by itself
         meta={"alt": alt},
     )
     figure.update_xaxes(title_font_size=13)
