@@ -1,8 +1,8 @@
-"""``python -m kit``: see ``kit.run.commands``."""
+"""``python -m kit``: see ``kit.run.cli.commands``."""
 
 import sys
 
-from kit.run.commands import main
+from kit.run.cli.commands import main
 
 if __name__ == "__main__":
     sys.exit(main())

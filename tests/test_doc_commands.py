@@ -17,7 +17,8 @@ from test_docs import HERE, PAGES, PARTS, console, identify, text_of
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.sources import atlas
-from kit.run import commands, evaluating, pipeline, training
+from kit.run import evaluating, pipeline, training
+from kit.run.cli import commands
 from kit.run.training import TrainJob
 from kit.train.config import EncoderConfig
 from kit.train.encoders.making import make_encoder

@@ -15,7 +15,8 @@ import kit
 from kit.compare import findings
 from kit.data.corpus import ParallelCorpus
 from kit.evaluate.bias.measures import PANEL
-from kit.run import commands, profiles
+from kit.run import profiles
+from kit.run.cli import commands, doing
 
 HERE = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -211,7 +212,7 @@ def _check_command(words: list[str]) -> None:
         return
     if hasattr(parsed, "parameters") and not {"NN", "NAME"} & set(re.findall(r"[A-Z]+", " ".join(words))):
         numbers = getattr(parsed, "notebooks", None) or [path.name[:2] for path in (HERE / "notebooks").glob("[0-9]*.ipynb")]
-        profiles.parameters_of(parsed.profile, dict(commands._pairs(parsed)), [profiles.notebook(one) for one in numbers])
+        profiles.parameters_of(parsed.profile, dict(doing.pairs_of(parsed)), [profiles.notebook(one) for one in numbers])
 
 
 PARTS = {"de": ("Hauptstadt von Land", "Die Hauptstadt ist"), "es": ("Capital del país", "La capital es")}

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
 
@@ -132,8 +133,28 @@ def _checksums(path: Path) -> Path:
     return path / CHECKSUMS if path.is_dir() else path.with_name(f"{path.name}.checksum")
 
 
+class _File:
+    """A file under one of its names; equal to itself under another: a hundred heads share the files of one encoder."""
+
+    def __init__(self, path: Path) -> None:
+        state = path.stat()  # files of the hub's cache are links
+        self.path, self.state = path, (state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _File) and self.state == other.state
+
+    def __hash__(self) -> int:
+        return hash(self.state)
+
+
 def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:  # files of the hub's cache are links
+    return _sha256_of(_File(file))
+
+
+@lru_cache(maxsize=256)
+def _sha256_of(file: _File) -> str:
+    """The checksum; as long as size and time of a file stay, it is read once."""
+    with file.path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

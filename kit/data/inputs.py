@@ -68,15 +68,23 @@ def reader(model: Any, side: str) -> Any:
     Returns:
         The module, with ``tokenizer`` and ``max_seq_length``; None for a model of another kind.
     """
-    try:
-        first = model[0]
-    except (TypeError, KeyError, IndexError, AttributeError):
-        return None
+    first = first_module(model)
+    below = getattr(first, "base", None)  # of a head: an encoder that stays as it is
+    if below is not None:
+        return reader(getattr(below, "model", below), side)
     routes = getattr(first, "sub_modules", None)
-    if routes is None:
+    if first is None or routes is None:
         return first
     task = "query" if side == "query" else "document"
     return routes[task][0] if task in routes else None
+
+
+def first_module(model: Any) -> Any:
+    """What texts go into first; None for a model that has no modules."""
+    try:
+        return model[0]
+    except (TypeError, KeyError, IndexError, AttributeError):
+        return None
 
 
 def limit_of(model: Any, side: str) -> int | None:

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from kit.data.corpus import RetrievalTask
+from kit.data.embeddings.encoding import TextEncoder
 from kit.data.inputs import cut_of_task
 from kit.data.pools import pool_counts
 from kit.evaluate import metrics
 from kit.evaluate.bias.list_agreement import spearman
 from kit.evaluate.bias.panel import panel_columns, parallel_groups
 from kit.evaluate.bias.top_lists import TOP
-from kit.evaluate.encoding import TextEncoder, encode_task
+from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import POOL, SCHEMA, Evaluation
 from kit.evaluate.ranks import score_lists
 from kit.evaluate.scores import Rescore
@@ -69,8 +70,6 @@ def evaluate(
     task: RetrievalTask,
     name: str = "model",
     seed: int = 0,
-    batch_size: int = 32,
-    show_progress: bool = False,
     n_agreement_groups: int | None = None,
 ) -> Evaluation:
     """Encode a task with a model and evaluate it: ``encode_task``, then ``evaluate_embeddings``; see there.
@@ -79,7 +78,7 @@ def evaluate(
     """
     for told in cut_of_task(model, task):
         warnings.warn(f"{name} on {task.name}: {told}", stacklevel=2)
-    embeddings = encode_task(model, task, batch_size, show_progress)
+    embeddings = encode_task(model, task)
     return evaluate_embeddings(*embeddings, task, name, seed, n_agreement_groups)
 
 

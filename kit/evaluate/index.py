@@ -10,8 +10,9 @@ import numpy as np
 
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import RetrievalTask
+from kit.data.embeddings.encoding import TextEncoder, encode_texts
 from kit.data.pools import pool_counts
-from kit.evaluate.encoding import TextEncoder, encode_task, encoded, prompt_options
+from kit.evaluate.encoding import encode_task
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
 
@@ -53,17 +54,16 @@ class Index:
     Args:
         models: by name, each a ``SentenceTransformer`` or anything with its ``encode_query`` and ``encode_document``.
         task: what is asked and searched.
-        batch_size: texts a forward pass.
 
     Raises:
         ValueError: no model.
     """
 
-    def __init__(self, models: Mapping[str, TextEncoder], task: RetrievalTask, batch_size: int = 32) -> None:
+    def __init__(self, models: Mapping[str, TextEncoder], task: RetrievalTask) -> None:
         if not models:
             raise ValueError("models is empty: give at least one, by its name")
-        self.models, self.task, self.batch_size = dict(models), task, batch_size
-        self.embeddings = {name: encode_task(model, task, batch_size) for name, model in models.items()}
+        self.models, self.task = dict(models), task
+        self.embeddings = {name: encode_task(model, task) for name, model in models.items()}
         self._texts = task.candidates.column("text").to_pylist()
         self._tags = np.array(task.languages)[task.candidate_language]
         self._distinct = {name: _distinct(candidates) for name, (_, candidates) in self.embeddings.items()}
@@ -154,9 +154,7 @@ class Index:
         return {group: sorted(candidates) for group, candidates in found.items()}
 
     def _embedded(self, model: str, question: str) -> np.ndarray:
-        encoder = self.models[model]
-        query, _ = prompt_options(encoder)
-        vector = encoded(encoder.encode_query([question], show_progress_bar=False, **query), 1)[0]
+        vector = encode_texts(self.models[model], [question], "query")[0]
         return vector / (np.linalg.norm(vector) or 1)
 
     def _answers(self, question: str) -> set[int]:

@@ -48,8 +48,6 @@ class RetrievalBiasEvaluator(BaseEvaluator):
     Args:
         task: what is asked and what is right.
         name: begins the keys and stands in the file's name; needed where several evaluators run one after the other.
-        batch_size: texts a forward pass.
-        show_progress_bar: whether the model shows its bar.
         write_csv: whether a call with an ``output_path`` adds a row to ``Retrieval-Bias_evaluation[_<name>]_results.csv``
             in that folder: epoch, steps and all metrics, empty where not defined.
         n_agreement_groups: question groups on which ``list_agreement`` is measured, ``None`` for all: it costs most of the
@@ -73,14 +71,11 @@ class RetrievalBiasEvaluator(BaseEvaluator):
         self,
         task: RetrievalTask,
         name: str = "",
-        batch_size: int = 32,
-        show_progress_bar: bool = False,
         write_csv: bool = True,
         n_agreement_groups: int | None = None,
     ) -> None:
         super().__init__()
-        self.task, self.name, self.batch_size = task, name, batch_size
-        self.show_progress_bar, self.write_csv, self.n_agreement_groups = show_progress_bar, write_csv, n_agreement_groups
+        self.task, self.name, self.write_csv, self.n_agreement_groups = task, name, write_csv, n_agreement_groups
         self.primary_metric, self._told = "score", False
         self.csv_file = f"Retrieval-Bias_evaluation{name and '_' + name}_results.csv"
 
@@ -92,7 +87,7 @@ class RetrievalBiasEvaluator(BaseEvaluator):
             self._told = True
             for told in cut_of_task(model, self.task):
                 warnings.warn(f"{self.task.name}: {told}", stacklevel=2)
-        embeddings = encode_task(model, self.task, self.batch_size, self.show_progress_bar)
+        embeddings = encode_task(model, self.task)
         evaluation = evaluate_embeddings(*embeddings, self.task, self.name, n_agreement_groups=self.n_agreement_groups)
         numbers = _numbers(evaluation)
         if output_path is not None and self.write_csv:

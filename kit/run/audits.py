@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,10 @@ from kit.core.configs import whole_number
 from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
+from kit.data.embeddings.encoding import TextEncoder, precision
+from kit.data.embeddings.stored import StoredEncoder, stored
 from kit.data.inputs import cut_of_task, limit_of, prompts_of
+from kit.data.parts import part_of
 from kit.data.registry import checksums, load_task, source_fingerprints
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
@@ -28,7 +30,7 @@ from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run.training import tokens_text
 from kit.show import report
 from kit.train.encoders.finding import find_model
-from kit.train.encoders.loading import load_encoder, set_prompts
+from kit.train.encoders.loading import load_encoder, set_prompts, weights_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -48,25 +50,29 @@ def audit(
     models: Sequence[str],
     tasks: Sequence[str] = ("atlas",),
     run: str = "audit",
-    batch_size: int = 32,
     query_prompt: str = "",
     passage_prompt: str = "",
     trust_remote_code: bool = False,
+    languages: Sequence[str] = (),
+    limit: int = 0,
     log: Log = say,
 ) -> list[Path]:
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
     A model is used as it is, with its own prompts (``kit.data.inputs.prompts_of``), and judged by the cosine. What was
-    evaluated before (the same weights, data and code) is taken from the cache: an audit that was interrupted goes on.
+    evaluated before (the same weights, data and code) is taken from the cache, and so are the embeddings of texts that a
+    model has met before: an audit that was interrupted goes on.
 
     Args:
         models: each ``NAME`` or ``LABEL=NAME``; a name is one on the hub or a folder. The first is the one that the others
             are compared with.
         tasks: sources of tasks (``kit.data.registry``).
         run: start of the names of the reports' folders.
-        batch_size: texts a forward pass.
         query_prompt, passage_prompt: what models that bring no prompts get; the report says which had which.
         trust_remote_code: whether code that models bring may run.
+        languages: only these, of every task; none: all.
+        limit: only so many questions of every task, with their answers and twice as many other candidates, for a first look
+            (``kit.data.parts.part_of``); 0: all.
         log: gets a line a step.
 
     Returns:
@@ -76,12 +82,12 @@ def audit(
         ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
             group in a language.
     """
-    whole_number("batch_size", batch_size, 1)
+    whole_number("limit", limit, 0)
     paths.run_folder(run)  # a wrong name is an error before anything is loaded
     audited = _audited(models)
-    loaded = {spec: _checked(load_task(spec)) for spec in tasks}  # a wrong task is an error before anything is encoded
     for one in audited:
-        find_model(one.name)  # so is a wrong model
+        find_model(one.name)  # a wrong model is an error before anything is loaded
+    loaded = {spec: _checked(part_of(load_task(spec), languages, limit)) for spec in tasks}  # so is a wrong task
     folders = {spec: paths.run_folder(f"{run}-{_slug(task.name)}").name for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
@@ -94,8 +100,10 @@ def audit(
         elif query_prompt or passage_prompt:
             log(f"  {one.label} keeps the prompts that it brings")
         for spec, task in loaded.items():
-            measured[spec][one.label] = _evaluated(one, model, spec, task, batch_size, log)
+            part = [sorted(languages), limit]
+            measured[spec][one.label] = _evaluated(one, model, [source_fingerprints([spec]), *part], task, log)
     given = (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt))
+    given += (("--languages", ",".join(languages)), ("--limit", str(limit or "")))
     options = [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
     return [_write(folders[spec], spec, loaded[spec], measured[spec], audited, options) for spec in loaded]
 
@@ -137,12 +145,12 @@ def _checked(task: RetrievalTask) -> RetrievalTask:
 
 
 def _evaluated(
-    one: AuditedModel, model: SentenceTransformer, spec: str, task: RetrievalTask, batch_size: int, log: Log
+    one: AuditedModel, model: SentenceTransformer, data: list[object], task: RetrievalTask, log: Log
 ) -> tuple[Evaluation, dict[str, str]]:
     """The evaluation of a model on a task, from the cache if it is there, with what is to be known of the model."""
     facts = _facts(one, model)
     code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.encoding", "kit.evaluate.bias")
-    key = [facts, source_fingerprints([spec]), code, fingerprints.versions()]
+    key = [facts, data, code, fingerprints.versions()]
     path = paths.cache() / "audit" / f"{fingerprints.fingerprint(key)}.parquet"
     speed = path.with_suffix(".txt")
     cut = cut_of_task(model, task)
@@ -159,14 +167,22 @@ def _evaluated(
             return replace(evaluation, model_name=one.label), facts | {"speed": told}  # it may have had another label
     log(f"  {task.name}: {len(task.queries):,} queries, {len(task.candidates):,} candidates")
     started = time.monotonic()
-    embeddings = encode_task(model, task, batch_size, show_progress=sys.stderr.isatty())
-    texts_per_s = (len(task.queries) + len(task.candidates)) / (time.monotonic() - started)
+    encoder = stored(model, lambda: facts["weights"], one.name, log)
+    embeddings = encode_task(encoder, task, log)
+    pace = _pace(encoder, len(task.queries) + len(task.candidates), time.monotonic() - started)
     evaluation = evaluate_embeddings(*embeddings, task, one.label)
     evaluation.write(path)
     with whole_file(speed) as partial:
-        partial.write_text(f"{texts_per_s:,.0f} texts a second", encoding="utf-8")
-    log(f"  {task.name}: {texts_per_s:,.0f} texts a second encoded, {time.monotonic() - started:.0f} s in all")
-    return evaluation, facts | {"speed": speed.read_text(encoding="utf-8")}
+        partial.write_text(pace, encoding="utf-8")
+    log(f"  {task.name}: {pace}, {time.monotonic() - started:.0f} s in all")
+    return evaluation, facts | {"speed": pace}
+
+
+def _pace(encoder: TextEncoder, n_texts: int, elapsed_s: float) -> str:
+    """How fast a model was, if it had anything to do."""
+    if isinstance(encoder, StoredEncoder):
+        n_texts, elapsed_s = encoder.n_encoded, encoder.elapsed_s
+    return f"{n_texts / elapsed_s:,.0f} texts a second" if n_texts else "all texts encoded before"
 
 
 def _facts(one: AuditedModel, model: SentenceTransformer) -> dict[str, str]:
@@ -177,25 +193,16 @@ def _facts(one: AuditedModel, model: SentenceTransformer) -> dict[str, str]:
     trained_for = str(model.similarity_fn_name or "cosine")
     return {
         "model": one.name,
-        "weights": _weights(one.name),
+        "weights": weights_of(one.name),
         "dimensions": str(model.get_embedding_dimension()),
         "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
         "longest input": ", ".join(f"{side}: {limit}" for side, limit in limits.items())
         if len(set(limits.values())) > 1
         else limits["query"],
         "prompts": (", ".join(prompts) or "none") + unused,
+        "computed in": precision(model),
         "judged by": "cosine" if trained_for == "cosine" else f"cosine (the model asks for {trained_for})",
     }
-
-
-def _weights(name: str) -> str:
-    """What tells two versions of a model apart: the checksum of its folder, or the revision on the hub."""
-    if Path(name).is_dir():
-        return f"sha256 {fingerprints.data_checksum(name)}"
-    from huggingface_hub import snapshot_download
-
-    repository = name if "/" in name else f"sentence-transformers/{name}"
-    return f"revision {Path(snapshot_download(repository, local_files_only=True)).name}"
 
 
 def _write(

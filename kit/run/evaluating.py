@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.core.files import CHECKSUMS
+from kit.core.fingerprints import data_checksum
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
-from kit.data.inputs import cut_of_task
+from kit.data.embeddings.stored import StoredEncoder, stored
+from kit.data.inputs import cut_of_task, first_module
 from kit.data.registry import checksums, load_task
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluator import evaluate_embeddings
@@ -35,7 +37,6 @@ class EvaluateJob:
     folder: of the training run (``kit.run.training.TrainJob``).
     name: what the model is called.
     test: source of the task.
-    batch_size: texts encoded at a time.
     path: that the evaluation is written to.
     n_threads: of torch.
     """
@@ -43,7 +44,6 @@ class EvaluateJob:
     folder: Path
     name: str
     test: str
-    batch_size: int
     path: Path
     n_threads: int
 
@@ -64,15 +64,23 @@ def evaluate_job(job: EvaluateJob, log: Log) -> None:
         task = load_test(job.test)
         model = load_trained(job.folder)
         with remembered_tokens(model):
-            cut = cut_of_task(model, task)
+            below = getattr(first_module(model), "base", None)
+            cut = _cut_below(below.model, task) if isinstance(below, StoredEncoder) else cut_of_task(model, task)
             for told in cut:
                 log(f"{job.name}, on {task.name}: {told} (-p max_tokens=… sets the limit)")
-            embeddings = encode_task(model, task, job.batch_size)
+            encoder = stored(model, lambda: data_checksum(job.folder / "model"), f"{job.name} in {job.folder.name}", log)
+            embeddings = encode_task(encoder, task, log)
             evaluation = evaluate_embeddings(*embeddings, task, job.name, n_agreement_groups=AGREEMENT_GROUPS)
         with whole_file(told_of(job.path)) as partial:
             partial.write_text("; ".join(cut), encoding="utf-8")
         evaluation.write(job.path)
     log(f"evaluated {job.name}, on {task.name}")
+
+
+@lru_cache(maxsize=4)
+def _cut_below(model: SentenceTransformer, task: RetrievalTask) -> list[str]:
+    """What a model cannot read; it is the same below all heads, and looking takes seconds."""
+    return cut_of_task(model, task)
 
 
 def told_of(path: Path) -> Path:
@@ -87,12 +95,14 @@ def load_trained(folder: Path) -> SentenceTransformer:
         ValueError: it is not as it was written.
     """
     from kit.train.encoders.loading import load_encoder
+    from kit.train.encoders.saving import load_headed
 
     settings = folder / "settings.json"  # says whether the recipe trusts code that the model brings
     try:
         if not (folder / "model" / CHECKSUMS).is_file():
             raise ValueError(f"model/{CHECKSUMS} is missing")
         recipe = json.loads(settings.read_text(encoding="utf-8"))["encoder"] if settings.is_file() else {}
-        return load_encoder(str(folder / "model"), recipe.get("trust_remote_code", False))
+        trusted = recipe.get("trust_remote_code", False)
+        return load_headed(folder / "model", trusted) or load_encoder(str(folder / "model"), trusted)
     except (ValueError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: delete it and type the same command again ({error})") from error

@@ -29,14 +29,12 @@ class MineJob:
     folder: of the training run (``kit.run.training.TrainJob``).
     name: what the model is called.
     tasks: of each the source, the side whose sentences are the units, and the path that is written to.
-    batch_size: texts encoded at a time.
     n_threads: of torch.
     """
 
     folder: Path
     name: str
     tasks: tuple[tuple[str, str, Path], ...]
-    batch_size: int
     n_threads: int
 
 
@@ -47,7 +45,7 @@ def mine_job(job: MineJob, log: Callable[[str], None]) -> None:
         model = _Remembering(trained)
         for spec, side, path in job.tasks:
             task = _load(spec, tuple(checksums([spec]).values()))
-            mine_task(task, *encode_bitext(model, task, job.batch_size), side).write(path)
+            mine_task(task, *encode_bitext(model, task), side).write(path)
     log(f"mined with {job.name}: {len(job.tasks)} task(s)")
 
 

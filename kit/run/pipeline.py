@@ -34,7 +34,6 @@ from kit.run.settings import Settings
 from kit.run.training import (
     VALIDATION_SIZE,
     TrainJob,
-    encode_batch,
     encoder_folder,
     is_trained,
     tokens_text,
@@ -240,7 +239,6 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
             model_folder(settings, sampling, seed),
             f"{sampling}, seed {seed}",
             settings.data.test,
-            encode_batch(settings.encoder),
             path,
             n_threads,
         )
@@ -278,7 +276,7 @@ def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n
     """
     data, model = load_data(settings), load_model(settings, sampling, seed)
     test = data.test.sample(n_groups, n_candidates)
-    fit_on, judged_on = (encode_task(model, task, encode_batch(settings.encoder)) for task in (data.validation, test))
+    fit_on, judged_on = (encode_task(model, task) for task in (data.validation, test))
     queries, candidates = _tags(test)
     evaluations = {}
     for name, fit in REMEDIES.items():

@@ -26,7 +26,7 @@ from kit.evaluate.metrics import average_precision
 from kit.evaluate.ranks import best_by_language, cell_means, score_lists, setting_mean
 from kit.evaluate.search import search
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders.finding import MADE
+from kit.train.encoders.finding import MADE, kind_of
 from kit.train.history import ANSWER, MEDIAN, History
 from kit.train.samplers import Sampling
 
@@ -141,8 +141,7 @@ def _train(job: TrainJob, log: Log) -> None:
     texts = (
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     )
-    encoder = job.encoder.model_copy(update={"name": str(encoder_folder(job.encoder) or job.encoder.name)})
-    model = make_encoder(encoder, texts, job.seed)
+    model = make_encoder(here(job.encoder), texts, job.seed)
     facts, limit = job.facts(), limit_of(model, "passage")
     facts["encoder"] |= {"max_tokens": limit} if limit else {}  # it may have been chosen by the texts
     with whole_file(job.folder / "settings.json") as partial:
@@ -156,15 +155,21 @@ def _train(job: TrainJob, log: Log) -> None:
         job.training,
         job.folder,
         job.seed,
-        validation=lambda model: validation_scores(model, validation, watched, encode_batch(job.encoder)),
+        validation=lambda model: validation_scores(model, validation, watched),
         log=lambda line: log(f"seed {job.seed} {line}"),
     )
 
 
 def encoder_folder(encoder: EncoderConfig) -> Path | None:
     """Folder of the encoder that is fine-tuned, or None if it is made here or comes by name; relative to the project."""
-    folder = root() / Path(encoder.name).expanduser()
+    folder = root() / Path(kind_of(encoder.name)[1]).expanduser()
     return folder if encoder.name not in MADE and folder.is_dir() else None
+
+
+def here(encoder: EncoderConfig) -> EncoderConfig:
+    """The same encoder with the whole path of its folder, if it has one."""
+    folder = encoder_folder(encoder)
+    return encoder.model_copy(update={"name": f"{kind_of(encoder.name)[0]}{folder}"}) if folder else encoder
 
 
 def tokens_text(limit: int | None) -> str:
@@ -172,14 +177,7 @@ def tokens_text(limit: int | None) -> str:
     return f"{limit} tokens" if limit else "no limit"
 
 
-def encode_batch(encoder: EncoderConfig) -> int:
-    """Texts encoded at a time: what a call costs outweighs what a text costs in a mean of token embeddings."""
-    return 1024 if encoder.name == "static" else 64
-
-
-def validation_scores(
-    model: SentenceTransformer, task: RetrievalTask, watched: str, batch_size: int = 32
-) -> dict[str, float]:
+def validation_scores(model: SentenceTransformer, task: RetrievalTask, watched: str) -> dict[str, float]:
     """What is watched during training: mAP of the three settings, rank distance, and ``score``, the mean of the mAPs.
 
     They are those of ``kit.evaluate.evaluation.Evaluation.summary``, without what a curve does not need: the bias panel.
@@ -189,7 +187,7 @@ def validation_scores(
     Args:
         watched: id of the query that has this answer.
     """
-    ranks = search(*encode_task(model, task, batch_size), task).ranks
+    ranks = search(*encode_task(model, task), task).ranks
     lists = score_lists(task, ranks)
     means = cell_means(task, lists, average_precision)  # (n_languages, n_languages + 1)
     distances = cell_means(task, lists, rank_distance)

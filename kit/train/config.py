@@ -10,6 +10,9 @@ from kit.core.configs import Config, Text
 
 _MANY = 2**31
 
+HEADS = ("linear", "low-rank", "residual")
+"""Kinds of ``kit.train.encoders.heads.Head``."""
+
 LOSS_NAMES = ("info-nce",)
 """Names of ``kit.train.losses.LOSSES``; here, so that a name can be checked without torch."""
 
@@ -17,11 +20,14 @@ LOSS_NAMES = ("info-nce",)
 class EncoderConfig(Config):
     """Which encoder is fine-tuned.
 
-    name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model.
+    name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model; ``head:<model>`` for a head on such a
+        model, ``embeddings:<folder>`` for one on given embeddings (``kit.data.embeddings.given``).
     dimension, vocabulary_size: of an encoder made from scratch.
     max_tokens: longest input of a transformer, of which its marks of beginning and end take two; 0: 128, or more where 1 %
         of the training texts are longer, as far as the model reads.
     dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
+    head, rank: of ``head:<model>`` and ``embeddings:<folder>``: one of ``HEADS`` (``kit.train.encoders.heads.Head``), and
+        the inner width of all but ``linear``.
     query_prompt, passage_prompt: what is put before the texts of each side, and kept in the model; both empty: what the
         model brings, or those of the paper.
     trust_remote_code: whether code that a model brings may run.
@@ -32,6 +38,8 @@ class EncoderConfig(Config):
     vocabulary_size: int = Field(default=8192, ge=1, le=_MANY)
     max_tokens: int = Field(default=0, ge=0, le=_MANY)
     dropout: float = Field(default=0.0, ge=0.0, le=0.9)
+    head: str = "linear"
+    rank: int = Field(default=32, ge=1, le=_MANY)
     query_prompt: str = ""
     passage_prompt: str = ""
     trust_remote_code: bool = False
@@ -42,6 +50,13 @@ class EncoderConfig(Config):
         if 0 < max_tokens < 3:
             raise ValueError("two are the marks of beginning and end: choose at least 3, or 0 for what the texts need")
         return max_tokens
+
+    @field_validator("head")
+    @classmethod
+    def _is_a_head(cls, head: str) -> str:
+        if head not in HEADS:
+            raise ValueError(f"choose from {', '.join(HEADS)}")
+        return head
 
     @model_validator(mode="after")
     def _has_heads(self) -> Self:

@@ -18,6 +18,7 @@ from kit.data.inputs import prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.encoders.loading import quiet
+from kit.train.encoders.saving import save_encoder
 from kit.train.history import History, headline
 from kit.train.losses import make_loss
 from kit.train.pairs import pair_batches, pair_dataset
@@ -98,7 +99,7 @@ def _save(model: SentenceTransformer, history: History, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     with writing(folder / "model"):
         history.write(folder / "history.json")
-        model.save_pretrained(str(partial))
+        save_encoder(model, partial)
         seal(partial)
         shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder
         partial.rename(folder / "model")  # there is a model, or there is none

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kit.core import paths
-from kit.run import audits, commands
+from kit.run import audits
+from kit.run.cli import commands
 from kit.run.settings import Settings
 from kit.run.studies import write
 from kit.show import report

@@ -21,7 +21,8 @@ from kit.core import fingerprints
 from kit.data.corpus import RetrievalTask
 from kit.evaluate import evaluator
 from kit.evaluate.evaluator import evaluate
-from kit.run import audits, commands
+from kit.run import audits
+from kit.run.cli import commands
 from kit.show import report
 from kit.train.config import EncoderConfig
 from kit.train.encoders.loading import load_encoder

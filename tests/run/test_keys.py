@@ -55,7 +55,8 @@ CODE = {
     "show/report/page.py": NOTHING,
     "run/settings.py": NOTHING,
     "run/pipeline.py": NOTHING,
-    "run/commands.py": NOTHING,
+    "run/cli/commands.py": NOTHING,
+    "run/cli/doing.py": NOTHING,
 }
 
 NEW_FILES = {

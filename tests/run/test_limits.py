@@ -20,9 +20,9 @@ from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.evaluate.search import search
-from kit.run import commands
 from kit.run.audits import audit
-from kit.run.commands import main
+from kit.run.cli import commands
+from kit.run.cli.commands import main
 from kit.run.settings import Settings
 from kit.run.training import training_data
 

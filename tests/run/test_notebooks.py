@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from kit.core import paths
 from kit.run import profiles
-from kit.run.commands import main
+from kit.run.cli.commands import main
 from kit.run.profiles import notebook, notebook_settings, parameter_names, parameters_of, settings_of
 from kit.run.progress import Progress
 from kit.run.settings import FLAT, Settings
@@ -89,7 +89,7 @@ def test_without_the_environment_a_line_says_so(home, capsys, monkeypatch):
     def lacking(parsed):
         raise ModuleNotFoundError("No module named 'papermill'", name="papermill")
 
-    monkeypatch.setattr("kit.run.commands._asked", lacking)
+    monkeypatch.setattr("kit.run.cli.doing.asked_of", lacking)
     assert main(["run", "00"]) == 1
     assert capsys.readouterr().err == (
         "kit: papermill is not installed here: type 'source .venv/bin/activate', or 'make setup' first\n"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings as examples, strategies as s
 from test_results import made_evaluation, made_task
 
 from kit.compare.results import Results
-from kit.run import commands
+from kit.run.cli import commands, doing
 from kit.run.profiles import command, metrics_of, settings_of
 from kit.run.settings import Settings
 from kit.show.report import about
@@ -42,7 +42,7 @@ def _parsed_back(command: str) -> Settings:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "kit"]
     parsed = commands._parser().parse_args(words[3:])
-    return settings_of(parsed.profile, dict(commands._pairs(parsed)))
+    return settings_of(parsed.profile, dict(doing.pairs_of(parsed)))
 
 
 class TestCommand:

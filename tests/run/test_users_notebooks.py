@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from kit.core.printing import Table, say, visible
 from kit.run import notebooks, refreshing
-from kit.run.commands import main
+from kit.run.cli.commands import main
 from kit.run.notebooks import shortened
 from kit.run.profiles import notebook_defaults
 

@@ -27,7 +27,7 @@ from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.overlaps import overlap
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.run import commands
+from kit.run.cli import commands
 from kit.show import report
 from kit.show.report import grids, page, words
 from kit.train.history import History, headline

@@ -21,7 +21,7 @@ import numpy as np
 from kit.core.configs import whole_number
 from kit.core.seeding import stable_hash
 from kit.data.bitext import SIDES, BitextTask
-from kit.evaluate.encoding import encoded, float_rows
+from kit.evaluate.encoding import float_rows, unit_rows
 
 PROMPT = "BitextMining"
 """Name of the prompt that mteb looks for in a model for these tasks."""
@@ -61,9 +61,7 @@ class BitextEncoder(Protocol):
         ...
 
 
-def encode_bitext(
-    model: BitextEncoder, task: BitextTask, batch_size: int = 32, show_progress: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
+def encode_bitext(model: BitextEncoder, task: BitextTask) -> tuple[np.ndarray, np.ndarray]:
     """Encode both sides of a task in one way, each distinct text once, so that equal texts have equal embeddings.
 
     Translation is symmetric, so no side is the query. As in mteb, both get the model's prompt of the name ``BitextMining``
@@ -72,23 +70,13 @@ def encode_bitext(
 
     Args:
         model: a ``SentenceTransformer``, or anything with its ``encode`` and ``prompts``.
-        batch_size: texts a forward pass.
-        show_progress: whether the model shows its bar.
 
     Returns:
         Embeddings (n_source, dim) and (n_target, dim), float32, rows of length 1.
     """
     texts = [task.texts(side) for side in SIDES]
-    row_of = {text: row for row, text in enumerate(dict.fromkeys(texts[0] + texts[1]))}
-    prompt_name = PROMPT if PROMPT in (model.prompts or {}) else None
-    embeddings = model.encode(
-        list(row_of), prompt_name=prompt_name, batch_size=batch_size, show_progress_bar=show_progress, convert_to_numpy=True
-    )
-    embeddings = encoded(embeddings, len(row_of))  # (n_distinct, dim)
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    embeddings = embeddings / np.where(length > 0, length, 1)
-    source, target = (embeddings[[row_of[text] for text in side]] for side in texts)
-    return source, target
+    embeddings = unit_rows(model, texts[0] + texts[1], "sentence")
+    return embeddings[: len(texts[0])], embeddings[len(texts[0]) :]
 
 
 def neighbourhood(

@@ -22,7 +22,6 @@ from kit.run import pipeline
 from kit.run.mining import MineJob, mine_job
 from kit.run.settings import Settings
 from kit.run.studies.arms import check_arms, check_languages
-from kit.run.training import encode_batch
 
 Log = Callable[[str], None]
 
@@ -120,10 +119,9 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     for folder, run in models.items():
         lacking = [spec for spec, path in made[run].items() if not pipeline.is_kept(path, Mined.read, "mined", log)]
         if lacking:
-            settings, sampling, seed = runs[run]
+            _, sampling, seed = runs[run]
             tasks_of_it = tuple((spec, side_of[spec], made[run][spec]) for spec in lacking)
-            batch_size = encode_batch(settings.encoder)
-            jobs.append(MineJob(folder, f"{sampling}, seed {seed}", tasks_of_it, batch_size, n_threads))
+            jobs.append(MineJob(folder, f"{sampling}, seed {seed}", tasks_of_it, n_threads))
     if jobs:
         pipeline.train_missing(list(arms.values()), log)
         pipeline.in_processes(mine_job, jobs, log)

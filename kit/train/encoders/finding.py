@@ -7,8 +7,13 @@ import json
 import os
 from pathlib import Path
 
+from kit.data.embeddings.given import PREFIX, given_folder, is_given
+
 MADE = ("static", "tiny")
 """Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
+
+HEAD_PREFIX = "head:"
+"""Begins the name of an encoder that stays as it is below a head; what follows is a model."""
 
 _PATIENCE_S = 5
 """Seconds that the hub may take to say whether it has a model."""
@@ -33,6 +38,10 @@ def find_model(name: str) -> bool:
     Raises:
         ValueError: there is no such model, or half of one.
     """
+    if is_given(name):
+        given_folder(name)
+        return False
+    name = kind_of(name)[1]
     folder = Path(name)
     if name in MADE:
         return False
@@ -42,6 +51,17 @@ def find_model(name: str) -> bool:
     if folder.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")) or "\\" in name:
         raise _absent(name, "it is a file" if folder.exists() else "there is no such folder", _beside(folder))
     return _on_the_hub(name)
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """What begins the name of an encoder, "head:", "embeddings:" or nothing, and the rest: a model, or a folder."""
+    kind = next((kind for kind in (HEAD_PREFIX, PREFIX) if name.startswith(kind)), "")
+    return kind, name.removeprefix(kind)
+
+
+def has_head(name: str) -> bool:
+    """Whether a name is that of an encoder below a head."""
+    return name.startswith(HEAD_PREFIX) or is_given(name)
 
 
 def _on_the_hub(name: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.core.files import CHECKSUMS, refuse_damaged
+from kit.core.fingerprints import data_checksum
 from kit.data.inputs import prompts_of, reader
 from kit.train.encoders.finding import MADE, find_model
 
@@ -112,6 +113,16 @@ def _refuse_empty_tokenizer(name: str, model: SentenceTransformer) -> None:
                 f"encoder {name!r}: the files of its tokenizer are missing, such as tokenizer.json: save or download the "
                 "model again, with its tokenizer"
             )
+
+
+def weights_of(name: str) -> str:
+    """What tells two versions of a model apart: the checksum of its folder, or the revision on the hub."""
+    if Path(name).is_dir():
+        return f"sha256 {data_checksum(name)}"
+    from huggingface_hub import snapshot_download
+
+    repository = name if "/" in name else f"sentence-transformers/{name}"
+    return f"revision {Path(snapshot_download(repository, local_files_only=True)).name}"
 
 
 def set_prompts(model: SentenceTransformer, query: str, passage: str) -> None:

@@ -11,10 +11,12 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 from kit.core.seeding import seed_everything
+from kit.data.embeddings.given import GivenEmbeddings, is_given
+from kit.data.embeddings.stored import StoredEncoder
 from kit.data.inputs import enough_for, limit_of, n_tokens, prompts_of, reader
 from kit.train.config import EncoderConfig, n_heads
-from kit.train.encoders.finding import MADE
-from kit.train.encoders.loading import device, load_encoder, quiet, set_prompts
+from kit.train.encoders.finding import MADE, has_head, kind_of
+from kit.train.encoders.loading import device, load_encoder, quiet, set_prompts, weights_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -54,6 +56,8 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
         )
     seed_everything(seed)
     given = (encoder.query_prompt, encoder.passage_prompt) if encoder.query_prompt or encoder.passage_prompt else None
+    if has_head(name):
+        return _with_head(encoder, given, seed)
     if name not in MADE:
         model = load_encoder(name, encoder.trust_remote_code)
         if given or not any(prompts_of(model)[:2]):
@@ -70,6 +74,27 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
         limit = encoder.max_tokens or max(_USUAL_TOKENS, enough_for(n_tokens(tokenizer, sample, max(prompts, key=len))))
         model = xlmr_shaped(tokenizer, encoder.dimension, n_layers=2, max_tokens=limit)
     set_prompts(model, *prompts)
+    return model
+
+
+def _with_head(encoder: EncoderConfig, prompts: tuple[str, str] | None, seed: int) -> SentenceTransformer:
+    """An encoder that stays as it is, with a head that learns."""
+    from kit.train.encoders.heads import with_head
+
+    if is_given(encoder.name):
+        given = GivenEmbeddings(encoder.name)
+        return with_head(given, given.weights, given.dimension, encoder, seed)
+    _, name = kind_of(encoder.name)
+    base, weights = load_encoder(name, encoder.trust_remote_code), weights_of(name)
+    if prompts:
+        set_prompts(base, *prompts)
+    if encoder.max_tokens:
+        _limit(base, encoder.max_tokens, [])
+    dim = base.get_embedding_dimension()
+    assert dim is not None
+    base_of_it = StoredEncoder(base, weights, name)
+    model = with_head(base_of_it, weights, dim, encoder, seed)
+    model.prompts = dict(base.prompts)
     return model
 
 

@@ -1,0 +1,1 @@
+"""Texts as embeddings: computed quickly, kept on disk, or given by somebody else's service."""

@@ -1,0 +1,196 @@
+"""What each command of ``python -m kit`` does; heavy libraries are imported by the command that needs them."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from kit.core.printing import near, say
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+
+def pairs_of(parsed: argparse.Namespace) -> list[tuple[str, str]]:
+    """The ``-p NAME=VALUE`` of a command line."""
+    pairs = [text.partition("=") for text in parsed.parameters]
+    malformed = [name for name, equals, _ in pairs if not equals]
+    if malformed:
+        raise ValueError(f"-p {malformed[0]}: write NAME=VALUE, such as -p updates=500")
+    return [(name, value) for name, _, value in pairs]
+
+
+def run_folder(run: str) -> Path:
+    """The folder of a run that is named, or given by its path.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from pathlib import Path
+
+    from kit.core import paths
+
+    named = [paths.run_folder(run)] if paths.is_run_name(run) else []
+    found = next((folder for folder in [*named, Path(run)] if run and folder.is_dir()), None)
+    if found is None:
+        there = sorted(
+            path.parent.name for name in ("notebooks", "index.html") for path in paths.reports().glob(f"*/{name}")
+        )
+        names = list(dict.fromkeys(there))
+        known = f"there are: {', '.join(names)}{near(run, names)}" if names else "there is none yet"
+        raise ValueError(f"no run {run!r} in reports/, and no folder of that name: {known}")
+    return found
+
+
+def asked_of(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Parameters, and numbers of notebooks, that ``run`` is asked for."""
+    from kit.run import notebooks, profiles
+
+    if parsed.again is not None:
+        if parsed.notebooks or parsed.parameters or parsed.profile != "smoke":
+            raise ValueError(f"--again {parsed.again}: repeats all of that run: leave notebooks, --profile and -p away")
+        return profiles.read(run_folder(parsed.again))
+    numbers = tuple(parsed.notebooks) or notebooks.STORY
+    sources = [profiles.notebook(number) for number in numbers]
+    return profiles.parameters_of(parsed.profile, dict(pairs_of(parsed)), sources), numbers
+
+
+def do_run(parsed: argparse.Namespace) -> None:
+    """Execute notebooks."""
+    from kit.run import notebooks, profiles
+    from kit.run.settings import Settings
+
+    parameters, numbers = asked_of(parsed)
+    folder = notebooks.run(parameters, numbers, parsed.command, parsed.verbose)
+
+    from kit.compare.results import table_text
+    from kit.run import refreshing  # what these read would make a mistyped name wait
+    from kit.show import report
+
+    if parsed.pictures:
+        refreshing.clean(folder)
+    metrics = profiles.metrics_of(folder, Settings().changed(**parameters))
+    if metrics:
+        page = report.write_pages(folder)
+        if parsed.pictures:
+            report.write_pictures(folder)
+        n_seeds = max(metrics["about"]["n_seeds"].values())
+        say(f"\n{metrics['about']['test']}: mean ± standard deviation over {n_seeds} seed(s)")
+        say(table_text(metrics["headline"]))
+        say(f"\n{page}")
+    else:
+        left = [str(path) for path in sorted(folder.glob("[0-9]*-tables.md"))]
+        say("\n" + "\n".join(left or [f"{folder / 'notebooks'} (executed; notebook 04 writes the table of results)"]))
+    name = shlex.quote(folder.name)
+    if metrics:
+        say(f"look at it: python -m kit open {name}; beside another run: python -m kit report {name} RUN")
+    say(f"the same again: python -m kit run --again {name}")
+
+
+def do_open(parsed: argparse.Namespace) -> None:
+    """Show the page of a run."""
+    import webbrowser
+
+    page = run_folder(parsed.run).resolve() / "index.html"
+    if not page.is_file():
+        raise ValueError(f"{page} is not there: notebook 04 writes the page of a run, and an audit does: give such a run")
+    say(page)
+    webbrowser.open(page.as_uri())
+
+
+def do_audit(parsed: argparse.Namespace) -> None:
+    """Judge models as they are."""
+    from kit.compare.results import table_text
+    from kit.run.audits import audit
+    from kit.show.report.folder import run_metrics
+
+    asked = (parsed.tasks or ["atlas"], parsed.run, parsed.query_prompt, parsed.passage_prompt, parsed.trust_remote_code)
+    for folder in audit(parsed.models, *asked, parsed.languages, parsed.limit):
+        metrics = run_metrics(folder)
+        say(f"\n{metrics['about']['test']}")
+        say(table_text(metrics["headline"]))
+        say(f"\nlanguage bias\n{table_text(metrics['bias'])}")
+        say(f"\n{folder / 'index.html'}")
+
+
+def do_report(parsed: argparse.Namespace) -> None:
+    """Write the report of a run again, or of several side by side."""
+    from kit.show import report
+
+    if parsed.out is not None and len(parsed.runs) == 1:
+        raise ValueError(f"--out {parsed.out}: one run is written in its own folder: give several runs, or leave --out away")
+    folders = [run_folder(run) for run in parsed.runs]
+    page = report.again(folders[0]) if len(folders) == 1 else report.side_by_side(folders, parsed.out) / "index.html"
+    say(page)
+
+
+def do_claims(parsed: argparse.Namespace) -> None:
+    """Judge every claim on kept runs."""
+    from collections import Counter
+
+    from kit.run.studies import write
+
+    found = write.gather(parsed.runs)
+    counts = Counter(finding.verdict for finding in found)
+    say(f"{len(found)} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
+
+
+def do_sweep(parsed: argparse.Namespace) -> None:
+    """Compare recipes on held-out questions."""
+    import itertools
+
+    from kit.run import pipeline, profiles
+
+    grid: dict[str, list[str]] = {}
+    for name, value in pairs_of(parsed):
+        grid.setdefault(name, []).append(value)
+    choices = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
+    tried = [profiles.settings_of(parsed.profile, choice) for choice in choices]
+    scores = []
+    for choice, settings in zip(choices, tried):
+        scores.append(pipeline.recipe_score(settings))
+        varied = " ".join(f"{name}={value}" for name, value in choice.items() if len(grid[name]) > 1)
+        say(f"score {scores[-1]:.4f}  {varied}")
+    best = max(range(len(scores)), key=scores.__getitem__)
+    if len(choices) > 1:
+        chosen = [f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1]
+        say(" ".join(["best:", *chosen]))
+
+
+def do_bench(parsed: argparse.Namespace) -> None:
+    """Measure the speed of training."""
+    from kit.data.registry import load_corpus
+    from kit.show import report
+    from kit.train import bench
+    from kit.train.config import EncoderConfig
+
+    dimension = EncoderConfig(name="tiny", dimension=parsed.dimension).dimension
+    corpus = load_corpus(parsed.train)
+    measured = bench.throughput(
+        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, dimension), corpus, parsed.updates, parsed.batch_size
+    )
+    say(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
+    say(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")
+    say(f"stock  {measured.stock_rows_per_s:,.0f} rows/s")
+
+
+def do_refresh(parsed: argparse.Namespace) -> None:
+    """Execute the notebooks in place."""
+    from kit.run import refreshing
+
+    refreshing.refresh(tuple(parsed.notebooks))
+
+
+def do_cache_list(parsed: argparse.Namespace) -> None:
+    """Show what the cache holds."""
+    from kit.run.cli import cache
+
+    cache.show()
+
+
+def do_cache_clear(parsed: argparse.Namespace) -> None:
+    """Take what the cache holds away."""
+    from kit.run.cli import cache
+
+    cache.clear(parsed.kinds)
