@@ -20,6 +20,7 @@ from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
 from kit.data.embeddings.encoding import TextEncoder, precision
+from kit.data.embeddings.given import GivenEmbeddings, is_given
 from kit.data.embeddings.stored import StoredEncoder, stored
 from kit.data.inputs import cut_of_task, limit_of, prompts_of
 from kit.data.parts import part_of
@@ -64,8 +65,8 @@ def audit(
     model has met before: an audit that was interrupted goes on.
 
     Args:
-        models: each ``NAME`` or ``LABEL=NAME``; a name is one on the hub or a folder. The first is the one that the others
-            are compared with.
+        models: each ``NAME`` or ``LABEL=NAME``; a name is one on the hub, a folder, or ``embeddings:<folder>``. The first is
+            the one that the others are compared with.
         tasks: sources of tasks (``kit.data.registry``).
         run: start of the names of the reports' folders.
         query_prompt, passage_prompt: what models that bring no prompts get; the report says which had which.
@@ -94,11 +95,7 @@ def audit(
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
     for number, one in enumerate(audited, start=1):
         log(f"model {number} of {len(audited)}: {one.label}")
-        model = load_encoder(one.name, trust_remote_code)
-        if not any(prompts_of(model)[:2]):
-            set_prompts(model, query_prompt, passage_prompt)
-        elif query_prompt or passage_prompt:
-            log(f"  {one.label} keeps the prompts that it brings")
+        model = _loaded(one, (query_prompt, passage_prompt), trust_remote_code, log)
         for spec, task in loaded.items():
             part = [sorted(languages), limit]
             measured[spec][one.label] = _evaluated(one, model, [source_fingerprints([spec]), *part], task, log)
@@ -106,6 +103,19 @@ def audit(
     given += (("--languages", ",".join(languages)), ("--limit", str(limit or "")))
     options = [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
     return [_write(folders[spec], spec, loaded[spec], measured[spec], audited, options) for spec in loaded]
+
+
+def _loaded(
+    one: AuditedModel, prompts: tuple[str, str], trust_remote_code: bool, log: Log
+) -> SentenceTransformer | GivenEmbeddings:
+    if is_given(one.name):
+        return GivenEmbeddings(one.name)
+    model = load_encoder(one.name, trust_remote_code)
+    if not any(prompts_of(model)[:2]):
+        set_prompts(model, *prompts)
+    elif any(prompts):
+        log(f"  {one.label} keeps the prompts that it brings")
+    return model
 
 
 def _audited(models: Sequence[str]) -> list[AuditedModel]:
@@ -145,7 +155,7 @@ def _checked(task: RetrievalTask) -> RetrievalTask:
 
 
 def _evaluated(
-    one: AuditedModel, model: SentenceTransformer, data: list[object], task: RetrievalTask, log: Log
+    one: AuditedModel, model: SentenceTransformer | GivenEmbeddings, data: list[object], task: RetrievalTask, log: Log
 ) -> tuple[Evaluation, dict[str, str]]:
     """The evaluation of a model on a task, from the cache if it is there, with what is to be known of the model."""
     facts = _facts(one, model)
@@ -185,7 +195,9 @@ def _pace(encoder: TextEncoder, n_texts: int, elapsed_s: float) -> str:
     return f"{n_texts / elapsed_s:,.0f} texts a second" if n_texts else "all texts encoded before"
 
 
-def _facts(one: AuditedModel, model: SentenceTransformer) -> dict[str, str]:
+def _facts(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) -> dict[str, str]:
+    if isinstance(model, GivenEmbeddings):
+        return {"model": one.name, "weights": model.weights, "dimensions": str(model.dimension), "judged by": "cosine"}
     used = prompts_of(model)
     prompts = [f"{name}: {prompt!r}" for name, prompt in (("query", used.query), ("document", used.passage)) if prompt]
     unused = f" (not used: {', '.join(used.unused)})" if used.unused else ""

@@ -560,8 +560,8 @@ class _Model:
     def __init__(self, prompts: dict[str, str] | None):
         self.prompts, self.calls = prompts, []
 
-    def encode(self, texts, prompt_name=None, **options):
-        self.calls.append((list(texts), prompt_name, options))
+    def encode(self, texts, prompt=None, **options):
+        self.calls.append((list(texts), prompt, options))
         return (
             np.array([[len(text), sum(map(text.count, "aeiou"))] for text in texts], np.float64)
             * (np.array([text != "zero" for text in texts])[:, None])
@@ -577,11 +577,11 @@ class TestEncode:
 
     def test_each_text_once_and_rows_of_length_one(self):
         model = _Model({"query": "Query: ", "document": "Passage: "})
-        source, target = encode_bitext(model, self._task(), batch_size=7)
-        ((texts, prompt_name, options),) = model.calls
+        source, target = encode_bitext(model, self._task())
+        ((texts, prompt, options),) = model.calls
         assert texts == ["abc", "ae", "zero"]
-        assert prompt_name is None  # no side is the query
-        assert options == {"batch_size": 7, "show_progress_bar": False, "convert_to_numpy": True}
+        assert prompt is None  # no side is the query
+        assert options == {"batch_size": 3, "show_progress_bar": False, "convert_to_numpy": True}
         np.testing.assert_allclose(source, np.array([[3, 1], [2, 2], [3, 1]]) / np.sqrt([[10], [8], [10]]), rtol=1e-6)
         np.testing.assert_allclose(target, [[0.5**0.5] * 2, [0, 0]], rtol=1e-6)
         assert (source.dtype, target.dtype) == (np.float32, np.float32)
@@ -589,7 +589,7 @@ class TestEncode:
     def test_a_prompt_for_bitext_is_used_on_both_sides(self):
         model = _Model({"query": "Query: ", "BitextMining": "Same meaning: "})
         encode_bitext(model, self._task())
-        assert [call[1] for call in model.calls] == ["BitextMining"]
+        assert [call[1] for call in model.calls] == ["Same meaning: "]
 
     def test_a_model_without_prompts(self):
         model = _Model(None)

@@ -290,7 +290,17 @@ class TestMeasures:
         run("mine=models/one")
         facts = written[0][0]["models"]["mine"]
         assert list(facts) == [
-            *("model", "weights", "dimensions", "parameters", "longest input", "prompts", "judged by", "speed")
+            *(
+                "model",
+                "weights",
+                "dimensions",
+                "parameters",
+                "longest input",
+                "prompts",
+                "computed in",
+                "judged by",
+                "speed",
+            )
         ]
         assert (facts["model"], facts["dimensions"], facts["longest input"]) == ("models/one", "16", "no limit")
         assert facts["weights"] == f"sha256 {fingerprints.data_checksum('models/one')}"
@@ -311,7 +321,7 @@ class TestCache:
     def test_the_second_time_nothing_is_encoded(self, written, encoded):
         first, second = run(), run()
         assert encoded == ["capitals"]
-        assert any("texts a second encoded" in line for line in first)
+        assert any("texts a second, " in line for line in first)
         assert second == ["model 1 of 1: one", "  capitals: evaluated before"]
         before, after = self._summaries(written)
         assert after == before

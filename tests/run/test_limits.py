@@ -89,8 +89,8 @@ def test_heads_of_a_transformer():
 @pytest.mark.parametrize(
     "words",
     [
-        ["audit", "x", "--batch-size", "0"],
-        ["audit", "x", "--batch-size", "1_0"],
+        ["audit", "x", "--limit", "0"],
+        ["audit", "x", "--limit", "1_0"],
         ["bench", "--layers", "-1"],
         ["bench", "--updates", "0"],
         ["bench", "--batch-size", "1"],
@@ -109,10 +109,10 @@ def test_a_dimension_of_the_benchmark(capsys):
     assert "dimension is 129: a transformer shares it out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.0, "8", None, True])
-def test_a_batch_size_of_an_audit(size):
-    with pytest.raises(ValueError, match=r"batch_size is .*: choose at least 1"):
-        audit(["absent"], batch_size=size)
+@pytest.mark.parametrize("limit", [-1, 2.0, "8", None, True])
+def test_a_limit_of_an_audit(limit):
+    with pytest.raises(ValueError, match=r"limit is .*: choose at least 0"):
+        audit(["absent"], limit=limit)
 
 
 @pytest.mark.parametrize("value", [0, 6, 2.5, "3", None, True, np.float32(2), 2**70])

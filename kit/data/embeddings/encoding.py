@@ -111,7 +111,7 @@ def _batches(model: Any, texts: Sequence[str], side: str) -> Iterator[np.ndarray
         return
     limit = limit_of(model, side) or math.inf
     lengths = np.minimum(n_tokens(tokenizer, texts, prompt_of(model, side) or ""), limit)
-    order, at_once = np.argsort(-lengths, kind="stable"), TOKENS_AT_ONCE.get(model.device.type, TOKENS_AT_ONCE["cpu"])
+    order, at_once = np.argsort(-lengths, kind="stable"), TOKENS_AT_ONCE.get(_device(model), TOKENS_AT_ONCE["cpu"])
     start = 0
     while start < len(order):
         n_texts = max(1, at_once // int(lengths[order[start]]))
@@ -156,8 +156,12 @@ def precision(model: Any) -> str:
     wanted = os.environ.get("KIT_PRECISION", "auto")
     if wanted not in ("auto", "float32"):
         raise ValueError(f"KIT_PRECISION is {wanted!r}: set it to float32, or leave it out")
-    quick = wanted == "auto" and is_transformer(model) and _quick_in_bfloat16(model.device.type)
+    quick = wanted == "auto" and is_transformer(model) and _quick_in_bfloat16(_device(model))
     return "bfloat16" if quick else "float32"
+
+
+def _device(model: Any) -> str:
+    return getattr(getattr(model, "device", None), "type", "cpu")
 
 
 def _quick_in_bfloat16(device: str) -> bool:
@@ -175,7 +179,7 @@ def computing(model: Any) -> AbstractContextManager[Any]:
         return nullcontext()
     import torch
 
-    return torch.autocast(model.device.type, torch.bfloat16)
+    return torch.autocast(_device(model), torch.bfloat16)
 
 
 def encoded(embeddings: Any, n_texts: int) -> np.ndarray:

@@ -122,6 +122,7 @@ def _array(path: Path) -> np.ndarray:
 def _rows(path: Path, array: np.ndarray) -> dict[str, int]:
     """Row of each text."""
     table, where = tables.read(path, _COLUMNS)
+    tables.refuse_empty(table, "id", where)
     tables.refuse_duplicates(table, ["id"], where)
     ids, texts = (table.column(name).to_pylist() for name in ("id", "text"))
     if len(ids) != len(array):

@@ -147,7 +147,7 @@ def with_head(base: TextEncoder, weights: str, dim: int, encoder: EncoderConfig,
     Raises:
         ValueError: a rank above ``dim``.
     """
-    if encoder.rank > dim:
+    if encoder.head != "linear" and encoder.rank > dim:
         raise ValueError(f"rank is {encoder.rank}: the embeddings have {dim} dimensions: choose at most {dim}")
     head = Head(encoder.head, dim, encoder.rank, seed)
     return on_frozen(base, weights, [head])
@@ -155,7 +155,22 @@ def with_head(base: TextEncoder, weights: str, dim: int, encoder: EncoderConfig,
 
 def on_frozen(base: TextEncoder, weights: str, head: Sequence[nn.Module]) -> SentenceTransformer:
     """A model of an encoder that does not learn, modules on top of it, and lengths of 1."""
-    return SentenceTransformer(modules=[FrozenEncoder(base, weights), *head, Normalize()], device=device())
+    return _OnFrozen(modules=[FrozenEncoder(base, weights), *head, Normalize()], device=device())
+
+
+class _OnFrozen(SentenceTransformer):
+    """A model whose checkpoints have no card, which would ask the encoder for texts that nobody has."""
+
+    def save_pretrained(
+        self,
+        path: str,
+        model_name: str | None = None,
+        create_model_card: bool = False,
+        train_datasets: list[str] | None = None,
+        safe_serialization: bool = True,
+    ) -> None:
+        """As ``SentenceTransformer.save_pretrained``."""
+        super().save_pretrained(path, model_name, create_model_card, train_datasets, safe_serialization)
 
 
 def _dense(weight: Tensor, activation: nn.Module) -> Dense:

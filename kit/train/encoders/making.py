@@ -82,6 +82,8 @@ def _with_head(encoder: EncoderConfig, prompts: tuple[str, str] | None, seed: in
     from kit.train.encoders.heads import with_head
 
     if is_given(encoder.name):
+        if encoder.head == "residual":
+            raise ValueError("head is 'residual', which is no matrix: choose linear or low-rank for given embeddings")
         given = GivenEmbeddings(encoder.name)
         return with_head(given, given.weights, given.dimension, encoder, seed)
     _, name = kind_of(encoder.name)

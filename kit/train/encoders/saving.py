@@ -44,11 +44,7 @@ class HeadFacts(records.Record):
 
 
 def save_encoder(model: SentenceTransformer, folder: Path) -> None:
-    """Write a model to a folder that is not there, or empty.
-
-    Raises:
-        ValueError: a head that is no matrix, on given embeddings.
-    """
+    """Write a model to a folder that is not there, or empty."""
     from kit.train.encoders.heads import FrozenEncoder
 
     first = model[0]
@@ -91,10 +87,8 @@ def _dense_layers(model: SentenceTransformer) -> list[Any]:
 
 
 def _matrix(model: SentenceTransformer) -> np.ndarray:
-    layers = _dense_layers(model)
-    if len(layers) != 1:
-        raise ValueError("head is 'residual', which is no matrix: choose linear or low-rank for given embeddings")
-    return layers[0].linear.weight.detach().cpu().numpy().astype(np.float32)
+    (layer,) = _dense_layers(model)
+    return layer.linear.weight.detach().cpu().numpy().astype(np.float32)
 
 
 def _kept(base: SentenceTransformer, weights: str) -> Path:
