@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_TRUST = "let code run that a model brings; read it first: it can do all that you can"
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status: 0, or 1 for a problem that was reported in a line or two."""
     for stream in (sys.stdout, sys.stderr):
@@ -49,7 +52,18 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_audit, _add_report, _add_open, _add_claims, _add_sweep, _add_bench, _add_refresh, _add_cache):
+    for add in (
+        _add_run,
+        _add_audit,
+        _add_mend,
+        _add_report,
+        _add_open,
+        _add_claims,
+        _add_sweep,
+        _add_bench,
+        _add_refresh,
+        _add_cache,
+    ):
         add(commands)
     return parser
 
@@ -94,9 +108,25 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     for side, texts in (("query", "questions"), ("passage", "candidates")):
         text = f"what models that bring no prompts get before {texts}, such as '{side}: '"
         audit.add_argument(f"--{side}-prompt", default="", metavar="TEXT", help=text)
-    trust = "let code run that a model brings; read it first: it can do all that you can"
-    audit.add_argument("--trust-remote-code", action="store_true", help=trust)
+    audit.add_argument("--trust-remote-code", action="store_true", help=_TRUST)
     audit.set_defaults(function=doing.do_audit)
+
+
+def _add_mend(commands: argparse._SubParsersAction) -> None:
+    mend = commands.add_parser(
+        "mend",
+        help="lessen the language bias of a model with your own parallel questions",
+        description="Fit remedies on a part of the questions, judge them on the rest, recommend the simplest that gains for "
+        "certain, and write it and the report into reports/<run>. A model that needs no mending is told so.",
+    )
+    mend.add_argument("model", metavar="MODEL", help="name on the hub, folder, or embeddings:<folder>")
+    rows = "a file of parallel questions or sentences (docs/own-model.md), or a source such as lareqa:<folder>"
+    mend.add_argument("--parallel", required=True, metavar="FILE", help=rows)
+    tried = "centring, removal or head; may be repeated (default: all three)"
+    mend.add_argument("--method", dest="methods", action="append", metavar="METHOD", help=tried)
+    mend.add_argument("--run", default="mend", help="name of the report's folder (default: mend)")
+    mend.add_argument("--trust-remote-code", action="store_true", help=_TRUST)
+    mend.set_defaults(function=doing.do_mend)
 
 
 def _add_report(commands: argparse._SubParsersAction) -> None:

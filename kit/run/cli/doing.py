@@ -114,6 +114,23 @@ def do_audit(parsed: argparse.Namespace) -> None:
         say(f"\n{folder / 'index.html'}")
 
 
+def do_mend(parsed: argparse.Namespace) -> None:
+    """Lessen the language bias of a model."""
+    from kit.compare.results import table_text
+    from kit.run.mending import METHODS, NONE, mend
+    from kit.show.report.folder import run_metrics
+
+    asked = (tuple(parsed.methods or METHODS), parsed.run, parsed.trust_remote_code)
+    mended = mend(parsed.model, parsed.parallel, *asked)
+    metrics = run_metrics(mended.folder)
+    say(f"\n{metrics['about']['test']}")
+    say(table_text(metrics["headline"]))
+    say(f"\nlanguage bias\n{table_text(metrics['bias'])}")
+    good = "needs no mending" if mended.recommended == NONE else f"recommended: {mended.recommended}"
+    say(f"\n{parsed.model}: {good}: {mended.reason}")
+    say("\n".join(str(path) for path in (mended.model, mended.folder / "index.html") if path))
+
+
 def do_report(parsed: argparse.Namespace) -> None:
     """Write the report of a run again, or of several side by side."""
     from kit.show import report
