@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from kit.core.files import CHECKSUMS
 from kit.core.fingerprints import data_checksum
+from kit.core.printing import say
 from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
-from kit.data.embeddings.stored import StoredEncoder, stored
+from kit.data.embeddings.encoding import is_transformer
+from kit.data.embeddings.stored import StoredEncoder
 from kit.data.inputs import cut_of_task, first_module
 from kit.data.registry import checksums, load_task
 from kit.evaluate.encoding import encode_task
@@ -62,14 +64,13 @@ def evaluate_job(job: EvaluateJob, log: Log) -> None:
     """What an evaluating process does."""
     with threads(job.n_threads):
         task = load_test(job.test)
-        model = load_trained(job.folder)
+        model = load_trained(job.folder, log)
         with remembered_tokens(model):
-            below = getattr(first_module(model), "base", None)
-            cut = _cut_below(below.model, task) if isinstance(below, StoredEncoder) else cut_of_task(model, task)
+            below = getattr(first_module(model), "base", model)
+            cut = _cut(below.model, task) if isinstance(below, StoredEncoder) else cut_of_task(below, task)
             for told in cut:
                 log(f"{job.name}, on {task.name}: {told} (-p max_tokens=… sets the limit)")
-            encoder = stored(model, lambda: data_checksum(job.folder / "model"), f"{job.name} in {job.folder.name}", log)
-            embeddings = encode_task(encoder, task, log)
+            embeddings = encode_task(model, task, log)
             evaluation = evaluate_embeddings(*embeddings, task, job.name, n_agreement_groups=AGREEMENT_GROUPS)
         with whole_file(told_of(job.path)) as partial:
             partial.write_text("; ".join(cut), encoding="utf-8")
@@ -78,8 +79,8 @@ def evaluate_job(job: EvaluateJob, log: Log) -> None:
 
 
 @lru_cache(maxsize=4)
-def _cut_below(model: SentenceTransformer, task: RetrievalTask) -> list[str]:
-    """What a model cannot read; it is the same below all heads, and looking takes seconds."""
+def _cut(model: SentenceTransformer, task: RetrievalTask) -> list[str]:
+    """What a transformer cannot read; it is the same below all heads, and looking takes seconds."""
     return cut_of_task(model, task)
 
 
@@ -88,8 +89,8 @@ def told_of(path: Path) -> Path:
     return path.with_suffix(".txt")
 
 
-def load_trained(folder: Path) -> SentenceTransformer:
-    """The model of a training run's folder.
+def load_trained(folder: Path, log: Log = say) -> SentenceTransformer | StoredEncoder:
+    """The model of a training run's folder; a transformer with the store of its embeddings.
 
     Raises:
         ValueError: it is not as it was written.
@@ -103,6 +104,11 @@ def load_trained(folder: Path) -> SentenceTransformer:
             raise ValueError(f"model/{CHECKSUMS} is missing")
         recipe = json.loads(settings.read_text(encoding="utf-8"))["encoder"] if settings.is_file() else {}
         trusted = recipe.get("trust_remote_code", False)
-        return load_headed(folder / "model", trusted) or load_encoder(str(folder / "model"), trusted)
+        headed = load_headed(folder / "model", trusted, log)
+        if headed is not None:
+            return headed
+        model = load_encoder(str(folder / "model"), trusted)
+        content = data_checksum(folder / "model")
+        return StoredEncoder(model, content, folder.name, log) if is_transformer(model) else model
     except (ValueError, KeyError) as error:
         raise ValueError(f"{folder} is damaged: delete it and type the same command again ({error})") from error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.data.bitext import BitextTask
+from kit.data.embeddings.stored import StoredEncoder
 from kit.data.registry import checksums, load_bitext
 from kit.evaluate.mining.mined import mine_task
 from kit.evaluate.mining.neighbours import encode_bitext
@@ -40,9 +41,9 @@ class MineJob:
 
 def mine_job(job: MineJob, log: Callable[[str], None]) -> None:
     """Let one trained model mine several tasks, and write what it found (``kit.evaluate.mining.mined.Mined``)."""
-    trained = load_trained(job.folder)
+    trained = load_trained(job.folder, log)
     with threads(job.n_threads), remembered_tokens(trained):
-        model = _Remembering(trained)
+        model = trained if isinstance(trained, StoredEncoder) else _Remembering(trained)
         for spec, side, path in job.tasks:
             task = _load(spec, tuple(checksums([spec]).values()))
             mine_task(task, *encode_bitext(model, task), side).write(path)

@@ -21,6 +21,7 @@ from kit.core import paths, processes
 from kit.core.fingerprints import code_fingerprint, data_checksum, fingerprint, versions
 from kit.core.printing import say
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.embeddings.stored import StoredEncoder
 from kit.data.overlaps import Overlap, overlap
 from kit.data.registry import checksums, source_fingerprints
 from kit.evaluate.debias.remedies import REMEDIES
@@ -198,8 +199,8 @@ def recipe_score(settings: Settings) -> float:
     return sum(history.scores[-1][1]["score"] for history in histories.values()) / len(histories)
 
 
-def load_model(settings: Settings, sampling: str, seed: int) -> SentenceTransformer:
-    """A trained model; trained first if it is not in the cache.
+def load_model(settings: Settings, sampling: str, seed: int) -> SentenceTransformer | StoredEncoder:
+    """A trained model, a transformer with the store of its embeddings; trained first if it is not in the cache.
 
     Raises:
         ValueError: it is damaged.

@@ -10,10 +10,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from kit.data.inputs import first_module
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
 ROOM = 40_000_000
@@ -25,7 +26,7 @@ _OF_A_TEXT = 200
 
 
 @contextmanager
-def remembered_tokens(model: SentenceTransformer) -> Iterator[None]:
+def remembered_tokens(model: Any) -> Iterator[None]:
     """While it lasts, a static encoder cuts no text into tokens twice, as far as ``ROOM`` reaches; others stay as they are.
 
     Embeddings stay the same to the last bit. What was remembered is kept for the next model with an equal tokenizer (the
@@ -33,7 +34,7 @@ def remembered_tokens(model: SentenceTransformer) -> Iterator[None]:
     """
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    first = model[0]
+    first = first_module(model)
     if not isinstance(first, StaticEmbedding):
         yield
         return

@@ -581,7 +581,7 @@ class TestEncode:
         ((texts, prompt, options),) = model.calls
         assert texts == ["abc", "ae", "zero"]
         assert prompt is None  # no side is the query
-        assert options == {"batch_size": 3, "show_progress_bar": False, "convert_to_numpy": True}
+        assert options == {"batch_size": 1024, "show_progress_bar": False, "convert_to_numpy": True}
         np.testing.assert_allclose(source, np.array([[3, 1], [2, 2], [3, 1]]) / np.sqrt([[10], [8], [10]]), rtol=1e-6)
         np.testing.assert_allclose(target, [[0.5**0.5] * 2, [0, 0]], rtol=1e-6)
         assert (source.dtype, target.dtype) == (np.float32, np.float32)

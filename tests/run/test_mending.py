@@ -25,8 +25,8 @@ def home(tmp_path, monkeypatch) -> Path:
 
 
 def write(home: Path, bias: str) -> tuple[str, str]:
-    """Questions in three languages, and embeddings of a topic (six numbers), with an offset of each language, or with numbers
-    that say nothing, or neither."""
+    """Questions in three languages; their embeddings, six numbers of a topic, have an offset of each language, or
+    numbers that say nothing, or neither."""
     draw, rows = np.random.default_rng(0), []
     vectors: dict[str, list[np.ndarray]] = {"queries": [], "passages": []}
     lines: dict[str, list[str]] = {"queries": [], "passages": []}
@@ -64,7 +64,7 @@ class TestMend:
         np.testing.assert_allclose(arrays["query de"], rows[asked].mean(axis=0), atol=1e-6)
 
     def test_numbers_that_say_nothing_are_mended_by_a_head(self, home, monkeypatch):
-        monkeypatch.setattr(mending, "HEAD", mending.HEAD.changed(updates=60, learning_rate=1e-2))
+        monkeypatch.setattr(mending, "HEAD", mending.HEAD.changed(updates=200, learning_rate=1e-2))
         name, parallel = write(home, "noise")
         mended = mend(name, parallel, log=lambda line: None)
         assert mended.recommended == "head"

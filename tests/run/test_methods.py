@@ -144,7 +144,9 @@ class TestArms:
         monkeypatch.setattr(pipeline, "train_missing", lambda recipes, log: None)
         monkeypatch.setattr(pipeline, "model_folder", lambda settings, sampling, seed: Path(f"{sampling}-{seed}"))
         monkeypatch.setattr(pipeline, "in_processes", in_processes)
-        monkeypatch.setattr(mining, "load_trained", lambda folder: _Model(0.01 if folder.name.startswith("X-Y") else 3.0))
+        monkeypatch.setattr(
+            mining, "load_trained", lambda folder, log: _Model(0.01 if folder.name.startswith("X-Y") else 3.0)
+        )
         monkeypatch.setattr(mining, "remembered_tokens", lambda model: nullcontext())
         monkeypatch.setattr(mining, "_load", lambda spec, sums: self.TASKS[spec])
         monkeypatch.setattr(mining, "checksums", lambda specs: dict.fromkeys(specs, "sum"))
@@ -180,7 +182,7 @@ class TestArms:
         rows = [row | {"text": f"fr {n}"} for n, row in enumerate(other.target.to_pylist())]
         other = BitextTask.from_rows("c", "en", "fr", other.source.to_pylist(), rows, other.gold.to_pylist())
         tasks = {"one": self.TASKS["one"], "three": other}
-        monkeypatch.setattr(mining, "load_trained", lambda folder: model)
+        monkeypatch.setattr(mining, "load_trained", lambda folder, log: model)
         monkeypatch.setattr(mining, "_load", lambda spec, sums: tasks[spec])
         results = mine_arms({"across": ARM.changed(seeds=(0,))}, tasks)
         english = self.TASKS["one"].texts("source")

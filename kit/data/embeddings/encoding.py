@@ -20,7 +20,7 @@ TOKENS_AT_ONCE = {"cpu": 1024, "cuda": 65_536}
 """Tokens of a forward pass of a transformer, padding included: what is quickest on two cores (measured), and fills a GPU."""
 
 _TEXTS_AT_ONCE = 1024
-"""Texts of a call of any other model: what a call costs outweighs what a text costs in a mean of token embeddings."""
+"""Texts of a forward pass of any other model: what a pass costs outweighs what a text costs in a mean of embeddings."""
 
 _EVERY_S = {True: 0.5, False: 10.0}
 """Seconds between two lines of progress: on a terminal, where each takes the place of the one before, and elsewhere."""
@@ -86,7 +86,8 @@ def encoded_by_and_by(
 
 def _call(model: TextEncoder, side: str) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The method that embeds texts of a side, and what it is called with; no prompt for a model that knows none."""
-    options: dict[str, Any] = {"show_progress_bar": False, "convert_to_numpy": True}
+    batch_size = max(TOKENS_AT_ONCE.values()) if is_transformer(model) else _TEXTS_AT_ONCE
+    options: dict[str, Any] = {"batch_size": batch_size, "show_progress_bar": False, "convert_to_numpy": True}
     if hasattr(model, "prompts"):
         options["prompt"] = prompt_of(model, side)
     methods = {"query": "encode_query", "passage": "encode_document", "sentence": "encode"}
@@ -103,11 +104,8 @@ def prompt_of(model: Any, side: str) -> str | None:
 def _batches(model: Any, texts: Sequence[str], side: str) -> Iterator[np.ndarray]:
     """Numbers of the texts of each call."""
     tokenizer = getattr(reader(model, side), "tokenizer", None)
-    if _looks_up(model):
-        yield np.arange(len(texts))  # what is new is encoded together
-        return
     if not is_transformer(model) or not callable(tokenizer):
-        yield from np.array_split(np.arange(len(texts)), range(_TEXTS_AT_ONCE, len(texts), _TEXTS_AT_ONCE))
+        yield np.arange(len(texts))
         return
     limit = limit_of(model, side) or math.inf
     lengths = np.minimum(n_tokens(tokenizer, texts, prompt_of(model, side) or ""), limit)
@@ -136,7 +134,7 @@ def _looks_up(model: Any) -> bool:
 def _with_room(encode: Callable[..., Any], texts: list[str], options: dict[str, Any]) -> Any:
     """What ``encode`` returns for the texts, in halves where a GPU has no room for them."""
     try:
-        return encode(texts, batch_size=len(texts), **options)
+        return encode(texts, **options)
     except RuntimeError as error:
         if type(error).__name__ != "OutOfMemoryError" or len(texts) == 1:
             raise
