@@ -28,7 +28,7 @@ class CheckedTrainer(SentenceTransformerTrainer):
     """A trainer that stops at a loss or weight that is not finite, and seals its checkpoints.
 
     The last two checkpoints are kept, and the best one where the run goes back to it; an older one is deleted only when the
-    new one is whole. A checkpoint has the weights that are trained; the others are those of the model that a run starts with.
+    new one is whole. A checkpoint has the weights that are trained; the others are those that a run starts with.
 
     Args:
         recipe: of this training; the other arguments are those of ``SentenceTransformerTrainer``.

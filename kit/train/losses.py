@@ -87,7 +87,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
     def get_config_dict(self) -> dict[str, float | bool]:
         """Settings for the model card."""
         settings = {"temperature": self.temperature, "margin": self.margin, "symmetric": self.symmetric}
-        return settings | ({"mini_batch": self.mini_batch_size} if self.uses_gradient_cache else {})
+        return {**settings, **({"mini_batch": self.mini_batch_size} if self.uses_gradient_cache else {})}
 
     @property
     def citation(self) -> str:
@@ -100,9 +100,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
 
 
 LOSSES: dict[str, Callable[[nn.Module, TrainingConfig], nn.Module]] = {
-    "info-nce": lambda model, recipe: InfoNCE(
-        model, recipe.temperature, recipe.margin, recipe.symmetric, recipe.mini_batch
-    ),
+    "info-nce": lambda model, recipe: InfoNCE(model, recipe.temperature, recipe.margin, recipe.symmetric, recipe.mini_batch),
 }
 """Losses by the name that a recipe gives (``kit.train.config.LOSS_NAMES``); each is made from the model and the recipe."""
 

@@ -242,7 +242,7 @@ class TestMiniBatches:
     def assert_equal(self, ours, theirs):
         assert ours.keys() == theirs.keys() and len(ours) > 30
         for name in ours:
-            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-5, msg=lambda text: f"{name}: {text}")
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-5, msg=name)
 
     @pytest.mark.parametrize("mini_batch", [1, 2, 100])
     @pytest.mark.parametrize("symmetric", [False, True])
@@ -261,8 +261,10 @@ class TestMiniBatches:
 
         def reference(loss, features, labels):
             parts = [
-                [loss.model({name: value[first : first + 2] for name, value in column.items() if name != "modality"})
-                 for first in (0, 2, 4)]
+                [
+                    loss.model({name: value[first : first + 2] for name, value in column.items() if name != "modality"})
+                    for first in (0, 2, 4)
+                ]
                 for column in features
             ]
             return loss.calculate_loss([[part["sentence_embedding"] for part in column] for column in parts], labels)

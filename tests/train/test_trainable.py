@@ -103,16 +103,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, trainable):
 
 @pytest.mark.parametrize("trainable", PARTS)
 def test_the_best_model_comes_back(tmp_path, trainable):
-    best = train(tmp_path / "best", trainable, updates=12, evaluations=4, validation=scripted([0.9, 0.1, 0.1, 0.1]), patience=3)
-    shown = []
+    shown, scores = [], iter([0.9, 0.1, 0.1, 0.1])
 
     def validation(model):
         shown.append(model.encode(["一"]))
-        return {"score": [0.9, 0.1, 0.1, 0.1][len(shown) - 1]}
+        return {"score": next(scores)}
 
-    again = train(tmp_path / "again", trainable, validation=validation, patience=3)
-    np.testing.assert_allclose(again.encode(["一"]), shown[0], atol=1e-6)
-    assert_same_weights(weights(again), weights(best))
+    model = train(tmp_path, trainable, validation=validation, patience=3)
+    np.testing.assert_allclose(model.encode(["一"]), shown[0], atol=1e-6)
+    assert len(shown) == 4 and not np.allclose(shown[0], shown[3], atol=1e-4)
 
 
 def test_a_checkpoint_and_the_optimiser_hold_what_is_trained(tmp_path):
@@ -127,7 +126,8 @@ def test_a_checkpoint_and_the_optimiser_hold_what_is_trained(tmp_path):
 
 class TestDropout:
     @pytest.mark.parametrize(
-        ("trainable", "at_rest"), [("all", set()), ("all-but-words", set()), ("last:1", {"embeddings", "0"}), ("last:2", {"embeddings"})]
+        ("trainable", "at_rest"),
+        [("all", set()), ("all-but-words", set()), ("last:1", {"embeddings", "0"}), ("last:2", {"embeddings"})],
     )
     def test_frozen_parts_know_none(self, trainable, at_rest):
         model = dense()
@@ -150,8 +150,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("name", "trainable", "words"),
         [
-            ("tiny", "last:3", "trainable is 'last:3', and the encoder has 2 layers: choose last:1 to last:2"),
-            ("static", "last:1", "trainable is 'last:1', which is for transformers, and this encoder is a StaticEmbedding: choose"),
+            ("tiny", "last:3", "trainable is 'last:3', and the encoder has 2 layers: choose up to last:2"),
+            ("static", "last:1", "'last:1', which is for transformers, and this encoder is a StaticEmbedding: choose 'all'"),
             ("static", "all-but-words", "trainable is 'all-but-words', which is for transformers"),
             ("static", "lora:2", "trainable is 'lora:2', which is for transformers"),
         ],
@@ -167,9 +167,9 @@ class TestRefused:
         with pytest.raises(ValueError, match=r"trainable is 'lora:8': install peft \(pip install peft\)"):
             train(tmp_path, "lora:8")
 
-    @pytest.mark.parametrize("trainable", ["", "last", "last:0", "last:-1", "lora:", "last:1.5", "words", "last:1\n", "last:²"])
+    @pytest.mark.parametrize("trainable", ["", "last", "last:0", "last:-1", "lora:", "last:1.5", "words", "last:1\n"])
     def test_other_words(self, trainable):
-        with pytest.raises(ValueError, match="trainable is .*: choose all, all-but-words, last:N"):
+        with pytest.raises(ValueError, match=r"trainable is .*: choose all, all-but-words, last:N"):
             TrainingConfig(trainable=trainable)
 
 

@@ -323,7 +323,8 @@ class TestBatches:
 
         def recording(self, sentence_features, labels):
             features = list(sentence_features)
-            widths.append([(column["input_ids"].shape[1], int(column["attention_mask"].sum(dim=1).max())) for column in features])
+            masks = [column["attention_mask"] for column in features]
+            widths.append([(mask.shape[1], int(mask.sum(dim=1).max())) for mask in masks])
             return forward(self, features, labels)
 
         monkeypatch.setattr(InfoNCE, "forward", recording)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
-from test_encoders import TEXTS, make
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
+from test_encoders import TEXTS, make
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
@@ -38,8 +38,8 @@ def unigram():
 
 def wordpiece():
     """As that of BERT, where special tokens stand behind others."""
-    pieces = sorted({*"".join(TEXTS + [*PROMPTS.values()]).replace(" ", "")})
-    pieces += [f"##{piece}" for piece in pieces] + ["Thai", "##land", "Bang", "##kok", "capital", "Haupt", "##stadt", "Query"]
+    pieces = sorted({*"".join([*TEXTS, *PROMPTS.values()]).replace(" ", "")})
+    pieces += [f"##{piece}" for piece in pieces] + ["Thai", "##land", "Bang", "##kok", "capital", "Haupt", "##stadt"]
     tokenizer = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate([*pieces, *SPECIAL])}, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ends = [(token, tokenizer.token_to_id(token)) for token in ("</s>", "<s>")]
@@ -57,9 +57,8 @@ def bytes_bpe():
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        TEXTS * 3, trainers.BpeTrainer(vocab_size=500, initial_alphabet=alphabet, special_tokens=SPECIAL, show_progress=False)
-    )
+    options = {"vocab_size": 500, "initial_alphabet": alphabet, "special_tokens": SPECIAL, "show_progress": False}
+    tokenizer.train_from_iterator(TEXTS * 3, trainers.BpeTrainer(**options))
     ends = [(token, tokenizer.token_to_id(token)) for token in ("<s>", "</s>")]
     return wrapped(tokenizer, processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends))
 
@@ -167,8 +166,8 @@ class TestRefused:
         model = make("static")
         model.prompts = {}
         model[0].tokenizer = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="<unk>"))
-        assert model[0].tokenizer.encode("abx").tokens == ["<unk>"] and model[0].tokenizer.encode("bbx").tokens == ["b", "##bx"]
-        with pytest.raises(ValueError, match="its tokenizer would cut 'abx' otherwise: leave it whole"):
+        assert [model[0].tokenizer.encode(word).tokens for word in ("abx", "bbx")] == [["<unk>"], ["b", "##bx"]]
+        with pytest.raises(ValueError, match="cannot be trimmed: 'abx' would get other tokens: leave it whole"):
             trim_vocabulary(model, ["abx", "bbx"])
         assert model[0].tokenizer.get_vocab_size() == len(pieces)
 

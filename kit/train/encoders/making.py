@@ -31,9 +31,7 @@ _SAMPLE = 4000
 """Texts by which ``max_tokens`` is chosen."""
 
 
-def make_encoder(
-    encoder: EncoderConfig, texts: Iterable[str], seed: int, others: Iterable[str] = ()
-) -> SentenceTransformer:
+def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int, others: Iterable[str] = ()) -> SentenceTransformer:
     """Make or load an encoder.
 
     Args:
@@ -49,8 +47,8 @@ def make_encoder(
         The encoder, with the prompts of ``encoder``, else its own where a loaded model brings some, else ``PROMPTS``.
 
     Raises:
-        ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``; a vocabulary to be
-            trimmed that is made of these texts, or cannot be.
+        ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``; a vocabulary
+            that is made of these texts, or cannot be trimmed, with ``trim_vocabulary``.
     """
     name = encoder.name
     if encoder.dropout and name != "static":

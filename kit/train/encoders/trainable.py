@@ -77,7 +77,7 @@ def _layers(transformer: Any, trainable: str) -> nn.ModuleList:
         )
     kind, _, number = trainable.partition(":")
     if kind == "last" and int(number) > n_layers:
-        raise ValueError(f"trainable is {trainable!r}, and the encoder has {n_layers} layers: choose last:1 to last:{n_layers}")
+        raise ValueError(f"trainable is {trainable!r}, and the encoder has {n_layers} layers: choose up to last:{n_layers}")
     return lists[0]
 
 

@@ -1,4 +1,4 @@
-"""A pretrained encoder without the tokens that some texts do not need: most weights of a multilingual one are its vocabulary."""
+"""A pretrained encoder without the tokens that some texts do not need: most weights of a multilingual one are of tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
     from tokenizers import Tokenizer
 
-_AT_A_TIME = 10_000
+_AT_A_TIME = 1000
 """Texts that are cut into tokens at a time."""
 
 
@@ -26,8 +26,7 @@ def trim_vocabulary(model: SentenceTransformer, texts: Iterable[str]) -> int:
     it. Tokens keep their order. The model is saved and loaded as before.
 
     Args:
-        model: its tokenizer is of the kind Unigram (XLM-R, multilingual E5), BPE or WordPiece (BERT); that of a static encoder
-            may be, too.
+        model: a transformer or static encoder; its tokenizer is of the kind Unigram (XLM-R, E5), BPE or WordPiece (BERT).
         texts: read once; they are held in memory.
 
     Returns:
@@ -62,7 +61,7 @@ def _trimmed(part: Any, texts: list[str]) -> tuple[Tokenizer, np.ndarray]:
     tokenizer = Tokenizer.from_str(json.dumps(_smaller(content, {int(old): new for new, old in enumerate(kept)})))
     for text, before, after in zip(texts, _cut(whole, texts), _cut(tokenizer, texts)):
         if not np.array_equal(kept[after.ids], before.ids):
-            raise ValueError(f"the vocabulary cannot be trimmed: its tokenizer would cut {text!r:.80} otherwise: leave it whole")
+            raise ValueError(f"the vocabulary cannot be trimmed: {text!r:.80} would get other tokens: leave it whole")
     return tokenizer, kept
 
 
