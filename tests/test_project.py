@@ -28,7 +28,11 @@ NOTEBOOKS = sorted((HERE / "notebooks").glob("[0-9]*.ipynb"))
 PROJECT = tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 ROOMS = ("core", "data", "augment", "train", "evaluate", "compare", "show", "run")
-EXTRA_OF = {"mteb.py": "mteb", "projection.py": "umap"}  # file -> the optional extra that its functions import
+EXTRA_OF = {
+    "mteb.py": "mteb",
+    "projection.py": "umap",
+    "trainable.py": "lora",
+}  # file -> the extra that its functions import
 PROMISED = (
     "jupyterlab torch transformers datasets sentence-transformers faiss-cpu plotly ipywidgets papermill nbval accelerate "
     "babel scipy pyarrow"
@@ -122,6 +126,7 @@ class TestImports:
             "kit.augment.small_training",
             "kit.evaluate.sentence_evaluator",
             "kit.train.checkpoints",
+            "kit.train.cost",
             "kit.train.losses",
             "kit.train.pairs",
             "kit.train.trainer",

@@ -18,7 +18,7 @@ from kit.core.paths import root
 from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
 from kit.data.corpus import ParallelCorpus, RetrievalTask
-from kit.data.inputs import cut_of_corpora, limit_of
+from kit.data.inputs import cut_of_corpora, limit_of, reader
 from kit.data.registry import checksums, load_corpus, load_task
 from kit.evaluate.bias.rank_distance import rank_distance
 from kit.evaluate.encoding import encode_task
@@ -141,11 +141,14 @@ def _train(job: TrainJob, log: Log) -> None:
     texts = (
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     )
-    model = make_encoder(here(job.encoder), texts, job.seed)
+    judged = (text for table in (validation.queries, validation.candidates) for text in table.column("text").to_pylist())
+    model = make_encoder(here(job.encoder), texts, job.seed, judged)
     facts, limit = job.facts(), limit_of(model, "passage")
     facts["encoder"] |= {"max_tokens": limit} if limit else {}  # it may have been chosen by the texts
     with whole_file(job.folder / "settings.json") as partial:
         partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    if job.encoder.trim_vocabulary:
+        log(f"seed {job.seed} {job.sampling:>14}  {len(reader(model, 'query').tokenizer.get_vocab()):,} tokens are kept")
     for told in cut_of_corpora(model, corpora):
         log(f"seed {job.seed} {job.sampling:>14}  training: {told} (-p max_tokens=… sets the limit)")
     fine_tune(

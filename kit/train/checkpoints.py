@@ -20,15 +20,15 @@ from kit.data.corpus import ParallelCorpus
 from kit.train.config import TrainingConfig
 from kit.train.samplers import Sampling
 
-RECIPE = "recipe.json"
-"""File in a checkpoint that says what training it is of (``recipe_of``)."""
+RECIPE, TRAINED = "recipe.json", "trained.pt"
+"""Files in a checkpoint: what training it is of (``recipe_of``), and the weights that are trained."""
 
 
 class CheckedTrainer(SentenceTransformerTrainer):
     """A trainer that stops at a loss or weight that is not finite, and seals its checkpoints.
 
     The last two checkpoints are kept, and the best one where the run goes back to it; an older one is deleted only when the
-    new one is whole.
+    new one is whole. A checkpoint has the weights that are trained; the others are those that a run starts with.
 
     Args:
         recipe: of this training; the other arguments are those of ``SentenceTransformerTrainer``.
@@ -66,6 +66,20 @@ class CheckedTrainer(SentenceTransformerTrainer):
         """Score the model on the validation task."""
         self.refuse_not_finite()
         return super().evaluate(*arguments, **options)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """What is written of the model: with adapters beside its weights, or a part of them frozen, it is no plain model."""
+        Path(str(output_dir)).mkdir(parents=True, exist_ok=True)
+        torch.save(self._trained(), Path(str(output_dir)) / TRAINED)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        trained = self._trained()
+        for name, weight in torch.load(Path(checkpoint_path) / TRAINED, map_location="cpu", weights_only=True).items():
+            trained[name].data.copy_(weight)
+
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        assert self.model is not None
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     def _save_checkpoint(self, *arguments: Any, **options: Any) -> None:
         self.refuse_not_finite()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
@@ -31,6 +32,8 @@ class EncoderConfig(Config):
     query_prompt, passage_prompt: what is put before the texts of each side, and kept in the model; both empty: what the
         model brings, or those of the paper.
     trust_remote_code: whether code that a model brings may run.
+    trim_vocabulary: whether a loaded model keeps only the tokens of the training and validation texts
+        (``kit.train.encoders.vocabulary``); it reads others in smaller pieces, for good.
     """
 
     name: Text = "static"
@@ -43,6 +46,7 @@ class EncoderConfig(Config):
     query_prompt: str = ""
     passage_prompt: str = ""
     trust_remote_code: bool = False
+    trim_vocabulary: bool = False
 
     @field_validator("max_tokens")
     @classmethod
@@ -76,7 +80,13 @@ class TrainingConfig(Config):
     """How an encoder is fine-tuned.
 
     updates: optimizer steps, the budget that all samplings share.
-    batch_size: rows of a batch (the paper: 100).
+    batch_size: rows of a batch (the paper: 100); every other passage in it is a negative, unless it answers the query.
+    mini_batch: texts in one pass through the encoder; 0: all of a column. The gradients are those of the whole batch, with
+        all its negatives, in the memory of a mini-batch and one more pass (GradCache, Gao et al. 2021, arXiv 2101.06983).
+        Accumulating gradients over small batches would save memory, too, but add no negatives.
+    trainable: ``all`` weights; ``all-but-words``: not the word embeddings, most weights of a multilingual model; ``last:N``:
+        the last N layers of a transformer; ``lora:R``: adapters of rank R beside the linear maps of its layers (Hu et al.
+        2021, arXiv 2106.09685; needs peft). What stands after the layers is trained, too.
     learning_rate, weight_decay: of AdamW; the rate rises over the first ``warmup`` share of the updates, then falls
         linearly to zero.
     loss: one of ``LOSS_NAMES``.
@@ -90,6 +100,8 @@ class TrainingConfig(Config):
 
     updates: int = Field(default=1000, ge=1, le=_MANY)
     batch_size: int = Field(default=100, ge=2, le=_MANY)
+    mini_batch: int = Field(default=0, ge=0, le=_MANY)
+    trainable: str = "all"
     learning_rate: float = Field(default=3e-5, ge=1e-9, le=100.0)
     weight_decay: float = Field(default=1e-2, ge=0.0, le=100.0)
     warmup: float = Field(default=0.1, ge=0.0, le=1.0)
@@ -108,6 +120,13 @@ class TrainingConfig(Config):
         if loss not in LOSS_NAMES:
             raise ValueError(f"choose from {', '.join(LOSS_NAMES)}")
         return loss
+
+    @field_validator("trainable")
+    @classmethod
+    def _is_trainable(cls, trainable: str) -> str:
+        if not re.fullmatch("all|all-but-words|(last|lora):[1-9][0-9]{0,3}", trainable):
+            raise ValueError("choose all, all-but-words, last:N (such as last:2) or lora:R (such as lora:8)")
+        return trainable
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

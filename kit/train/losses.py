@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import torch
+from sentence_transformers.base.losses.gradcache import CachedLossMixin, has_static_embedding_input
 from torch import Tensor, nn
 from torch.nn import functional
 
 from kit.train.config import TrainingConfig
 
 
-class InfoNCE(nn.Module):
+class InfoNCE(CachedLossMixin, nn.Module):
     """InfoNCE of each query over its passage, the other passages of the batch, and hard negatives (arXiv 2408.10536).
 
     ``loss = mean_i -log( exp(cos(q_i, d_i) / t) / sum_j exp(cos(q_i, d_j) / t) )``, where j runs over all passages and
@@ -26,6 +27,10 @@ class InfoNCE(nn.Module):
             arXiv 1902.08564), as LaBSE is trained (0.3).
         symmetric: whether the loss is the mean of this and of the same with the passages asking for their queries (without
             hard negatives), as LaBSE and CLIP are trained.
+        mini_batch: texts in one pass through the model; 0: all of a column. The value and its gradients are those of the
+            whole batch, in the memory of a mini-batch and one more pass (Gao et al. 2021, arXiv 2101.06983): all texts are
+            embedded without gradients, then those of the embeddings are carried on into the model, mini-batch after
+            mini-batch, with the dropout that the first pass had.
 
     Inputs:
         One column of queries, one of passages, then any number of hard negatives, in this order. Labels: the cluster of
@@ -37,28 +42,52 @@ class InfoNCE(nn.Module):
         ``symmetric``, to its ``directions=("query_to_doc", "doc_to_query"), partition_mode="per_direction"``.
 
     Raises:
-        ValueError: the temperature is not positive, or the margin is not in [0, 1].
+        ValueError: the temperature is not positive, or the margin is not in [0, 1]; mini-batches of a static encoder.
     """
 
-    def __init__(self, model: nn.Module, temperature: float = 0.05, margin: float = 0.0, symmetric: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        temperature: float = 0.05,
+        margin: float = 0.0,
+        symmetric: bool = False,
+        mini_batch: int = 0,
+    ) -> None:
         super().__init__()
         if not temperature > 0:
             raise ValueError(f"temperature {temperature} is not positive: use 0.01 to 0.1")
         if not 0 <= margin <= 1:
             raise ValueError(f"margin {margin} is not between 0 and 1: use 0 for none, or 0.3 as LaBSE")
+        if mini_batch and has_static_embedding_input(model):
+            raise ValueError(f"mini_batch is {mini_batch}, and a static encoder reads a batch as one: choose 0")
         self.model = model
         self.temperature, self.margin, self.symmetric = temperature, margin, symmetric
+        self.mini_batch_size, self.uses_gradient_cache = mini_batch, mini_batch > 0
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Mean loss of a batch, a scalar."""
-        queries, *candidates = [self.model(features)["sentence_embedding"] for features in sentence_features]
+        if self.uses_gradient_cache:
+            return self.forward_cached(sentence_features, labels)
+        return self.calculate_loss([[self.model(features)["sentence_embedding"]] for features in sentence_features], labels)
+
+    def calculate_loss(
+        self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
+    ) -> Tensor:
+        """The loss from the embeddings of each column's mini-batches; with ``with_backward`` they have their gradients."""
+        queries, *candidates = [torch.cat(column) for column in reps]
+        assert labels is not None
         labels = labels.reshape(len(queries), -1)  # (batch, n_columns - 1 + n_answers)
         clusters, answers = labels[:, : len(candidates)].T.reshape(-1), labels[:, len(candidates) :]
-        return info_nce(queries, torch.cat(candidates), clusters, self.temperature, self.margin, self.symmetric, answers)
+        settings = self.temperature, self.margin, self.symmetric
+        loss = info_nce(queries, torch.cat(candidates), clusters, *settings, answers)
+        if with_backward:
+            loss.backward()
+        return loss
 
     def get_config_dict(self) -> dict[str, float | bool]:
         """Settings for the model card."""
-        return {"temperature": self.temperature, "margin": self.margin, "symmetric": self.symmetric}
+        settings = {"temperature": self.temperature, "margin": self.margin, "symmetric": self.symmetric}
+        return {**settings, **({"mini_batch": self.mini_batch_size} if self.uses_gradient_cache else {})}
 
     @property
     def citation(self) -> str:
@@ -71,7 +100,7 @@ class InfoNCE(nn.Module):
 
 
 LOSSES: dict[str, Callable[[nn.Module, TrainingConfig], nn.Module]] = {
-    "info-nce": lambda model, recipe: InfoNCE(model, recipe.temperature, recipe.margin, recipe.symmetric),
+    "info-nce": lambda model, recipe: InfoNCE(model, recipe.temperature, recipe.margin, recipe.symmetric, recipe.mini_batch),
 }
 """Losses by the name that a recipe gives (``kit.train.config.LOSS_NAMES``); each is made from the model and the recipe."""
 

@@ -17,8 +17,10 @@ from kit.data.corpus import ParallelCorpus
 from kit.data.inputs import prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
+from kit.train.cost import Cost, Meter
 from kit.train.encoders.loading import quiet
 from kit.train.encoders.saving import save_encoder
+from kit.train.encoders.trainable import training_only
 from kit.train.history import History, headline
 from kit.train.losses import make_loss
 from kit.train.pairs import pair_batches, pair_dataset
@@ -46,22 +48,23 @@ def fine_tune(
 
     A run that was interrupted goes on from its last whole checkpoint in ``folder`` when it is called again with the same
     arguments, with the batches and losses that an uninterrupted run would have had. The weights are float32, whatever the
-    encoder's were: in bfloat16 most updates are too small to change one. The device computes in bf16 where it can.
+    encoder's were: in bfloat16 most updates are too small to change one. A GPU computes in bf16 where it can.
 
     Args:
         model: the encoder; it is trained in place, and its weights become float32.
         corpora: what the batches are drawn from.
         sampling: how.
-        config: how long, how fast.
-        folder: for checkpoints, the history and the model.
+        config: how long, how fast, which weights.
+        folder: for checkpoints, the history, ``cost.json`` (``kit.train.cost.Cost``) and the model.
         seed: of the batches (the encoder has its own).
         validation: scores the model at each evaluation; needed for ``patience``.
-        log: takes one line of progress at each evaluation, and one for a checkpoint that is passed over.
+        log: takes one line of progress at each evaluation, one for the cost at the end, and one for a checkpoint that is
+            passed over.
 
     Raises:
-        ValueError: ``patience`` without ``validation``; a loss that is not known; rows with fewer negatives than
-            ``hard_negatives``; a checkpoint in ``folder`` of another recipe, data or start; a loss or weight that is not
-            finite, with which nothing is saved; whatever the sampler refuses.
+        ValueError: ``patience`` without ``validation``; a loss that is not known; a model without the weights that are to be
+            trained; rows with fewer negatives than ``hard_negatives``; a checkpoint in ``folder`` of another recipe, data or
+            start; a loss or weight that is not finite, with which nothing is saved; whatever the sampler refuses.
         OSError: the disk refuses a checkpoint or the model.
     """
     if config.patience and validation is None:
@@ -72,33 +75,39 @@ def fine_tune(
     _describe(model, corpora, sampling)
     model.float()
     recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
-    trainer = CheckedTrainer(
-        recipe,
-        model=model,
-        train_dataset=pair_dataset(corpora, config.hard_negatives),
-        args=_arguments(config, sampling, folder, seed, validation is not None, model),
-        loss=make_loss(model, config),
-        evaluator=_Evaluator(validation) if validation else None,
-        callbacks=[
-            _Progress(log, sampling.name, validation is None),
-            *([_Patience(config.patience)] if config.patience else []),
-        ],
-    )
-    trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
-    checkpoint = last_whole(folder, recipe, log)
-    with quiet(), remembered_tokens(model):
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        trainer.refuse_not_finite()
-        history = _history(trainer.state)
-        _save(model, history, folder)
+    with training_only(model, config.trainable, seed):
+        trainer = CheckedTrainer(
+            recipe,
+            model=model,
+            train_dataset=pair_dataset(corpora, config.hard_negatives),
+            args=_arguments(config, sampling, folder, seed, validation is not None, model),
+            loss=make_loss(model, config),
+            evaluator=_Evaluator(validation) if validation else None,
+            callbacks=[
+                _Progress(log, sampling.name, validation is None),
+                *([_Patience(config.patience)] if config.patience else []),
+                meter := Meter(model),
+            ],
+        )
+        trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
+        checkpoint = last_whole(folder, recipe, log)
+        with quiet(), remembered_tokens(model), meter.watching():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            trainer.refuse_not_finite()
+    history, cost = _history(trainer.state), meter.cost(torch.bfloat16 if trainer.args.bf16 else torch.float32)
+    _save(model, history, cost, folder)
+    if cost:
+        log(f"{sampling.name:>14}  {cost}")
     return history
 
 
-def _save(model: SentenceTransformer, history: History, folder: Path) -> None:
+def _save(model: SentenceTransformer, history: History, cost: Cost | None, folder: Path) -> None:
     partial = folder / "partial"
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
-    with writing(folder / "model"):
+    with quiet(), writing(folder / "model"):
         history.write(folder / "history.json")
+        if cost:
+            cost.write(folder / "cost.json")
         save_encoder(model, partial)
         seal(partial)
         shutil.rmtree(folder / "model", ignore_errors=True)  # of an earlier training in this folder

@@ -23,7 +23,7 @@ def _changed(name: str) -> Settings:
     if isinstance(default, tuple):
         value = (*default, {str: "other", float: 0.123, int: 7}[type(default[0])])
     else:
-        value = {str: "other", float: 0.123, int: 5}.get(type(default), True)
+        value = {str: "last:2" if name == "trainable" else "other", float: 0.123, int: 5}.get(type(default), True)
     return Settings().changed(**{name: value})
 
 

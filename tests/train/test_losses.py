@@ -9,6 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from test_encoders import TEXTS, make
+from test_trainer import one_thread as one_thread
 from torch import nn
 from torch.nn import functional
 
@@ -223,10 +225,78 @@ class TestNumbers:
         assert torch.isfinite(info_nce(embeddings(4), embeddings(4, seed=1), torch.arange(4), 1e-4))
 
 
+class TestMiniBatches:
+    """A batch of five in small passes; columns have other lengths, and so have passes."""
+
+    COLUMNS = (TEXTS[:5], TEXTS[3:8], TEXTS[2:7])
+    LABELS = torch.tensor([[0, 2, 3, -1], [1, -1, -1, -1], [2, 0, 0, 1], [0, -1, 4, -1], [-1, 4, -1, -1]])  # two answers
+
+    def gradients(self, model, columns, labels, make_value, **options):
+        """The loss and the gradient of every weight."""
+        features = [model.preprocess(list(column)) for column in columns]
+        model.zero_grad()
+        value = make_value(InfoNCE(model, 0.1, **options), features, labels)
+        value.backward()
+        return {"loss": value.detach()} | {name: one.grad for name, one in model.named_parameters() if one.grad is not None}
+
+    def assert_equal(self, ours, theirs):
+        assert ours.keys() == theirs.keys() and len(ours) > 30
+        for name in ours:
+            torch.testing.assert_close(ours[name], theirs[name], rtol=1e-5, atol=1e-5, msg=name)
+
+    @pytest.mark.parametrize("mini_batch", [1, 2, 100])
+    @pytest.mark.parametrize("symmetric", [False, True])
+    @pytest.mark.parametrize(("n_columns", "n_labels"), [(2, 1), (2, 3), (3, 2), (3, 4)])
+    def test_the_gradients_are_those_of_the_whole_batch(self, mini_batch, symmetric, n_columns, n_labels):
+        model = make("tiny").eval()  # no dropout
+        batch = self.COLUMNS[:n_columns], self.LABELS[:, :n_labels]
+        plain = self.gradients(model, *batch, lambda loss, *inputs: loss(*inputs), symmetric=symmetric)
+        cached = self.gradients(
+            model, *batch, lambda loss, *inputs: loss(*inputs), symmetric=symmetric, mini_batch=mini_batch
+        )
+        self.assert_equal(cached, plain)
+
+    def test_both_passes_have_the_same_dropout(self):
+        """The reference embeds the same mini-batches once, with gradients, out of the same stream."""
+
+        def reference(loss, features, labels):
+            parts = [
+                [
+                    loss.model({name: value[first : first + 2] for name, value in column.items() if name != "modality"})
+                    for first in (0, 2, 4)
+                ]
+                for column in features
+            ]
+            return loss.calculate_loss([[part["sentence_embedding"] for part in column] for column in parts], labels)
+
+        model = make("tiny").train()
+        batch = (TEXTS[:5], TEXTS[3:8]), self.LABELS[:, :3]
+        torch.manual_seed(5)
+        once = self.gradients(model, *batch, reference)
+        torch.manual_seed(5)
+        cached = self.gradients(model, *batch, lambda loss, *inputs: loss(*inputs), mini_batch=2)
+        other = self.gradients(model, *batch, lambda loss, *inputs: loss(*inputs), mini_batch=2)
+        self.assert_equal(cached, once)
+        assert abs(other["loss"] - once["loss"]) > 1e-3
+
+    def test_without_gradients_it_is_a_value(self):
+        model = make("tiny").eval()
+        features = [model.preprocess(list(column)) for column in self.COLUMNS[:2]]
+        with torch.no_grad():
+            values = [InfoNCE(model, 0.1, mini_batch=size)(features, self.LABELS[:, :1]) for size in (0, 2)]
+        torch.testing.assert_close(*values)
+
+    def test_a_static_encoder_is_refused(self):
+        with pytest.raises(ValueError, match="mini_batch is 2, and a static encoder reads a batch as one: choose 0"):
+            make_loss(make("static"), TrainingConfig(mini_batch=2))
+
+
 class TestRecipe:
     def test_the_default_is_that_of_the_recipe(self):
         made = make_loss(nn.Identity(), TrainingConfig(temperature=0.2, margin=0.3, symmetric=True))
         assert made.get_config_dict() == {"temperature": 0.2, "margin": 0.3, "symmetric": True}
+        small = make_loss(make("tiny"), TrainingConfig(mini_batch=3))
+        assert small.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False, "mini_batch": 3}
 
     def test_a_new_one_is_made_from_its_entry(self, monkeypatch):
         monkeypatch.setitem(LOSSES, "made", lambda model, recipe: nn.L1Loss())

@@ -135,15 +135,17 @@ class TestRun:
         assert "Retriever fine-tuned with Hybrid batches" in card
         assert "hybrid-batch-training" in card and "InfoNCE" in card
 
-    def test_nothing_but_model_and_history_is_left(self, trained):
+    def test_nothing_but_model_history_and_cost_is_left(self, trained):
         assert {path.name for path in trained[0].iterdir()} - {"eval"} == {
             "model",
+            "cost.json",
             "history.json",
             "history.json.checksum",
         }
 
-    def test_a_line_of_progress_at_each_evaluation(self, trained):
-        lines = trained[3]
+    def test_a_line_of_progress_at_each_evaluation_and_one_for_the_cost(self, trained):
+        *lines, cost = trained[3]
+        assert "s an update" in cost
         heads = [line.split("loss")[0].split() for line in lines]
         assert heads == [["Hybrid", "update", f"{n}/150"] for n in (50, 100, 150)]
         assert all("score" in line for line in lines)
@@ -152,17 +154,17 @@ class TestRun:
     def test_only_log_gets_lines(self, tmp_path, capfd, name):
         lines, config = [], CONFIG.changed(updates=4, evaluations=4, patience=4)
         train(tmp_path, encoder(name), config, validation=lambda model: {"score": 0.5}, log=lines.append)
-        assert len(lines) == 4
+        assert len(lines) == 4 + 1
         assert capfd.readouterr() == ("", "")
 
     def test_evaluations_that_do_not_divide_the_updates_end_with_the_last(self, tmp_path):
         lines, config = [], CONFIG.changed(updates=7, evaluations=3)
         _, history = train(tmp_path / "with", config=config, validation=lambda model: {"score": 0.5}, log=lines.append)
         assert [update for update, _ in history.loss] == [update for update, _ in history.scores] == [3, 6, 7]
-        assert len(lines) == 3
+        assert len(lines) == 3 + 1
         _, history = train(tmp_path / "without", config=config, log=lines.append)
         assert [update for update, _ in history.loss] == [3, 6, 7]
-        assert history.scores == [] and len(lines) == 6
+        assert history.scores == [] and len(lines) == 6 + 2
 
     def test_training_again_in_the_same_folder_replaces_the_model(self, tmp_path):
         config = CONFIG.changed(updates=2, evaluations=1)
@@ -315,6 +317,33 @@ class TestBatches:
             assert groups[2] == [(group + 1) % N_GROUPS for group in groups[0]]
             assert labels == [list(row) for row in zip(*groups[1:])]
             assert {row[-1] for row in labels} == {-1}
+
+    def test_a_column_is_as_wide_as_its_longest_text(self, tmp_path, monkeypatch):
+        widths, forward = [], InfoNCE.forward
+
+        def recording(self, sentence_features, labels):
+            features = list(sentence_features)
+            masks = [column["attention_mask"] for column in features]
+            widths.append([(mask.shape[1], int(mask.sum(dim=1).max())) for mask in masks])
+            return forward(self, features, labels)
+
+        monkeypatch.setattr(InfoNCE, "forward", recording)
+        model = encoder("tiny")
+        model.prompts = {"query": "", "document": "가 나 다 라 "}
+        train(tmp_path, model, CONFIG.changed(updates=2, evaluations=1))
+        assert all(query[0] < passage[0] for query, passage in widths)
+        assert all(longest <= width <= -(-longest // 8) * 8 for batch in widths for width, longest in batch)
+
+    def test_small_passes_train_the_same_model(self, tmp_path):
+        trained = []
+        for mini_batch in (0, 3):
+            model = encoder("tiny")
+            for part in model.modules():
+                part.p = 0.0 if isinstance(part, torch.nn.Dropout) else None
+            model[0].auto_model.config.attention_probs_dropout_prob = 0.0
+            trained.append(weights(train(tmp_path / str(mini_batch), model, CONFIG.changed(mini_batch=mini_batch))[0]))
+        for name, weight in trained[0].items():
+            torch.testing.assert_close(trained[1][name], weight, rtol=0, atol=1e-4, msg=name)
 
     def test_batches_are_those_of_the_sampler(self, tmp_path, batches):
         train(tmp_path, sampling=Sampling.parse("X-Y"))

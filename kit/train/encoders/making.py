@@ -17,6 +17,7 @@ from kit.data.inputs import enough_for, limit_of, n_tokens, prompts_of, reader
 from kit.train.config import EncoderConfig, n_heads
 from kit.train.encoders.finding import MADE, has_head, kind_of
 from kit.train.encoders.loading import device, load_encoder, quiet, set_prompts, weights_of
+from kit.train.encoders.vocabulary import trim_vocabulary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -32,7 +33,7 @@ _SAMPLE = 4000
 """Texts by which ``max_tokens`` is chosen."""
 
 
-def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> SentenceTransformer:
+def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int, others: Iterable[str] = ()) -> SentenceTransformer:
     """Make or load an encoder.
 
     Args:
@@ -42,18 +43,23 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
         texts: what the tokenizer of ``static`` and ``tiny`` is trained on, and ``max_tokens`` 0 is chosen by: 128, or what
             99 % of 4,000 of them have at most, as far as a loaded model reads.
         seed: of the initial weights.
+        others: what a vocabulary that is trimmed has to read besides ``texts``, such as the validation's texts.
 
     Returns:
         The encoder, with the prompts of ``encoder``, else its own where a loaded model brings some, else ``PROMPTS``.
 
     Raises:
-        ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``.
+        ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``; a vocabulary
+            that is made of these texts, or cannot be trimmed, with ``trim_vocabulary``.
     """
     name = encoder.name
     if encoder.dropout and name != "static":
         raise ValueError(
             f"dropout is {encoder.dropout}, and encoder {name!r} has its own: leave it 0, or take encoder 'static'"
         )
+    if encoder.trim_vocabulary and (name in MADE or has_head(name)):
+        reason = "is not trained" if has_head(name) else "gets a vocabulary of these texts"
+        raise ValueError(f"trim_vocabulary is true, and encoder {name!r} {reason}: leave it out")
     seed_everything(seed)
     given = (encoder.query_prompt, encoder.passage_prompt) if encoder.query_prompt or encoder.passage_prompt else None
     if has_head(name):
@@ -62,7 +68,10 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int) -> Sen
         model = load_encoder(name, encoder.trust_remote_code)
         if given or not any(prompts_of(model)[:2]):
             set_prompts(model, *(given or PROMPTS.values()))
+        texts = list(texts) if encoder.trim_vocabulary else texts
         _limit(model, encoder.max_tokens, texts)
+        if encoder.trim_vocabulary:
+            trim_vocabulary(model, chain(texts, others))
         return model
     prompts = given or tuple(PROMPTS.values())
     sample: list[str] = []
