@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.core.files import alone, refuse_damaged
+from kit.core.fingerprints import data_checksum
 from kit.core.paths import root
 from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
@@ -26,7 +27,7 @@ from kit.evaluate.metrics import average_precision
 from kit.evaluate.ranks import best_by_language, cell_means, score_lists, setting_mean
 from kit.evaluate.search import search
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders.finding import MADE
+from kit.train.encoders.finding import MADE, is_static, kind_of
 from kit.train.history import ANSWER, MEDIAN, History
 from kit.train.samplers import Sampling
 
@@ -141,8 +142,7 @@ def _train(job: TrainJob, log: Log) -> None:
     texts = (
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     )
-    encoder = job.encoder.model_copy(update={"name": str(encoder_folder(job.encoder) or job.encoder.name)})
-    model = make_encoder(encoder, texts, job.seed)
+    model = make_encoder(located(job.encoder), texts, job.seed)
     facts, limit = job.facts(), limit_of(model, "passage")
     facts["encoder"] |= {"max_tokens": limit} if limit else {}  # it may have been chosen by the texts
     with whole_file(job.folder / "settings.json") as partial:
@@ -161,10 +161,22 @@ def _train(job: TrainJob, log: Log) -> None:
     )
 
 
-def encoder_folder(encoder: EncoderConfig) -> Path | None:
-    """Folder of the encoder that is fine-tuned, or None if it is made here or comes by name; relative to the project."""
-    folder = root() / Path(encoder.name).expanduser()
-    return folder if encoder.name not in MADE and folder.is_dir() else None
+def located(encoder: EncoderConfig) -> EncoderConfig:
+    """The encoder with the path of the folder that it is, or is made of, whole: a relative one starts at the project."""
+    kind, name = ("", encoder.name) if _folder(encoder.name) else kind_of(encoder.name)
+    found = str(_folder(name) or name)
+    return encoder.model_copy(update={"name": f"{kind}:{found}" if kind else found})
+
+
+def encoder_checksum(encoder: EncoderConfig) -> str:
+    """Changes with the content of the folder that an encoder is, or is made of; empty where it is none."""
+    folder = _folder(kind_of(located(encoder).name)[1])
+    return data_checksum(folder) if folder else ""
+
+
+def _folder(name: str) -> Path | None:
+    folder = root() / Path(name).expanduser()
+    return folder if name not in ("", *MADE) and folder.is_dir() else None
 
 
 def tokens_text(limit: int | None) -> str:
@@ -174,7 +186,7 @@ def tokens_text(limit: int | None) -> str:
 
 def encode_batch(encoder: EncoderConfig) -> int:
     """Texts encoded at a time: what a call costs outweighs what a text costs in a mean of token embeddings."""
-    return 1024 if encoder.name == "static" else 64
+    return 1024 if is_static(encoder.name) else 64
 
 
 def validation_scores(

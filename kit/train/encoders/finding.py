@@ -10,12 +10,30 @@ from pathlib import Path
 MADE = ("static", "tiny")
 """Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
 
+KINDS = ("static",)
+"""Encoders that are made of a model, ``<kind>:<model>``: ``static:`` takes its vectors of tokens out."""
+
 _PATIENCE_S = 5
 """Seconds that the hub may take to say whether it has a model."""
 
 
 _NEEDED = {"StaticEmbedding": "tokenizer.json", "Transformer": "config.json"}
 """Files of modules whose absence the libraries answer with another file's name, or none."""
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """Kind of an encoder that is made of a model, and the model's name; no kind and the name of any other.
+
+    >>> kind_of("static:org/model"), kind_of("org/model")
+    (('static', 'org/model'), ('', 'org/model'))
+    """
+    kind, colon, model = name.partition(":")
+    return (kind, model) if colon and kind in KINDS and not Path(name).is_dir() else ("", name)
+
+
+def is_static(name: str) -> bool:
+    """Whether an encoder is a mean of token vectors that is made here, from scratch or out of a model."""
+    return "static" in (name, kind_of(name)[0])
 
 
 def find_model(name: str) -> bool:
@@ -25,14 +43,17 @@ def find_model(name: str) -> bool:
     ``HF_HUB_OFFLINE`` is set or the hub does not answer, looked for in the hub's cache.
 
     Args:
-        name: one of ``MADE``, a folder, or a name on the hub.
+        name: one of ``MADE``, a folder, a name on the hub, or one of the last two after a kind of ``KINDS``.
 
     Returns:
         Whether the hub is to be asked for the model's files; if not, they are on this machine.
 
     Raises:
-        ValueError: there is no such model, or half of one.
+        ValueError: there is no such model, or half of one, or none that this kind of encoder can be made of.
     """
+    kind, model = kind_of(name)
+    if kind:
+        return _find_source(model)
     folder = Path(name)
     if name in MADE:
         return False
@@ -42,6 +63,24 @@ def find_model(name: str) -> bool:
     if folder.exists() or name.count("/") > 1 or name.startswith((".", "/", "~")) or "\\" in name:
         raise _absent(name, "it is a file" if folder.exists() else "there is no such folder", _beside(folder))
     return _on_the_hub(name)
+
+
+def _find_source(name: str) -> bool:
+    """The same for the model that a static encoder is taken out of, which has a transformer."""
+    if name in ("", *MADE) or kind_of(name)[0]:
+        raise no_transformer(name)
+    ask_hub, modules = find_model(name), Path(name) / "modules.json"
+    if modules.is_file() and not str(_json(modules)[0].get("type", "")).endswith("Transformer"):
+        raise no_transformer(name)
+    return ask_hub
+
+
+def no_transformer(name: str) -> ValueError:
+    """The error for a model that a static encoder cannot be taken out of."""
+    return ValueError(
+        f"encoder 'static:{name}': {name!r} is no transformer with a fast tokenizer, which could be asked for its tokens: "
+        "write static:MODEL, with the folder of a pretrained transformer or its name on the hub"
+    )
 
 
 def _on_the_hub(name: str) -> bool:
