@@ -17,11 +17,11 @@ LOSS_NAMES = ("info-nce",)
 class EncoderConfig(Config):
     """Which encoder is fine-tuned.
 
-    name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model.
-    dimension, vocabulary_size: of an encoder made from scratch.
+    name: ``static``, ``tiny``, the name or folder of a sentence-transformers model, or ``static:`` and such a name.
+    dimension, vocabulary_size: of an encoder made from scratch; the dimension also of ``static:<model>``, at most the model's.
     max_tokens: longest input of a transformer, of which its marks of beginning and end take two; 0: 128, or more where 1 %
         of the training texts are longer, as far as the model reads.
-    dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
+    dropout: share of an embedding's numbers that are zero in training, for static encoders.
     query_prompt, passage_prompt: what is put before the texts of each side, and kept in the model; both empty: what the
         model brings, or those of the paper.
     trust_remote_code: whether code that a model brings may run.

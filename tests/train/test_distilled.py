@@ -126,7 +126,7 @@ class TestKept:
 class TestEncoder:
     def test_is_static_with_the_words_of_the_texts_and_the_prompts_of_the_model(self, saved, tmp_path):
         model = transformer()
-        model.prompts = {"query": "d ", "passage": ""}
+        model.prompts.update({"query": "d ", "passage": ""})
         model.save_pretrained(str(tmp_path / "prompted"), create_model_card=False)
         made = make_encoder(EncoderConfig(name=f"static:{tmp_path / 'prompted'}", dimension=4), iter(["a", "b"]), seed=0)
         assert made.prompts == {"query": "d ", "document": ""}

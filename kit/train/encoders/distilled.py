@@ -8,6 +8,7 @@ training texts have them. Only tokens of these texts are taken out, since all ve
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -20,7 +21,7 @@ import numpy as np
 
 from kit.core import paths
 from kit.core.files import kept_folder
-from kit.core.fingerprints import code_fingerprint, data_checksum, fingerprint, versions
+from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.train.encoders.finding import no_transformer
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def take_out(name: str, model: SentenceTransformer, dimension: int, texts: Itera
     """Take the vectors of the tokens of some texts out of a model; once, they are kept in the cache.
 
     Args:
-        name: folder or name on the hub that the model was loaded from.
+        name: what errors call the model.
         model: its first module is a transformer.
         dimension: numbers of a vector.
         texts: what is trained on, with prompts; its tokens are the vocabulary, and other words are spelled with them.
@@ -67,8 +68,7 @@ def take_out(name: str, model: SentenceTransformer, dimension: int, texts: Itera
         )
     tokenizer = _plain(model.tokenizer.backend_tokenizer)
     counts = _counts(tokenizer, texts)
-    revision = getattr(transformer.auto_model.config, "_commit_hash", None)
-    made_of = data_checksum(name) if Path(name).is_dir() else [name, revision]
+    made_of = [_weights(model), str(model), transformer.auto_model.config.to_json_string(), tokenizer.to_str()]
     code = code_fingerprint("kit.train.encoders.distilled")
     key = fingerprint([made_of, dimension, sorted(counts.items()), versions(), code])
 
@@ -82,6 +82,16 @@ def take_out(name: str, model: SentenceTransformer, dimension: int, texts: Itera
         StaticEmbedding(vocabulary, embedding_weights=vectors).save(str(folder))
 
     return StaticEmbedding.load(str(kept_folder(paths.cache() / "starts" / key, make)))
+
+
+def _weights(model: SentenceTransformer) -> str:
+    """SHA-256 of a model's weights: half a second for 470 MB, and it need not be known where they came from."""
+    import torch
+
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.cpu().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def token_vectors(model: SentenceTransformer, tokens: Sequence[int]) -> np.ndarray:
