@@ -18,7 +18,7 @@ class EncoderConfig(Config):
     """Which encoder is fine-tuned.
 
     name: ``static``, ``tiny``, the name or folder of a sentence-transformers model, or ``static:`` and such a name.
-    dimension, vocabulary_size: of an encoder made from scratch; the dimension also of ``static:<model>``, at most the model's.
+    dimension, vocabulary_size: of an encoder made from scratch; of ``static:<model>`` the dimension, at most the model's.
     max_tokens: longest input of a transformer, of which its marks of beginning and end take two; 0: 128, or more where 1 %
         of the training texts are longer, as far as the model reads.
     dropout: share of an embedding's numbers that are zero in training, for static encoders.
