@@ -59,6 +59,9 @@ def small(run_cells, tmp_path, monkeypatch):
     ParallelCorpus.from_rows(rows[:-20], "mine").write(tmp_path / "data" / "mine.jsonl")
     RetrievalTask.from_corpus(ParallelCorpus.from_rows(rows[-20:], "test"), "mine").write(tmp_path / "data" / "my-task")
     model = make_encoder(EncoderConfig(dimension=16, vocabulary_size=300), [row["passage"] for row in rows], seed=0)
+    shape = EncoderConfig(name="tiny", dimension=256, vocabulary_size=300, max_tokens=16)
+    transformer = make_encoder(shape, [row["passage"] for row in rows], seed=0)
+    transformer.save_pretrained(str(tmp_path / "path" / "to" / "transformer"), create_model_card=False)
     for name in ("xquad-r", "mlqa-r"):
         parallel(tmp_path / "data" / name)
     for name in ("model", "my-model"):

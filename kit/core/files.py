@@ -85,6 +85,27 @@ def _is_at(path: Path, lock: TextIO) -> bool:
     return False
 
 
+def kept_folder(folder: Path, make: Callable[[Path], None], log: Callable[[str], None] = say) -> Path:
+    """A folder that is made once, by one process while others wait, and again where it is damaged.
+
+    Args:
+        make: fills an empty folder.
+        log: takes a line where it is made again, or another process is waited for.
+    """
+    with alone(folder, log):
+        if folder.exists():
+            try:
+                refuse_damaged(folder)
+                return folder
+            except ValueError as error:
+                log(f"made again: {error}")
+                shutil.rmtree(folder)
+        with whole_folder(folder) as partial:
+            make(partial)
+            seal(partial)
+    return folder
+
+
 def seal(path: Path) -> None:
     """Write the checksums of a file, or of all files in a folder, for ``refuse_damaged``.
 

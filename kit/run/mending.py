@@ -33,7 +33,7 @@ from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.show import report
 from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders.finding import HEAD_PREFIX, find_model
+from kit.train.encoders.finding import find_model
 from kit.train.encoders.loading import load_encoder, weights_of
 from kit.train.samplers import Sampling
 
@@ -197,7 +197,7 @@ class _Fitted:
         from kit.train.encoders.making import make_encoder
         from kit.train.trainer import fine_tune
 
-        name = self.name if is_given(self.name) else f"{HEAD_PREFIX}{self.name}"
+        name = self.name if is_given(self.name) else f"head:{self.name}"
         model = make_encoder(EncoderConfig(name=name, trust_remote_code=self.trust), (), seed=0)
         n_clusters = min(
             len(set(self.learned.cluster_of[self.learned.row_of[:, code] >= 0].tolist()))

@@ -21,7 +21,7 @@ from kit.run import profiles
 from kit.run.profiles import notebook, notebook_settings, parameter_names
 from kit.run.progress import Progress, Whole, uncoloured
 from kit.run.settings import Settings
-from kit.run.training import encoder_folder
+from kit.run.training import located
 from kit.train.encoders.finding import find_model
 from kit.train.samplers import Sampling
 
@@ -90,7 +90,7 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
 def _refuse_what_is_not_there(source: Path, settings: Settings) -> None:
     """Raise ``ValueError`` for a sampling, an encoder or a source that leads nowhere, before anything starts."""
     if "encoder" in parameter_names(source):
-        find_model(str(encoder_folder(settings.encoder) or settings.encoder.name))
+        find_model(located(settings.encoder).name)
     for sampling in settings.samplings:
         Sampling.parse(sampling)
     _data(source, settings)

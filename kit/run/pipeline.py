@@ -18,7 +18,7 @@ import numpy as np
 
 from kit.compare.results import Results
 from kit.core import paths, processes
-from kit.core.fingerprints import code_fingerprint, data_checksum, fingerprint, versions
+from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.printing import say
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.embeddings.stored import StoredEncoder
@@ -35,12 +35,13 @@ from kit.run.settings import Settings
 from kit.run.training import (
     VALIDATION_SIZE,
     TrainJob,
-    encoder_folder,
+    encoder_checksum,
     is_trained,
     tokens_text,
     train_job,
     training_data,
 )
+from kit.train.encoders.finding import is_static
 from kit.train.history import History
 from kit.train.samplers import Sampling
 
@@ -92,13 +93,12 @@ def keep_corpus(corpus: ParallelCorpus) -> str:
 
 def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     """Key of a trained model: its recipe, the content of its data, the code that it executes, library versions."""
-    start = encoder_folder(settings.encoder)
     content = {
         "recipe": [dict(settings.encoder), dict(settings.training), sampling, seed],
         "data": list(source_fingerprints(settings.data.train).items()),  # batches depend on the order of the sources
         "code": code_fingerprint("kit.run.training"),
         "versions": versions(),
-        "weights": data_checksum(start) if start else "",
+        "weights": encoder_checksum(settings.encoder),
     }
     return fingerprint(content)
 
@@ -126,7 +126,7 @@ def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
             f"seed {seed}": (folder / "model").relative_to(paths.root()).as_posix() for seed, folder in folders.items()
         }
         seed, folder = next(iter(folders.items()))
-        if settings.encoder.name != "static" and is_trained(folder):
+        if not is_static(settings.encoder.name) and is_trained(folder):
             recipe = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
             found[sampling]["longest input"] = tokens_text(recipe["encoder"]["max_tokens"])
             told = told_of(_evaluation_path(settings, sampling, seed))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.core.files import alone, refuse_damaged
+from kit.core.fingerprints import data_checksum
 from kit.core.paths import root
 from kit.core.seeding import stable_hash
 from kit.core.tables import whole_file
@@ -142,7 +143,7 @@ def _train(job: TrainJob, log: Log) -> None:
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     )
     judged = (text for table in (validation.queries, validation.candidates) for text in table.column("text").to_pylist())
-    model = make_encoder(here(job.encoder), texts, job.seed, judged)
+    model = make_encoder(located(job.encoder), texts, job.seed, judged)
     facts, limit = job.facts(), limit_of(model, "passage")
     facts["encoder"] |= {"max_tokens": limit} if limit else {}  # it may have been chosen by the texts
     with whole_file(job.folder / "settings.json") as partial:
@@ -163,16 +164,22 @@ def _train(job: TrainJob, log: Log) -> None:
     )
 
 
-def encoder_folder(encoder: EncoderConfig) -> Path | None:
-    """Folder of the encoder that is fine-tuned, or None if it is made here or comes by name; relative to the project."""
-    folder = root() / Path(kind_of(encoder.name)[1]).expanduser()
-    return folder if encoder.name not in MADE and folder.is_dir() else None
+def located(encoder: EncoderConfig) -> EncoderConfig:
+    """The encoder with the path of the folder that it is, or is made of, whole: a relative one starts at the project."""
+    kind, name = ("", encoder.name) if _folder(encoder.name) else kind_of(encoder.name)
+    found = str(_folder(name) or name)
+    return encoder.model_copy(update={"name": f"{kind}:{found}" if kind else found})
 
 
-def here(encoder: EncoderConfig) -> EncoderConfig:
-    """The same encoder with the whole path of its folder, if it has one."""
-    folder = encoder_folder(encoder)
-    return encoder.model_copy(update={"name": f"{kind_of(encoder.name)[0]}{folder}"}) if folder else encoder
+def encoder_checksum(encoder: EncoderConfig) -> str:
+    """Changes with the content of the folder that an encoder is, or is made of; empty where it is none."""
+    folder = _folder(kind_of(located(encoder).name)[1])
+    return data_checksum(folder) if folder else ""
+
+
+def _folder(name: str) -> Path | None:
+    folder = root() / Path(name).expanduser()
+    return folder if name not in ("", *MADE) and folder.is_dir() else None
 
 
 def tokens_text(limit: int | None) -> str:

@@ -22,11 +22,12 @@ class EncoderConfig(Config):
     """Which encoder is fine-tuned.
 
     name: ``static``, ``tiny``, or the name or folder of a sentence-transformers model; ``head:<model>`` for a head on such a
-        model, ``embeddings:<folder>`` for one on given embeddings (``kit.data.embeddings.given``).
-    dimension, vocabulary_size: of an encoder made from scratch.
+        model, ``embeddings:<folder>`` for one on given embeddings (``kit.data.embeddings.given``), ``static:<model>`` for a
+        static encoder that is taken out of such a model.
+    dimension, vocabulary_size: of an encoder made from scratch; of ``static:<model>`` the dimension, at most the model's.
     max_tokens: longest input of a transformer, of which its marks of beginning and end take two; 0: 128, or more where 1 %
         of the training texts are longer, as far as the model reads.
-    dropout: share of an embedding's numbers that are zero in training, for an encoder made from scratch.
+    dropout: share of an embedding's numbers that are zero in training, for static encoders.
     head, rank: of ``head:<model>`` and ``embeddings:<folder>``: one of ``HEADS`` (``kit.train.encoders.heads.Head``), and
         the inner width of all but ``linear``.
     query_prompt, passage_prompt: what is put before the texts of each side, and kept in the model; both empty: what the

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from kit.core import files
-from kit.core.files import alone, refuse_damaged, seal, whole_folder
+from kit.core.files import alone, kept_folder, refuse_damaged, seal, whole_folder
 
 HOLDER = """
 import sys, time
@@ -129,6 +129,22 @@ def test_half_a_folder_of_a_process_that_was_killed_is_not_in_the_way(tmp_path):
     with whole_folder(tmp_path / "model") as partial:
         (partial / "settings").write_text("whole")
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["settings"] and not half.exists()
+
+
+def test_a_kept_folder_is_made_once_and_again_when_it_is_damaged(tmp_path):
+    made, said = [], []
+
+    def make(folder):
+        made.append(folder)
+        (folder / "file").write_text("whole")
+
+    folder = tmp_path / "cache" / "thing"
+    assert kept_folder(folder, make, said.append) == kept_folder(folder, make, said.append) == folder
+    assert len(made) == 1 and not said
+    (folder / "file").write_text("half")
+    kept_folder(folder, make, said.append)
+    assert len(made) == 2 and (folder / "file").read_text() == "whole"
+    assert said[0].startswith(f"made again: {folder / 'file'}: damaged")
 
 
 class TestSeal:

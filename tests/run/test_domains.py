@@ -114,6 +114,23 @@ class TestStart:
         settings = Settings().changed(dimension=16, vocabulary_size=300)
         assert with_start(settings, [corpus()]).encoder != with_start(settings, [corpus(19)]).encoder
 
+    def test_one_that_is_taken_out_of_a_model_knows_all_words(self, home):
+        from kit.train.config import EncoderConfig
+        from kit.train.encoders.making import make_encoder
+
+        config = EncoderConfig(name="tiny", dimension=16, vocabulary_size=300, max_tokens=16)
+        for seed in (0, 1):
+            texts = corpus(languages=("en", "th")).table.column("query").to_pylist()
+            make_encoder(config, texts, seed).save_pretrained(str(home / f"model {seed}"), create_model_card=False)
+        settings = Settings().changed(dimension=8, encoder="static:model 0")
+        first = with_start(settings, [corpus(), corpus(languages=("th",))])
+        model = make_encoder(EncoderConfig(name=str(home / first.encoder.name)), [], seed=0)
+        numbers = model.preprocess(corpus(languages=("th",)).table.column("query").to_pylist())["input_ids"]
+        assert model.encode("x").shape == (8,) and model.tokenizer.token_to_id("<unk>") not in numbers
+        (home / "model 0").rename(home / "model 2")
+        (home / "model 1").rename(home / "model 0")  # other weights under the name
+        assert with_start(settings, [corpus(), corpus(languages=("th",))]) != first
+
     def test_a_pretrained_encoder_stays(self, home):
         settings = Settings().changed(encoder="sentence-transformers/LaBSE")
         assert with_start(settings, [corpus()]) is settings and not paths.cache().exists()

@@ -28,6 +28,7 @@ CODE = {
     "train/encoders/loading.py": BOTH,
     "train/encoders/trainable.py": BOTH,
     "train/encoders/vocabulary.py": BOTH,
+    "train/encoders/distilled.py": BOTH,
     "train/samplers.py": BOTH,
     "train/losses.py": BOTH,
     "train/cost.py": BOTH,
@@ -189,12 +190,16 @@ def test_sampling_and_seed(home):
     assert len({pipeline.training_fingerprint(SETTINGS, *model) for model in models}) == len(models)
 
 
-def test_the_weights_that_a_training_starts_from(home):
-    (home / "mine").mkdir()
-    (home / "mine" / "weights").write_text("1")
-    settings = SETTINGS.changed(encoder="mine")
+@pytest.mark.parametrize(
+    ("folder", "encoder"),
+    [("mine", "mine"), ("mine", "static:mine"), ("static:mine", "static:mine"), ("static:mine", "static:static:mine")],
+)
+def test_the_weights_that_a_training_starts_from(home, folder, encoder):
+    (home / folder).mkdir()
+    (home / folder / "weights").write_text("1")
+    settings = SETTINGS.changed(encoder=encoder)
     before = _keys(settings)
-    (home / "mine" / "weights").write_text("2")
+    (home / folder / "weights").write_text("2")
     assert _changed(before, _keys(settings)) == BOTH
 
 

@@ -105,6 +105,30 @@ class TestFolders:
             find_model(str(saved / "tiny" / "config.json"))
 
 
+class TestKinds:
+    def test_a_transformer_that_a_static_encoder_is_taken_out_of(self, saved):
+        assert find_model(f"static:{saved / 'tiny'}") is False
+
+    @pytest.mark.parametrize("model", ["", "static", "tiny", "static:tiny", "FOLDER/static"])
+    def test_no_transformer_to_ask(self, saved, model):
+        model = model.replace("FOLDER", str(saved))
+        with pytest.raises(
+            ValueError, match=f"^encoder 'static:{model}': '{model}' is no transformer .* write static:MODEL"
+        ):
+            find_model(f"static:{model}")
+
+    def test_a_mistyped_model_is_told_like_any_other(self, saved):
+        with pytest.raises(ValueError, match=r"there is no such folder.*did you mean '.*/tiny'\?"):
+            find_model(f"static:{saved / 'tini'}")
+
+    def test_a_folder_that_is_called_like_a_kind_is_a_folder(self, copy, monkeypatch):
+        folder = copy("tiny")
+        monkeypatch.chdir(folder.parent)
+        folder.rename("static:tiny")
+        assert find_model("static:tiny") is False
+        assert load_encoder("static:tiny").encode(TEXTS[:1]).shape == (1, 16)
+
+
 class TestHub:
     @pytest.fixture
     def cache(self, monkeypatch, tmp_path) -> Path:

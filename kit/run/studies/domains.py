@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from kit.compare.gaps import Domain, Drop, by_construction, drop_rows, mean_drop
 from kit.compare.paper import MARGIN_MAP
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
-from kit.core.files import alone, refuse_damaged, seal, whole_folder
+from kit.core.files import kept_folder
 from kit.core.printing import Table, say
 from kit.core.seeding import stable_fraction
 from kit.data.corpus import ParallelCorpus
@@ -24,7 +24,8 @@ from kit.run import pipeline
 from kit.run.evaluating import load_test
 from kit.run.settings import Settings
 from kit.run.studies.arms import asked_languages, check_languages
-from kit.train.encoders.finding import MADE
+from kit.run.training import encoder_checksum, located
+from kit.train.encoders.finding import MADE, is_static
 from kit.train.encoders.loading import quiet
 from kit.train.encoders.making import make_encoder
 
@@ -120,25 +121,26 @@ def sample_groups(corpus: ParallelCorpus, n_groups: int, seed: int = 0) -> Paral
 def with_start(settings: Settings, corpora: Sequence[ParallelCorpus]) -> Settings:
     """The settings with one encoder, made once from the texts of all corpora, from which every arm and seed starts.
 
-    An encoder from scratch takes its vocabulary from the training texts: an arm without a domain would lack its words as
+    An encoder that is made takes its vocabulary from the training texts: an arm without a domain would lack its words as
     well as its pairs, and a drop would mix two causes. So the arms share a vocabulary and weights, as if they all fine-tuned
     one pretrained model, and seeds differ in their batches. Settings that name such a model are returned as they are.
     """
-    if settings.encoder.name not in MADE:
+    name = settings.encoder.name
+    if name not in MADE and not is_static(name):
         return settings
     texts = [
         text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
     ]
     code = fingerprints.code_fingerprint("kit.train.encoders.making")
-    key = fingerprints.fingerprint([dict(settings.encoder), texts, fingerprints.versions(), code])
-    folder = paths.cache() / "starts" / key
-    with alone(folder):
-        if not pipeline.is_kept(folder, refuse_damaged, "made", print):
-            shutil.rmtree(folder, ignore_errors=True)
-            model = make_encoder(settings.encoder, texts, seed=0)
-            with quiet(), whole_folder(folder) as partial:
-                model.save_pretrained(str(partial), create_model_card=False)
-                seal(partial)
+    made_of = encoder_checksum(settings.encoder)
+    key = fingerprints.fingerprint([dict(settings.encoder), made_of, texts, fingerprints.versions(), code])
+
+    def make(folder: Path) -> None:
+        model = make_encoder(located(settings.encoder), texts, seed=0)
+        with quiet():
+            model.save_pretrained(str(folder), create_model_card=False)
+
+    folder = kept_folder(paths.cache() / "starts" / key, make)
     return settings.changed(encoder=folder.relative_to(paths.root()).as_posix(), dropout=0.0)  # dropout is a module of it
 
 

@@ -16,6 +16,7 @@ from kit.data.bitext import BitextTask
 from kit.evaluate.mining.mined import ACCURACY, MEASURES, NEAREST, WAYS
 from kit.run.settings import Settings
 from kit.run.studies.methods import resource_groups
+from kit.train.encoders.finding import is_static
 
 RECIPES = {
     "En-En": ("En-En", "pairs", {}),
@@ -83,7 +84,7 @@ def mining_arms(settings: Settings, forms: Mapping[str, Sequence[str]]) -> dict[
     Args:
         forms: sources of the training text, by the forms that ``RECIPES`` names.
     """
-    made = settings.encoder.name == "static"  # a transformer has dropout of its own
+    made = is_static(settings.encoder.name)  # a transformer has dropout of its own
     return {
         name: settings.changed(
             samplings=(sampling,),

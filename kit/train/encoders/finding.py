@@ -7,13 +7,14 @@ import json
 import os
 from pathlib import Path
 
-from kit.data.embeddings.given import PREFIX, given_folder, is_given
+from kit.data.embeddings.given import given_folder
 
 MADE = ("static", "tiny")
 """Encoders made from scratch; any other name is a sentence-transformers model, by name or folder."""
 
-HEAD_PREFIX = "head:"
-"""Begins the name of an encoder that stays as it is below a head; what follows is a model."""
+KINDS = ("static", "head", "embeddings")
+"""Encoders that are made of a model, ``<kind>:<model>``: ``static:`` takes its vectors of tokens out, ``head:`` leaves it as
+it is below a head that is trained; and a head on a folder of ``embeddings:`` of another service."""
 
 _PATIENCE_S = 5
 """Seconds that the hub may take to say whether it has a model."""
@@ -23,6 +24,21 @@ _NEEDED = {"StaticEmbedding": "tokenizer.json", "Transformer": "config.json"}
 """Files of modules whose absence the libraries answer with another file's name, or none."""
 
 
+def kind_of(name: str) -> tuple[str, str]:
+    """Kind of an encoder that is made of a model, and the model's name; no kind and the name of any other.
+
+    >>> kind_of("static:org/model"), kind_of("org/model")
+    (('static', 'org/model'), ('', 'org/model'))
+    """
+    kind, colon, model = name.partition(":")
+    return (kind, model) if colon and kind in KINDS and not Path(name).is_dir() else ("", name)
+
+
+def is_static(name: str) -> bool:
+    """Whether an encoder is a mean of token vectors that is made here, from scratch or out of a model."""
+    return "static" in (name, kind_of(name)[0])
+
+
 def find_model(name: str) -> bool:
     """Look for a model where its name leads, quickly: in a folder, the hub's cache, the hub.
 
@@ -30,18 +46,20 @@ def find_model(name: str) -> bool:
     ``HF_HUB_OFFLINE`` is set or the hub does not answer, looked for in the hub's cache.
 
     Args:
-        name: one of ``MADE``, a folder, or a name on the hub.
+        name: one of ``MADE``, a folder, a name on the hub, or one of the last two after a kind of ``KINDS``.
 
     Returns:
         Whether the hub is to be asked for the model's files; if not, they are on this machine.
 
     Raises:
-        ValueError: there is no such model, or half of one.
+        ValueError: there is no such model, or half of one, or none that this kind of encoder can be made of.
     """
-    if is_given(name):
+    kind, model = kind_of(name)
+    if kind == "embeddings":
         given_folder(name)
         return False
-    name = kind_of(name)[1]
+    if kind:
+        return _find_source(kind, model)
     folder = Path(name)
     if name in MADE:
         return False
@@ -53,15 +71,33 @@ def find_model(name: str) -> bool:
     return _on_the_hub(name)
 
 
-def kind_of(name: str) -> tuple[str, str]:
-    """What begins the name of an encoder, "head:", "embeddings:" or nothing, and the rest: a model, or a folder."""
-    kind = next((kind for kind in (HEAD_PREFIX, PREFIX) if name.startswith(kind)), "")
-    return kind, name.removeprefix(kind)
-
-
 def has_head(name: str) -> bool:
-    """Whether a name is that of an encoder below a head."""
-    return name.startswith(HEAD_PREFIX) or is_given(name)
+    """Whether an encoder stays as it is below a head."""
+    return kind_of(name)[0] in ("head", "embeddings")
+
+
+def _find_source(kind: str, name: str) -> bool:
+    """The same for the model that an encoder is made of; a static one is taken out of a transformer."""
+    if name in ("", *MADE) or kind_of(name)[0]:
+        raise (
+            no_transformer(name)
+            if kind == "static"
+            else ValueError(
+                f"encoder '{kind}:{name}': {name!r} is no model: write {kind}:MODEL, with the folder of a model or its name on the hub"
+            )
+        )
+    ask_hub, modules = find_model(name), Path(name) / "modules.json"
+    if kind == "static" and modules.is_file() and not str(_json(modules)[0].get("type", "")).endswith("Transformer"):
+        raise no_transformer(name)
+    return ask_hub
+
+
+def no_transformer(name: str) -> ValueError:
+    """The error for a model that a static encoder cannot be taken out of."""
+    return ValueError(
+        f"encoder 'static:{name}': {name!r} is no transformer with a fast tokenizer, which could be asked for its tokens: "
+        "write static:MODEL, with the folder of a pretrained transformer or its name on the hub"
+    )
 
 
 def _on_the_hub(name: str) -> bool:

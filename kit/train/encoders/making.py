@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, cycle
 from random import Random
 from typing import TYPE_CHECKING, cast
 
@@ -15,12 +15,14 @@ from kit.data.embeddings.given import GivenEmbeddings, is_given
 from kit.data.embeddings.stored import StoredEncoder
 from kit.data.inputs import enough_for, limit_of, n_tokens, prompts_of, reader
 from kit.train.config import EncoderConfig, n_heads
-from kit.train.encoders.finding import MADE, has_head, kind_of
+from kit.train.encoders.distilled import take_out
+from kit.train.encoders.finding import MADE, has_head, is_static, kind_of
 from kit.train.encoders.loading import device, load_encoder, quiet, set_prompts, weights_of
 from kit.train.encoders.vocabulary import trim_vocabulary
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
     from transformers import PreTrainedTokenizerFast
 
 PROMPTS = {"query": "Query: ", "document": "Passage: "}
@@ -37,11 +39,12 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int, others
     """Make or load an encoder.
 
     Args:
-        encoder: which. ``static`` is a mean of token embeddings, which trains in seconds on a CPU, ``tiny`` a small
-            transformer of XLM-R's shape; any other name is a sentence-transformers or transformers model. ``max_tokens``
-            holds for all but ``static``, which has no limit; longer texts are cut.
-        texts: what the tokenizer of ``static`` and ``tiny`` is trained on, and ``max_tokens`` 0 is chosen by: 128, or what
-            99 % of 4,000 of them have at most, as far as a loaded model reads.
+        encoder: which. ``static`` is a mean of token embeddings, which trains in seconds on a CPU, ``static:<model>`` one
+            that is taken out of a pretrained model, ``tiny`` a small transformer of XLM-R's shape; any other name is a
+            sentence-transformers or transformers model. ``max_tokens`` holds for all but static encoders, which have no
+            limit; longer texts are cut.
+        texts: what the tokenizer of ``static`` and ``tiny`` is trained on, the vocabulary of ``static:<model>``, and what
+            ``max_tokens`` 0 is chosen by: 128, or what 99 % of 4,000 of them have at most, as far as a loaded model reads.
         seed: of the initial weights.
         others: what a vocabulary that is trimmed has to read besides ``texts``, such as the validation's texts.
 
@@ -52,12 +55,14 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int, others
         ValueError: the name is neither made here nor found; a dropout for another encoder than ``static``; a vocabulary
             that is made of these texts, or cannot be trimmed, with ``trim_vocabulary``.
     """
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
     name = encoder.name
-    if encoder.dropout and name != "static":
+    if encoder.dropout and not is_static(name):
         raise ValueError(
             f"dropout is {encoder.dropout}, and encoder {name!r} has its own: leave it 0, or take encoder 'static'"
         )
-    if encoder.trim_vocabulary and (name in MADE or has_head(name)):
+    if encoder.trim_vocabulary and (name in MADE or kind_of(name)[0]):
         reason = "is not trained" if has_head(name) else "gets a vocabulary of these texts"
         raise ValueError(f"trim_vocabulary is true, and encoder {name!r} {reason}: leave it out")
     seed_everything(seed)
@@ -65,9 +70,14 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int, others
     if has_head(name):
         return _with_head(encoder, given, seed)
     if name not in MADE:
-        model = load_encoder(name, encoder.trust_remote_code)
-        if given or not any(prompts_of(model)[:2]):
-            set_prompts(model, *(given or PROMPTS.values()))
+        kind, source = kind_of(name)
+        model = load_encoder(source, encoder.trust_remote_code)
+        own = prompts_of(model)[:2]
+        prompts = given or (own if any(own) else tuple(PROMPTS.values()))
+        if kind == "static":
+            prompted = (prompt + text for prompt, text in zip(cycle(prompts), texts))
+            model = _static(take_out(source, model, encoder.dimension, prompted), encoder.dropout)
+        set_prompts(model, *prompts)
         texts = list(texts) if encoder.trim_vocabulary else texts
         _limit(model, encoder.max_tokens, texts)
         if encoder.trim_vocabulary:
@@ -78,7 +88,7 @@ def make_encoder(encoder: EncoderConfig, texts: Iterable[str], seed: int, others
     texts = chain(prompts, _sampled(texts, sample))  # a corpus without Latin letters would not know the prompts
     tokenizer = train_tokenizer(texts, encoder.vocabulary_size)
     if name == "static":
-        model = _static(tokenizer, encoder.dimension, encoder.dropout)
+        model = _static(StaticEmbedding(tokenizer, embedding_dim=encoder.dimension), encoder.dropout)
     else:
         limit = encoder.max_tokens or max(_USUAL_TOKENS, enough_for(n_tokens(tokenizer, sample, max(prompts, key=len))))
         model = xlmr_shaped(tokenizer, encoder.dimension, n_layers=2, max_tokens=limit)
@@ -167,13 +177,12 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTok
     )
 
 
-def _static(tokenizer: PreTrainedTokenizerFast, dimension: int, dropout: float) -> SentenceTransformer:
+def _static(embedding: StaticEmbedding, dropout: float) -> SentenceTransformer:
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Dropout, Normalize, StaticEmbedding
+    from sentence_transformers.sentence_transformer.modules import Dropout, Normalize
 
     noise = [Dropout(dropout)] if dropout else []
-    modules = [StaticEmbedding(tokenizer, embedding_dim=dimension), *noise, Normalize()]
-    return SentenceTransformer(modules=modules, device=device())
+    return SentenceTransformer(modules=[embedding, *noise, Normalize()], device=device())
 
 
 def xlmr_shaped(tokenizer: PreTrainedTokenizerFast, dimension: int, n_layers: int, max_tokens: int) -> SentenceTransformer:
