@@ -215,7 +215,7 @@ class TestSaved:
         content[-1] ^= 1
         weights.write_bytes(content)
         trained(base, home / "two")
-        assert "written again: " in capsys.readouterr().out
+        assert "made again: " in capsys.readouterr().out
         assert (home / "two" / "model" / "model.safetensors").read_bytes() == (
             home / "one" / "model" / "model.safetensors"
         ).read_bytes()

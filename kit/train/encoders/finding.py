@@ -79,13 +79,8 @@ def has_head(name: str) -> bool:
 def _find_source(kind: str, name: str) -> bool:
     """The same for the model that an encoder is made of; a static one is taken out of a transformer."""
     if name in ("", *MADE) or kind_of(name)[0]:
-        raise (
-            no_transformer(name)
-            if kind == "static"
-            else ValueError(
-                f"encoder '{kind}:{name}': {name!r} is no model: write {kind}:MODEL, with the folder of a model or its name on the hub"
-            )
-        )
+        written = f"write {kind}:MODEL, with the folder of a model or its name on the hub"
+        raise no_transformer(name) if kind == "static" else ValueError(f"encoder {kind}:{name!r} is on no model: {written}")
     ask_hub, modules = find_model(name), Path(name) / "modules.json"
     if kind == "static" and modules.is_file() and not str(_json(modules)[0].get("type", "")).endswith("Transformer"):
         raise no_transformer(name)

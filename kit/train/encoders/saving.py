@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kit.core import paths, records
-from kit.core.files import CHECKSUMS, alone, refuse_damaged, seal, whole_folder
+from kit.core.files import CHECKSUMS, kept_folder
 from kit.core.fingerprints import fingerprint
 from kit.core.printing import say
 from kit.data.embeddings.given import GivenEmbeddings
@@ -93,19 +93,12 @@ def _matrix(model: SentenceTransformer) -> np.ndarray:
 
 def _kept(base: SentenceTransformer, weights: str) -> Path:
     """The folder of an encoder that heads are on; written if it is not there."""
-    folder = paths.cache() / "bases" / fingerprint(weights)
-    with alone(folder):
-        if folder.is_dir():
-            try:
-                refuse_damaged(folder)
-            except ValueError as error:
-                say(f"written again: {error}")
-                shutil.rmtree(folder)
-        if not folder.is_dir():
-            with quiet(), whole_folder(folder) as partial:
-                base.save_pretrained(str(partial), create_model_card=False)
-                seal(partial)
-    return folder
+
+    def write(folder: Path) -> None:
+        with quiet():
+            base.save_pretrained(str(folder), create_model_card=False)
+
+    return kept_folder(paths.cache() / "bases" / fingerprint(weights), write)
 
 
 def _link_all(source: Path, target: Path) -> None:
