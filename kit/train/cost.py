@@ -77,7 +77,7 @@ class Meter(TrainerCallback):
         """While it lasts, count tokens and operations of passes that have gradients."""
         readers = {id(part): part for part in (reader(self.model, side) for side in ("query", "passage"))}
         linear = [part for part in self.model.modules() if isinstance(part, nn.Linear)]
-        hooks = [part.register_forward_pre_hook(self._read) for part in readers.values()]
+        hooks = [part.register_forward_pre_hook(self._read) for part in readers.values() if part is not None]
         hooks += [part.register_forward_hook(self._multiplied) for part in linear]
         if self.model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.model.device)

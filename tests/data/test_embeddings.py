@@ -106,7 +106,7 @@ class TestEncoding:
         monkeypatch.setitem(encoding.TOKENS_AT_ONCE, "cpu", 16)
         lines: list[str] = []
         encode_texts(Model(512), TEXTS, "query", lines.append)
-        assert lines[0] == "  6 of 40 texts encoded, 0 a second, about 68 s left"
+        assert lines[0] == "  6 of 40 texts encoded, 0 a second, about 38 s left"
         assert 1 < len(lines) < 10 and all("40 of 40" not in line for line in lines)
 
     def test_half_precision_can_be_forbidden(self, monkeypatch):

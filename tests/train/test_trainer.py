@@ -394,7 +394,7 @@ class TestPairDataset:
             for group, query, passage in [("a", "Who?", "one"), ("b", "who", "two"), ("c", "Why?", "three")]
         ]
         items = pair_dataset([ParallelCorpus.from_rows(rows, "made")], 1).__getitems__([(row, row) for row in range(3)])
-        assert [item["label"] for item in items] == [[0, 0], [1, 1], [2, 1]]
+        assert [item["label"] for item in items] == [[0, 0, 1], [1, 1, 0], [2, 1, -1]]
 
     def test_too_few_negatives_name_the_group(self, tmp_path):
         rows = made_rows(negatives=["one", "two"])

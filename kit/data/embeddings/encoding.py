@@ -74,12 +74,13 @@ def encoded_by_and_by(
     if not len(texts):
         return
     encode, options = _call(model, side)
-    pace = _Pace(len(texts), log)
+    lengths = _lengths(model, texts, side)
+    pace = _Pace(lengths, log)
     with computing(model):
-        for rows in _batches(model, texts, side):
+        for rows in _batches(model, lengths):
             some = [str(texts[row]) for row in rows.tolist()]
             embeddings = encoded(_with_room(encode, some, options), len(some))
-            pace.step(len(some))
+            pace.step(rows)
             yield rows, embeddings
     pace.end()
 
@@ -101,14 +102,19 @@ def prompt_of(model: Any, side: str) -> str | None:
     return getattr(prompts_of(model), side)
 
 
-def _batches(model: Any, texts: Sequence[str], side: str) -> Iterator[np.ndarray]:
-    """Numbers of the texts of each call."""
+def _lengths(model: Any, texts: Sequence[str], side: str) -> np.ndarray:
+    """What a text costs, (n_texts,): its tokens, as many as a transformer reads; 1 for any other model."""
     tokenizer = getattr(reader(model, side), "tokenizer", None)
     if not is_transformer(model) or not callable(tokenizer):
-        yield np.arange(len(texts))
+        return np.ones(len(texts))
+    return np.minimum(n_tokens(tokenizer, texts, prompt_of(model, side) or ""), limit_of(model, side) or math.inf)
+
+
+def _batches(model: Any, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Numbers of the texts of each call."""
+    if not is_transformer(model):
+        yield np.arange(len(lengths))
         return
-    limit = limit_of(model, side) or math.inf
-    lengths = np.minimum(n_tokens(tokenizer, texts, prompt_of(model, side) or ""), limit)
     order, at_once = np.argsort(-lengths, kind="stable"), TOKENS_AT_ONCE.get(_device(model), TOKENS_AT_ONCE["cpu"])
     start = 0
     while start < len(order):
@@ -211,20 +217,21 @@ def plain(values: Any) -> Any:
 class _Pace:
     """How far an encoding is, how fast, and how long it will take."""
 
-    def __init__(self, n_texts: int, log: Log | None) -> None:
-        self.n_texts, self.log, self.n_done = n_texts, log, 0
+    def __init__(self, lengths: np.ndarray, log: Log | None) -> None:
+        self.lengths, self.log, self.n_done, self.cost = lengths, log, 0, 0.0
         self.in_place, self.wrote = sys.stderr.isatty(), False
         self.started = self.told = time.monotonic()
 
-    def step(self, n_texts: int) -> None:
-        self.n_done += n_texts
-        now = time.monotonic()
-        if self.log is None or now - self.told < _EVERY_S[self.in_place] or self.n_done == self.n_texts:
+    def step(self, rows: np.ndarray) -> None:
+        self.n_done += len(rows)
+        self.cost += float(self.lengths[rows].sum())
+        now, n_texts = time.monotonic(), len(self.lengths)
+        if self.log is None or now - self.told < _EVERY_S[self.in_place] or self.n_done == n_texts:
             return
         self.told = now
         per_s = self.n_done / (now - self.started)
-        left_s = (self.n_texts - self.n_done) / per_s
-        said = f"  {self.n_done:,} of {self.n_texts:,} texts encoded, {per_s:,.0f} a second, about {left_s:.0f} s left"
+        left_s = (now - self.started) * (float(self.lengths.sum()) / self.cost - 1)  # the longest texts go first
+        said = f"  {self.n_done:,} of {n_texts:,} texts encoded, {per_s:,.0f} a second, about {left_s:.0f} s left"
         if self.in_place:
             self.wrote = True
             print(f"\r{said}\x1b[K", end="", file=sys.stderr, flush=True)
