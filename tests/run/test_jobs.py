@@ -27,13 +27,20 @@ def home(tmp_path, monkeypatch):
 
 def test_a_relative_folder_starts_at_the_project(home, monkeypatch):
     monkeypatch.chdir(home / "notebooks")  # where kernels run
-    assert training.encoder_folder(EncoderConfig(name="mine")) == home / "mine"
+    assert training.located(EncoderConfig(name="mine")).name == f"{home / 'mine'}"
+    assert training.located(EncoderConfig(name="static:mine")).name == f"static:{home / 'mine'}"
+    (home / "static:mine").mkdir()
+    assert training.located(EncoderConfig(name="static:mine")).name == f"{home / 'static:mine'}"
 
 
-@pytest.mark.parametrize("name", ["static", "tiny", "sentence-transformers/LaBSE"])
+@pytest.mark.parametrize(
+    "name", ["static", "tiny", "sentence-transformers/LaBSE", "static:org/name", "static:", "static:static"]
+)
 def test_made_encoders_and_names_on_the_hub_have_no_folder(home, name):
     (home / "static").mkdir()  # a folder of that name does not matter
-    assert training.encoder_folder(EncoderConfig(name=name)) is None
+    assert (
+        training.located(EncoderConfig(name=name)).name == name and training.encoder_checksum(EncoderConfig(name=name)) == ""
+    )
 
 
 @pytest.fixture

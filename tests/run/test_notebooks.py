@@ -188,7 +188,9 @@ class TestRefuses:
             main(["walk"])
         assert end.value.code == 2 and "walk" in capsys.readouterr().err
 
-    @pytest.mark.parametrize(("encoder", "meant"), [("statc", "static"), ("./data/mdel", "data/model")])
+    @pytest.mark.parametrize(
+        ("encoder", "meant"), [("statc", "static"), ("./data/mdel", "data/model"), ("static:./data/mdel", "data/model")]
+    )
     def test_an_encoder_that_is_not_there(self, home, capsys, monkeypatch, encoder, meant):
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         monkeypatch.chdir(home)
@@ -197,7 +199,9 @@ class TestRefuses:
         before, started = _files(home), time.monotonic()
         assert main(["run", "05", "-p", f"encoder={encoder}"]) == 1
         told = capsys.readouterr().err
-        assert f"encoder {encoder!r} cannot be loaded" in told and f"(did you mean {meant!r}?)" in told
+        assert (
+            f"encoder {encoder.removeprefix('static:')!r} cannot be loaded" in told and f"(did you mean {meant!r}?)" in told
+        )
         assert _files(home) == before and time.monotonic() - started < 5
 
 
