@@ -260,7 +260,12 @@ class TestLimits:
         assert pipeline.model_folders(TRANSFORMER)["X-Y"]["longest input"] == "128 tokens"
 
     def test_a_recipe_trains_a_part_of_a_model_on_the_tokens_at_hand(self, tmp_path):
-        texts = [*(text for pair in WORDS.values() for text in pair), "Bangkok in Thailand", "0123456789?.", "Query: Passage: "]
+        texts = [
+            *(text for pair in WORDS.values() for text in pair),
+            "Bangkok in Thailand",
+            "0123456789?.",
+            "Query: Passage: ",
+        ]
         start = make_encoder(EncoderConfig(name="tiny", dimension=16, vocabulary_size=600, max_tokens=32), texts * 3, 0)
         start.save_pretrained(str(tmp_path / "start"))
         lines, parts = [], {"trim_vocabulary": True, "trainable": "last:1", "mini_batch": 3}
@@ -269,7 +274,9 @@ class TestLimits:
         trained = load_trained(pipeline.model_folder(settings, "X-Y", 0))
         assert [line.split("  ")[-1] for line in lines if "kept" in line] == [f"{len(trained.tokenizer)} tokens are kept"]
         assert "▁bangkok" in {*start.tokenizer.get_vocab()} - {*trained.tokenizer.get_vocab()}
-        words, first = (f"0.model.{name}" for name in ("embeddings.position_embeddings.weight", "encoder.layer.0.output.dense.bias"))
+        words, first = (
+            f"0.model.{name}" for name in ("embeddings.position_embeddings.weight", "encoder.layer.0.output.dense.bias")
+        )
         for name in (words, first):
             assert trained.state_dict()[name].equal(start.state_dict()[name])
 
