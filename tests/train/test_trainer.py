@@ -173,6 +173,21 @@ class TestRun:
         assert_same_weights(weights(SentenceTransformer(str(tmp_path / "model"), device="cpu")), weights(model))
 
 
+class TestPrecision:
+    @pytest.mark.parametrize("name", ["static", "tiny"])
+    def test_a_transformer_computes_in_bf16_where_the_device_is_fast_in_it(self, tmp_path, monkeypatch, name):
+        made = set()
+        for fast in (True, False):
+            monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda fast=fast: fast)
+            monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+            model, history = train(tmp_path / str(fast), encoder(name))
+            made.add(str(history.loss))
+            assert {weight.dtype for weight in model.state_dict().values() if weight.is_floating_point()} == {torch.float32}
+            loaded = SentenceTransformer(str(tmp_path / str(fast) / "model"), device="cpu")
+            np.testing.assert_array_equal(loaded.encode(["一"]), model.encode(["一"]))
+        assert len(made) == (2 if name == "tiny" else 1)
+
+
 class Interrupted(Exception):
     pass
 
@@ -334,7 +349,8 @@ class TestBatches:
         assert all(query[0] < passage[0] for query, passage in widths)
         assert all(longest <= width <= -(-longest // 8) * 8 for batch in widths for width, longest in batch)
 
-    def test_small_passes_train_the_same_model(self, tmp_path):
+    def test_small_passes_train_the_same_model(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("kit.train.trainer._fast_in_bf16", lambda model: False)
         trained = []
         for mini_batch in (0, 3):
             model = encoder("tiny")
