@@ -4,4 +4,4 @@ Eight rooms; imports go only to the left: core < data < {augment, train, evaluat
 Importing ``kit`` imports nothing else, so that ``python -m kit --help`` is instant.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

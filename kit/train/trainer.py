@@ -14,6 +14,7 @@ from transformers import PrinterCallback, TrainerCallback
 
 from kit.core.files import seal
 from kit.data.corpus import ParallelCorpus
+from kit.data.embeddings.encoding import quick_in_bfloat16
 from kit.data.inputs import prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
@@ -83,12 +84,10 @@ def fine_tune(
             args=_arguments(config, sampling, folder, seed, validation is not None, model),
             loss=make_loss(model, config),
             evaluator=_Evaluator(validation) if validation else None,
-            callbacks=[
-                _Progress(log, sampling.name, validation is None),
-                *([_Patience(config.patience)] if config.patience else []),
-                meter := Meter(model),
-            ],
+            callbacks=[_Progress(log, sampling.name, validation is None), meter := Meter(model)],
         )
+        if config.patience:
+            trainer.add_callback(_Patience(config.patience))
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = last_whole(folder, recipe, log)
         with quiet(), remembered_tokens(model), meter.watching():
@@ -249,10 +248,8 @@ def _fast_in_bf16(model: SentenceTransformer) -> bool:
     On two cores with avx512_bf16 an update of a transformer of 128 to 384 dimensions took half the time, and losses were
     within 1 % of those in float32. A CPU without such instructions computes in bf16, too, but slowly.
     """
-    if model.device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
     multiplies = any(isinstance(part, torch.nn.Linear) for part in model.modules())
-    return multiplies and (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return (multiplies or model.device.type == "cuda") and quick_in_bfloat16(model.device.type)
 
 
 def _scores(metrics: dict) -> dict[str, float]:

@@ -110,7 +110,7 @@ class TestEncoding:
         assert 1 < len(lines) < 10 and all("40 of 40" not in line for line in lines)
 
     def test_half_precision_can_be_forbidden(self, monkeypatch):
-        monkeypatch.setattr(encoding, "_quick_in_bfloat16", lambda device: True)
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
         monkeypatch.delenv("KIT_PRECISION", raising=False)
         assert (precision(Model(512)), precision(Model())) == ("bfloat16", "float32")  # the second is no transformer
         monkeypatch.setenv("KIT_PRECISION", "float32")

@@ -178,8 +178,7 @@ class TestPrecision:
     def test_a_transformer_computes_in_bf16_where_the_device_is_fast_in_it(self, tmp_path, monkeypatch, name):
         made = set()
         for fast in (True, False):
-            monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda fast=fast: fast)
-            monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+            monkeypatch.setattr("torch.cpu.get_capabilities", lambda fast=fast: {"avx512_bf16": fast})
             model, history = train(tmp_path / str(fast), encoder(name))
             made.add(str(history.loss))
             assert {weight.dtype for weight in model.state_dict().values() if weight.is_floating_point()} == {torch.float32}

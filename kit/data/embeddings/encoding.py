@@ -151,8 +151,17 @@ def _with_room(encode: Callable[..., Any], texts: list[str], options: dict[str, 
 def precision(model: Any) -> str:
     """How a model computes: "bfloat16" where it is a transformer on a device that is quick in it, else "float32".
 
-    Scores differ by less than .002 (measured: .0013 at most on texts of XQuAD-R). ``KIT_PRECISION=float32`` in the
-    environment forbids it.
+    Scores differ by less than .002 (measured with multilingual-e5-small on XQuAD-R: .0019 at most, .0002 on average).
+    """
+    return "bfloat16" if is_transformer(model) and quick_in_bfloat16(_device(model)) else "float32"
+
+
+def _device(model: Any) -> str:
+    return getattr(getattr(model, "device", None), "type", "cpu")
+
+
+def quick_in_bfloat16(device: str) -> bool:
+    """Whether a device, "cpu" or "cuda", has instructions for it; ``KIT_PRECISION=float32`` in the environment forbids it.
 
     Raises:
         ValueError: ``KIT_PRECISION`` is another word.
@@ -160,15 +169,8 @@ def precision(model: Any) -> str:
     wanted = os.environ.get("KIT_PRECISION", "auto")
     if wanted not in ("auto", "float32"):
         raise ValueError(f"KIT_PRECISION is {wanted!r}: set it to float32, or leave it out")
-    quick = wanted == "auto" and is_transformer(model) and _quick_in_bfloat16(_device(model))
-    return "bfloat16" if quick else "float32"
-
-
-def _device(model: Any) -> str:
-    return getattr(getattr(model, "device", None), "type", "cpu")
-
-
-def _quick_in_bfloat16(device: str) -> bool:
+    if wanted == "float32":
+        return False
     import torch
 
     if device == "cuda":
