@@ -69,9 +69,7 @@ def fine_tune(
         OSError: the disk refuses a checkpoint or the model.
     """
     if config.patience and validation is None:
-        raise ValueError(
-            f"patience is {config.patience}, but there is no validation task to stop by: give one, or patience 0"
-        )
+        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or 0")
     folder = Path(folder)
     _describe(model, corpora, sampling)
     model.float()
@@ -84,10 +82,8 @@ def fine_tune(
             args=_arguments(config, sampling, folder, seed, validation is not None, model),
             loss=make_loss(model, config),
             evaluator=_Evaluator(validation) if validation else None,
-            callbacks=[_Progress(log, sampling.name, validation is None), meter := Meter(model)],
+            callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter := Meter(model)],
         )
-        if config.patience:
-            trainer.add_callback(_Patience(config.patience))
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = last_whole(folder, recipe, log)
         with quiet(), remembered_tokens(model), meter.watching():
@@ -181,7 +177,7 @@ class _Progress(TrainerCallback):
 
 
 class _Patience(TrainerCallback):
-    """Stops after so many evaluations without a better score.
+    """Stops after so many evaluations without a better score; never if they are 0.
 
     It reads the scores out of the history, which comes back when a run is resumed; the count of transformers'
     ``EarlyStoppingCallback`` would begin anew.
@@ -193,12 +189,12 @@ class _Patience(TrainerCallback):
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Stop, or not."""
         scores = [entry["eval_score"] for entry in state.log_history if "eval_score" in entry]
-        if scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
+        if self.patience and scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
             control.should_training_stop = True
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A run that was interrupted after it had stopped stops again, and goes back to its best model."""
-        if state.best_global_step:  # the folder may have been moved
+        if self.patience and state.best_global_step:  # the folder may have been moved
             state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}")
         self.on_evaluate(args, state, control)
 

@@ -112,7 +112,8 @@ class TestFingerprint:
 
     @pytest.mark.parametrize("name", NAMES)
     def test_changes_with_every_field(self, name, monkeypatch):
-        monkeypatch.setattr(config, "LOSS_NAMES", (*config.LOSS_NAMES, "other"))
+        for known in ("LOSS_NAMES", "HEADS"):
+            monkeypatch.setattr(config, known, (*getattr(config, known), "other"))
         assert _changed(name).fingerprint() != Settings().fingerprint()
 
     def test_the_order_of_a_list_counts(self):
