@@ -12,7 +12,9 @@ from inspect import signature
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 from test_docs import HERE, PAGES, PARTS, console, identify, text_of
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
@@ -36,6 +38,16 @@ def parallel(folder: Path) -> None:
             paragraphs.append({"context": text, "sentences": [text], "sentence_breaks": [[0, len(text)]], "qas": [question]})
         content = {"data": [{"title": "a", "paragraphs": paragraphs}], "version": "1"}
         (folder / f"{tag}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def vectors(folder: Path, model: SentenceTransformer, rows: list[dict[str, str]]) -> None:
+    """What a service made of the texts."""
+    folder.mkdir(parents=True)
+    for side, stem in (("query", "queries"), ("passage", "passages")):
+        texts = list(dict.fromkeys(row[side] for row in rows))
+        np.save(folder / f"{stem}.npy", model.encode(texts))
+        lines = [json.dumps({"id": str(number), "text": text}) + "\n" for number, text in enumerate(texts)]
+        (folder / f"{stem}.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
 def forget() -> None:
@@ -62,6 +74,7 @@ def small(run_cells, tmp_path, monkeypatch):
     shape = EncoderConfig(name="tiny", dimension=256, vocabulary_size=300, max_tokens=16)
     transformer = make_encoder(shape, [row["passage"] for row in rows], seed=0)
     transformer.save_pretrained(str(tmp_path / "path" / "to" / "transformer"), create_model_card=False)
+    vectors(tmp_path / "path" / "to" / "vectors", model, rows)
     for name in ("xquad-r", "mlqa-r"):
         parallel(tmp_path / "data" / name)
     for name in ("model", "my-model"):

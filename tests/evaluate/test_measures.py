@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import kit
 from kit.core.fingerprints import code_files
 from kit.evaluate.bias.measures import PANEL
 
@@ -32,6 +34,7 @@ MEASURE = BiasMeasure(
 
 READ = """
 import sys
+from pathlib import Path
 import kit.evaluate.bias
 kit.evaluate.bias.__path__.append(sys.argv[1])
 import numpy as np
@@ -71,6 +74,7 @@ def test_places_and_columns_are_distinct():
 
 
 def test_a_training_depends_on_the_one_measure_that_it_watches():
-    files = {file.as_posix().split("/kit/")[-1] for file in code_files("kit.run.training")}
+    package = Path(kit.__file__).parent
+    files = {file.relative_to(package).as_posix() for file in code_files("kit.run.training")}
     assert {file for file in files if file.startswith("evaluate/bias/")} == {"evaluate/bias/rank_distance.py"}
     assert not {"evaluate/evaluator.py", "evaluate/evaluation.py"} & files

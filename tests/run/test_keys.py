@@ -76,6 +76,7 @@ OTHER_VALUES = {
     "passage_prompt": "answer: ",
     "encoder": "tiny",
     "loss": "other",
+    "head": "low-rank",
     "trainable": "last:2",
     "test": "jsonl:data/other",
     "run": "other",

@@ -271,7 +271,7 @@ class TestLimits:
         lines, parts = [], {"trim_vocabulary": True, "trainable": "last:1", "mini_batch": 3}
         settings = TRANSFORMER.changed(encoder=str(tmp_path / "start"), **parts)
         pipeline.train_all(settings, lines.append)
-        trained = load_trained(pipeline.model_folder(settings, "X-Y", 0))
+        trained = load_trained(pipeline.model_folder(settings, "X-Y", 0)).model
         assert [line.split("  ")[-1] for line in lines if "kept" in line] == [f"{len(trained.tokenizer)} tokens are kept"]
         assert "▁bangkok" in {*start.tokenizer.get_vocab()} - {*trained.tokenizer.get_vocab()}
         words, first = (

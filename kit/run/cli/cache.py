@@ -13,13 +13,27 @@ from kit.data.embeddings.store import collections, home, room
 
 _GIB = 2**30
 
+KINDS = {
+    "audit": "scores of models, by content and task",
+    "bases": "weights that several trained models share",
+    "corpora": "data as training and methods read them",
+    "embeddings": "embeddings of texts, by model and text",
+    "evaluation": "scores of trained models",
+    "mining": "scores of mined pairs",
+    "starts": "encoders that trainings start from",
+    "tasks": "tasks cut out of parallel data",
+    "training": "trained models",
+    "translators": "word lists and small translators",
+}
+"""What is kept, each in a folder of its name."""
+
 
 def show() -> None:
     """Print what the cache holds, by kind, and the embeddings by model."""
     kinds = _kinds()
     say(f"{paths.cache()}: {_size(sum(kinds.values()))}")
     for kind, n_bytes in sorted(kinds.items()):
-        say(f"  {kind:<14} {_size(n_bytes):>9}")
+        say(f"  {kind:<12} {_size(n_bytes):>9}  {KINDS.get(kind, '')}".rstrip())
     if home().is_dir():
         say(f"embeddings, of at most {room() / _GIB:g} GiB (KIT_EMBEDDINGS_GIB):")
     for one in sorted(collections(), key=lambda one: (one.model, one.side)):
@@ -31,15 +45,16 @@ def clear(kinds: Sequence[str]) -> None:
     """Take kinds of kept things away, or all.
 
     Raises:
-        ValueError: a kind that is not there.
+        ValueError: no kind of kept thing.
     """
     there = _kinds()
     for kind in kinds:
-        if kind not in there:
-            raise ValueError(f"the cache holds no {kind!r}{near(kind, there)}: choose among {', '.join(sorted(there))}")
+        if kind not in {*KINDS, *there}:
+            raise ValueError(f"nothing kept is called {kind!r}{near(kind, KINDS)}: choose among {', '.join(sorted(KINDS))}")
     for kind in kinds or sorted(there):
-        shutil.rmtree(paths.cache() / kind)
-        say(f"{kind}: {_size(there[kind])} taken away")
+        if kind in there:
+            shutil.rmtree(paths.cache() / kind)
+        say(f"{kind}: {_size(there[kind])} taken away" if kind in there else f"{kind}: nothing was kept")
 
 
 def _kinds() -> dict[str, int]:
