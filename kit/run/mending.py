@@ -31,6 +31,7 @@ from kit.evaluate.debias.remedy import Remedy
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
+from kit.run.pipeline import language_tags
 from kit.show import report
 from kit.train.config import EncoderConfig, TrainingConfig
 from kit.train.encoders.finding import find_model
@@ -111,7 +112,7 @@ def mend(
     learned, judged = _parts(load_corpus(spec), spec)
     task = RetrievalTask.from_corpus(judged, f"{judged.name}")
     log(f"{len(learned.group_ids):,} questions to learn from, {len(judged.group_ids):,} to judge by, {task.name}")
-    encoder = _encoder(name, trust_remote_code, log)
+    encoder = open_model(name, trust_remote_code, log)
     fitted = _Fitted(encoder, name, learned, trust_remote_code)
     embeddings = encode_task(encoder, task, log)
     evaluations = {NONE: [_judged(embeddings, task, NONE)]}
@@ -163,10 +164,16 @@ def _parts(corpus: ParallelCorpus, spec: str) -> tuple[ParallelCorpus, ParallelC
     return learned, judged
 
 
-def _encoder(name: str, trust_remote_code: bool, log: Log) -> TextEncoder:
+def open_model(name: str, trust_remote_code: bool, log: Log = say) -> TextEncoder:
+    """A model by name or folder, with the store of its embeddings, or ``embeddings:<folder>``."""
     if is_given(name):
         return GivenEmbeddings(name)
     return StoredEncoder(load_encoder(name, trust_remote_code), weights_of(name), name, log)
+
+
+def head_of(name: str) -> str:
+    """The encoder that is a head on a model; embeddings have no other."""
+    return name if is_given(name) else f"head:{name}"
 
 
 def _judged(embeddings: tuple[np.ndarray, np.ndarray], task: RetrievalTask, name: str) -> Evaluation:
@@ -190,15 +197,14 @@ class _Fitted:
             return encode_task(self._head, task)
         learned = RetrievalTask.from_corpus(self.learned, self.learned.name)
         kind = {"centring": LanguageCentring, "removal": LanguageRemoval}[method]
-        self._remedies[method] = kind.fit(*encode_task(self.encoder, learned, log), *_tags(learned))
-        return self._remedies[method].apply(*embeddings, *_tags(task))
+        self._remedies[method] = kind.fit(*encode_task(self.encoder, learned, log), *language_tags(learned))
+        return self._remedies[method].apply(*embeddings, *language_tags(task))
 
     def _trained(self, log: Log) -> SentenceTransformer:
         from kit.train.encoders.making import make_encoder
         from kit.train.trainer import fine_tune
 
-        name = self.name if is_given(self.name) else f"head:{self.name}"
-        model = make_encoder(EncoderConfig(name=name, trust_remote_code=self.trust), (), seed=0)
+        model = make_encoder(EncoderConfig(name=head_of(self.name), trust_remote_code=self.trust), (), seed=0)
         n_clusters = min(
             len(set(self.learned.cluster_of[self.learned.row_of[:, code] >= 0].tolist()))
             for code in range(len(self.learned.languages))
@@ -224,11 +230,6 @@ class _Fitted:
                 _write_by_language(method, self._remedies[method], partial)
             seal(partial)
         return folder
-
-
-def _tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
-    tags = np.array(task.languages)
-    return tags[task.query_language], tags[task.candidate_language]
 
 
 def recommend(results: Results) -> tuple[str, str]:

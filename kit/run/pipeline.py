@@ -278,18 +278,18 @@ def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n
     data, model = load_data(settings), load_model(settings, sampling, seed)
     test = data.test.sample(n_groups, n_candidates)
     fit_on, judged_on = (encode_task(model, task) for task in (data.validation, test))
-    queries, candidates = _tags(test)
+    queries, candidates = language_tags(test)
     evaluations = {}
     for name, fit in REMEDIES.items():
-        remedy = fit(*fit_on, *_tags(data.validation))
+        remedy = fit(*fit_on, *language_tags(data.validation))
         rescore = remedy.rescore and _on_indices(remedy.rescore, queries, candidates)
         embeddings = remedy.apply(*judged_on, queries, candidates)
         evaluations[name] = [evaluate_embeddings(*embeddings, test, name, 0, AGREEMENT_GROUPS, rescore)]
     return Results(evaluations)
 
 
-def _tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
-    """Language tags of the queries and of the candidates."""
+def language_tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
+    """Tags of the languages of a task's queries (n_queries,) and of its candidates (n_candidates,)."""
     tags = np.array(task.languages)
     return tags[task.query_language], tags[task.candidate_language]
 
