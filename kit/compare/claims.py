@@ -96,6 +96,7 @@ class Finding:
     by_seed: the difference in each training seed.
     digits: after the point, where it is printed.
     command: makes it again.
+    encoder: name of the pretrained encoder that it was found on; empty for one made from scratch.
     """
 
     claim: str
@@ -111,6 +112,7 @@ class Finding:
     by_seed: tuple[float, ...] = ()
     digits: int = 3
     command: str = ""
+    encoder: str = ""
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:

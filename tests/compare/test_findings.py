@@ -28,6 +28,21 @@ class TestTogether:
         assert text.startswith("1 claims: 1 seen here, 0 not seen here, 0 not tested.")
         assert text.splitlines()[-1] == "| one beats the other | 99, task | +0.100 [+0.100 to +0.100 †] | **seen here** |"
 
+    def test_what_is_found_of_a_claim_on_both_kinds_of_encoder_stands_in_one_row(self):
+        pretrained = replace(SEEN, encoder="head:e5", verdict="not seen here", difference=0.02)
+        elsewhere = replace(SEEN, encoder="head:e5", on="another task")
+        text = findings.short([SEEN, UNTESTED, pretrained, elsewhere])
+        count = "1 seen here, 0 not seen here (from scratch); 1 seen here, 1 not seen here (pretrained), 1 not tested."
+        assert text.startswith(f"4 claims: {count}")
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[-3:]]
+        mine = "[+0.100 to +0.100 †]"
+        assert cells == [
+            ["one beats the other", "99, task", f"+0.100 {mine} **seen here**", f"+0.020 {mine} **not seen here**"],
+            ["one beats the other", "99, no such arm", "**not tested**", ""],
+            ["one beats the other", "99, another task", "", f"+0.100 {mine} **seen here**"],
+        ]
+        assert markdown([SEEN, pretrained]).count(", p 0.0001 **") == 2
+
     def test_written_and_read(self, tmp_path):
         found = [SEEN, UNTESTED]
         findings.write(found, tmp_path / "findings.json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.compare import findings
@@ -20,6 +21,7 @@ from kit.run.settings import Settings
 from kit.show import report
 from kit.show.report.origin import LIBRARIES
 from kit.show.tables import write_figures
+from kit.train.encoders.finding import MADE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -41,7 +43,7 @@ def leave(
         number: of the notebook.
         settings: of the study; the command that makes it again is made from them.
         results: by task; each gives a table with means over seeds and 95 % intervals over question groups.
-        found: what was claimed and tested; p-values are adjusted over all of them (Holm), commands filled in.
+        found: what was claimed and tested; p-values are adjusted over all of them (Holm), command and encoder filled in.
         figures: by name, without the number.
         more: Markdown that stands between the tables and the findings, such as tables of scores that are no ``Results``.
 
@@ -49,7 +51,8 @@ def leave(
         The findings as they were written.
     """
     folder, command = run_folder(settings.run), _command(number, settings)
-    found = [replace(finding, command=command) for finding in adjusted(found)]
+    encoder = _pretrained(settings.encoder.name)
+    found = [replace(finding, command=command, encoder=encoder) for finding in adjusted(found)]
     findings.write(found, folder / f"{number}-findings.json")
     write_figures(figures, folder / f"{number}-figures")
     machine = ", ".join(f"{name} {value}" for name, value in {**report.machine(), **versions(LIBRARIES)}.items())
@@ -76,7 +79,8 @@ def gather(runs: Sequence[str]) -> list[Finding]:
     for run in runs:
         folder = run_folder(run)
         own = [finding for path in sorted(folder.glob("[0-9]*-findings.json")) for finding in findings.read(path)]
-        own += [finding for finding in report.run_findings(folder) if finding.is_tested]
+        encoder = _pretrained(str(_asked(folder).get("encoder", "")))
+        own += [replace(finding, encoder=encoder) for finding in report.run_findings(folder) if finding.is_tested]
         if not own:
             raise ValueError(f"{folder} holds no findings: run a study there first (python -m kit run 06 …)")
         found += own
@@ -92,6 +96,16 @@ def gather(runs: Sequence[str]) -> list[Finding]:
 
 
 _MARKS = "<!-- claims: written by python -m kit claims -->", "<!-- end of claims -->"
+
+
+def _pretrained(encoder: str) -> str:
+    """The name of an encoder that is pretrained; empty for one made from scratch."""
+    return "" if encoder in MADE else encoder
+
+
+def _asked(folder: Path) -> dict[str, object]:
+    """The parameters that a run was asked for; none where it did not keep them."""
+    return profiles.read(folder)[0] if (folder / "params.yaml").is_file() else {}
 
 
 def _into_docs(text: str) -> None:
