@@ -49,17 +49,29 @@ WITHIN = (
         "mono mAP",
         margin=MARGIN_MAP,
     ),
-    _reaches("Centring costs it nothing within a language{where}", "centring", NONE, "mono mAP", margin=MARGIN_MAP),
+    _reaches(
+        "Centring costs a pretrained model nothing within a language{where}", "centring", NONE, "mono mAP", margin=MARGIN_MAP
+    ),
     _reaches(
         "Hybrid reaches the monolingual quality of X-X-mono{where}", "Hybrid", "X-X-mono", "mono mAP", margin=MARGIN_MAP
     ),
 )
 ACROSS = (
     _better("A Hybrid head makes a pretrained model fairer{where}", "Hybrid", NONE, "rank distance"),
-    _better("A Hybrid head helps it in multilingual retrieval{where}", "Hybrid", NONE, "multi mAP"),
-    _better("A Hybrid head helps it across languages{where}", "Hybrid", NONE, "cross mAP"),
-    _better("Centring, without training, helps it in multilingual retrieval{where}", "centring", NONE, "multi mAP"),
-    _better("Removal, without training, helps it in multilingual retrieval{where}", "removal (LIR)", NONE, "multi mAP"),
+    _better("A Hybrid head helps a pretrained model in multilingual retrieval{where}", "Hybrid", NONE, "multi mAP"),
+    _better("A Hybrid head helps a pretrained model across languages{where}", "Hybrid", NONE, "cross mAP"),
+    _better(
+        "Centring, without training, helps a pretrained model in multilingual retrieval{where}",
+        "centring",
+        NONE,
+        "multi mAP",
+    ),
+    _better(
+        "Removal, without training, helps a pretrained model in multilingual retrieval{where}",
+        "removal (LIR)",
+        NONE,
+        "multi mAP",
+    ),
     _better("Training adds to centring in multilingual retrieval{where}", "Hybrid", "centring", "multi mAP"),
     _better("Training is fairer than centring{where}", "Hybrid", "centring", "rank distance"),
     _better("Centring adds to training in multilingual retrieval{where}", BOTH, "Hybrid", "multi mAP"),
