@@ -51,5 +51,10 @@ class TestTradeOff:
         assert list(figure.data[0].x) == [0.1, 0.5] and list(figure.data[0].y) == [0.9, 0.5]
         assert [trace.marker.symbol for trace in figure.data[1:]] == ["circle", "circle", "circle-open"]
 
+    def test_labels_of_points_that_nearly_coincide_lie_on_different_sides(self):
+        near = {"first arm": (0.5, 0.5), "second arm": (0.5, 0.501), "third arm": (0.501, 0.5), "far": (0, 0), "off": (1, 1)}
+        figure = trade_off(near, ["off"], "mono", "cross", "title")
+        assert len({trace.textposition for trace in figure.data[1:4]}) == 3
+
     def test_names_are_texts(self):
         assert "b<i>" not in trade_off(self.POINTS, ["a"], "mono", "cross", "title").to_json()

@@ -1,8 +1,7 @@
 """Figures of a study of one quantity: scores against it, and what one score costs in another.
 
-The figure of a study of bitext mining: a score of each method in groups of language pairs.
-
-Figures of studies of domains: scores step by step, and what leaving a domain out costs.
+The figure of a study of bitext mining: a score of each method in groups of language pairs. Figures of studies of domains:
+scores step by step, and what leaving a domain out costs.
 """
 
 from __future__ import annotations
@@ -93,6 +92,7 @@ def trade_off(
     figure.add_scatter(
         x=[x for x, _ in line], y=[y for _, y in line], mode="lines", line={"color": _FRONT, "dash": "dot"}, name="front"
     )
+    sides = _free_sides(points)
     for name, (x, y) in points.items():
         colour = _FRONT if name in front else _COLOUR
         figure.add_scatter(
@@ -100,7 +100,7 @@ def trade_off(
             y=[y],
             mode="markers+text",
             text=[plain(name)],
-            textposition="top right" if name in front else "bottom center",  # a front falls to the right
+            textposition=sides[name],
             marker={"size": 12, "color": colour, "symbol": "circle" if name in front else "circle-open"},
             showlegend=False,
             hovertemplate=f"{plain(name)}: %{{x:.3f}}, %{{y:.3f}}<extra></extra>",
@@ -112,6 +112,42 @@ def trade_off(
     figure.update_layout(showlegend=False)
     alt = f"{second} against {first} of {len(points)} arms; not beaten in both by any other: {', '.join(front)}."
     return finish(figure, title, 480, alt)
+
+
+_SIDES = {  # of a point, the first ones first: which way its label lies, across and up
+    "top right": (1, 1),
+    "bottom center": (0, -1),
+    "middle right": (1, 0),
+    "middle left": (-1, 0),
+    "top center": (0, 1),
+    "bottom right": (1, -1),
+    "top left": (-1, 1),
+    "bottom left": (-1, -1),
+}
+_ACROSS, _UP, _LETTER, _LINE = 780, 440, 7, 17  # pixels of the panel, of a letter, of a line
+
+
+def _free_sides(points: Mapping[str, tuple[float, float]]) -> dict[str, str]:
+    """The side of each point on which its label covers least of the other points and of the labels placed before."""
+    spans = [max(values) - min(values) or 1.0 for values in zip(*points.values())]
+    spots = {name: (x / spans[0] * _ACROSS, y / spans[1] * _UP) for name, (x, y) in points.items()}
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots.values()]
+    sides = {}
+    for name, (x, y) in sorted(spots.items(), key=lambda one: -one[1][1]):
+        wide = _LETTER * len(name)
+        boxes = {}
+        for side, (across, up) in _SIDES.items():
+            left, low = x + across * (8 + wide / 2) - wide / 2, y + up * 15 - _LINE / 2
+            boxes[side] = (left, low, left + wide, low + _LINE)
+        sides[name] = min(boxes, key=lambda side: sum(_shared(boxes[side], other) for other in taken))
+        taken.append(boxes[sides[name]])
+    return sides
+
+
+def _shared(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """The area that two boxes (left, low, right, high) share."""
+    wide, tall = (max(min(one[end + 2], other[end + 2]) - max(one[end], other[end]), 0) for end in (0, 1))
+    return wide * tall
 
 
 _COLOURS = tuple(OKABE_ITO[place] for place in (4, 0, 3, 2, 5, 6))  # the colours of X-X-mono, X-Y and Hybrid among them
