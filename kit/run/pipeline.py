@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,11 +37,13 @@ from kit.run.training import (
     TrainJob,
     encoder_checksum,
     is_trained,
+    located,
     tokens_text,
     train_job,
     training_data,
 )
-from kit.train.encoders.finding import is_static
+from kit.train.config import EncoderConfig
+from kit.train.encoders.finding import has_head, is_static
 from kit.train.history import History
 from kit.train.samplers import Sampling
 
@@ -156,12 +158,49 @@ def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     folders = {model_folder(*model): model for model in models}  # recipes may share a model
     missing = {folder: model for folder, model in folders.items() if not is_trained(folder, log)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
+    _encode_ahead([(recipe, True) for recipe, _, _ in missing.values()], log)
     n_threads = threads_of(len(folders))
     jobs = [
         TrainJob(settings.data.train, settings.encoder, settings.training, sampling, seed, folder, n_threads)
         for folder, (settings, sampling, seed) in missing.items()
     ]
     in_processes(train_job, jobs, log)
+
+
+def _encode_ahead(recipes: Sequence[tuple[Settings, bool]], log: Log) -> None:
+    """Encode what heads learn from, or are judged on, once and with all cores, before several processes want it at a time.
+
+    Args:
+        recipes: each with whether it is to be trained; else it is judged.
+    """
+    from kit.train.encoders.making import make_encoder
+
+    bases: dict[EncoderConfig, StoredEncoder | None] = {}
+    done = set()
+    for recipe, trains in recipes:
+        sources = recipe.data.train if trains else (recipe.data.test,)
+        if not has_head(recipe.encoder.name) or (recipe.encoder, sources, trains) in done:
+            continue
+        done.add((recipe.encoder, sources, trains))
+        if recipe.encoder not in bases:
+            base = getattr(make_encoder(located(recipe.encoder), (), seed=0)[0], "base", None)
+            bases[recipe.encoder] = base if isinstance(base, StoredEncoder) else None
+        encoder = bases[recipe.encoder]
+        for queries, passages in _texts(sources, trains) if encoder else ():
+            encoder.encode_query(queries)
+            encoder.encode_document(passages)
+
+
+def _texts(sources: tuple[str, ...], trains: bool) -> Iterator[tuple[list[str], list[str]]]:
+    """Distinct queries and distinct passages of training data and what is held out of it, or of a task."""
+    corpora, tasks = [], [] if trains else [load_test(sources[0])]
+    if trains:
+        corpora, held_out = training_data(sources)
+        tasks = [held_out.sample(**VALIDATION_SIZE)]
+    sides = [(corpus.table.column("query"), corpus.table.column("passage")) for corpus in corpora]
+    sides += [(task.queries.column("text"), task.candidates.column("text")) for task in tasks]
+    for queries, passages in sides:
+        yield queries.unique().to_pylist(), passages.unique().to_pylist()
 
 
 def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
@@ -234,6 +273,7 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     if not missing:
         return
     train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
+    _encode_ahead([(recipe, False) for recipe, _, _ in missing.values()], log)
     n_threads = threads_of(len(wanted))
     jobs = [
         EvaluateJob(

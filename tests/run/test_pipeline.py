@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.embeddings import stored
+from kit.data.embeddings.encoding import encoded_by_and_by
 from kit.evaluate.evaluator import evaluate
 from kit.run import pipeline, training
 from kit.run.evaluating import load_trained
@@ -235,6 +237,29 @@ class TestRefuses:
     def test_data_that_is_not_there(self, fresh, changes):
         with pytest.raises(ValueError, match=r"absent.* does not exist"):
             pipeline.load_data(SETTINGS.changed(**changes))
+
+
+def test_what_several_heads_need_is_encoded_before_they_are_trained_and_judged_side_by_side(fresh, tmp_path, monkeypatch):
+    words = [text for pair in WORDS.values() for text in pair]
+    config = EncoderConfig(name="tiny", dimension=16, vocabulary_size=300, max_tokens=32)
+    make_encoder(config, words * 9, 0).save_pretrained(str(tmp_path / "base"))
+    computed, dealt = [], []
+
+    def counted(model, texts, side, log):
+        computed.append(len(texts))
+        return encoded_by_and_by(model, texts, side, log)
+
+    def in_processes(function, jobs, log):
+        before = len(computed)
+        for job in jobs:
+            function(job, log)
+        dealt.append((len(jobs), len(computed) - before))
+
+    monkeypatch.setattr(stored, "encoded_by_and_by", counted)
+    monkeypatch.setattr(pipeline, "in_processes", in_processes)
+    settings = TRANSFORMER.changed(encoder=f"head:{tmp_path / 'base'}", seeds=(0, 1), updates=4)
+    pipeline.evaluate_all(settings, lambda line: None)
+    assert computed and dealt == [(2, 0), (2, 0)]
 
 
 class TestLimits:
