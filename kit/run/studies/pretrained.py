@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -152,20 +153,35 @@ def _remedied(
 def judge_pretrained(results: Mapping[str, Results], settings: Settings) -> list[Finding]:
     """What is found of the claims on every test, p-values not adjusted yet.
 
-    On a test without the multilingual setting only the claims within a language are asked; in those, "never trained on" is
-    said where the training data has none of the languages that the test asks in.
+    On a test without the multilingual setting only the claims within a language are asked; "never trained on" is said where
+    the training data has none of the languages that a test asks in. A remedy that such a test leaves out is no claim there.
     """
     learned = {tag for corpus in training_data(settings.data.train)[0] for tag in corpus.languages}
+    arms = {arm for one in results.values() for arm in one.models}
     found = []
-    for test, one in results.items():
-        unseen = not learned & set(one.languages)
+    for number, (test, one) in enumerate(results.items()):
         asked = list(WITHIN)
+        here = []
         if one.values(NONE, *PREFERS.where).values.size:
-            found.append(_prefers(one, load_test(test)))
+            here.append(_prefers(one, load_test(test)))
             asked += ACROSS
-        where = ", in languages never trained on" if unseen else ""
-        found += [_judge(claim.filled(where=where), one) for claim in asked]
+        where = "" if learned & set(one.languages) else ", in languages never trained on"
+        for claim in asked:
+            if {claim.first, claim.second} <= set(one.models):
+                here.append(judge_models(claim.filled(where=where), one))
+            elif number == 0:
+                missing = [arm for arm in (claim.first, claim.second) if arm not in arms]
+                here += (
+                    [not_tested(claim.filled(where=where), f"no {' and no '.join(missing)} in this run")] if missing else []
+                )
+        found += [replace(finding, on=_name(one, results)) if finding.is_tested else finding for finding in here]
     return found
+
+
+def _name(results: Results, tests: Mapping[str, Results]) -> str:
+    """The name of a task; with its languages, where another test has the same name."""
+    twice = sum(other.task_name == results.task_name for other in tests.values()) > 1
+    return f"{results.task_name} ({', '.join(results.languages)})" if twice else results.task_name
 
 
 def _prefers(results: Results, task: RetrievalTask) -> Finding:
@@ -173,13 +189,6 @@ def _prefers(results: Results, task: RetrievalTask) -> Finding:
     values = seed_values(results, NONE, PREFERS.where)
     fair = chance(task)[PREFERS.where.measure]
     return judge(PREFERS, values, [np.where(np.isnan(one), np.nan, fair) for one in values], results.task_name)
-
-
-def _judge(claim: Claim, results: Results) -> Finding:
-    missing = [arm for arm in (claim.first, claim.second) if arm not in results.models]
-    return (
-        not_tested(claim, f"{results.task_name}: no {' and no '.join(missing)}") if missing else judge_models(claim, results)
-    )
 
 
 def _languages(learned: list[RetrievalTask]) -> set[str]:
