@@ -19,6 +19,7 @@ from kit.evaluate.evaluator import evaluate
 from kit.evaluate.mining.neighbours import encode_bitext
 from kit.evaluate.mining.scores import tatoeba
 from kit.evaluate.mteb import mteb_bitext, mteb_retrieval
+from kit.run.evaluating import load_trained
 from kit.train.config import EncoderConfig
 from kit.train.encoders.making import PROMPTS, make_encoder
 from kit.train.samplers import Sampling
@@ -145,6 +146,25 @@ class TestRetrieval:
     @pytest.mark.parametrize("setting", SETTINGS)
     def test_scores_are_equal(self, mteb, model, atlas, setting):
         assert 0.1 < assert_same_retrieval(mteb, model, atlas, setting)["ndcg_at_10"] < 0.9
+
+    def test_scores_of_a_head_are_equal_as_it_is_read_here_and_by_any_library(self, mteb, atlas, tmp_path, monkeypatch):
+        """A head over a transformer: the kit looks its encoder's embeddings up, mteb computes all of the plain model."""
+        monkeypatch.setenv("KIT_PRECISION", "float32")
+        (tmp_path / "notebooks").mkdir()
+        monkeypatch.setenv("KIT_HOME", str(tmp_path))
+        task, corpus = atlas.sample(20, 100), load_corpus("atlas", languages=["de", "en"])
+        corpus = corpus.select(group_ids=corpus.group_ids[:60])
+        shape = EncoderConfig(name="tiny", dimension=64, vocabulary_size=2000, max_tokens=96)
+        make_encoder(shape, corpus.table.column("passage").to_pylist(), seed=0).save_pretrained(str(tmp_path / "base"))
+        model = make_encoder(EncoderConfig(name=f"head:{tmp_path / 'base'}"), (), seed=0)
+        config = TrainingConfig(updates=8, batch_size=16, evaluations=1, learning_rate=3e-2)
+        fine_tune(model, [corpus], Sampling.parse("Hybrid"), config, tmp_path / "run", log=lambda line: None)
+        plain = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
+        scores = assert_same_retrieval(mteb, plain, task, "multilingual")
+        ours = evaluate(load_trained(tmp_path / "run"), task).summary()["multilingual"]
+        assert ours == pytest.approx(scores, abs=TOLERANCE, nan_ok=True)
+        untrained = evaluate(SentenceTransformer(str(tmp_path / "base")), task).summary()["multilingual"]
+        assert abs(untrained["average_precision"] - scores["average_precision"]) > 1e-3
 
     def test_scores_are_equal_on_scifact(self, mteb, model, shared_data):
         task = load_task(f"beir:{shared_data / 'scifact'}")
