@@ -115,6 +115,7 @@ class TestCommands:
         "source .venv/bin/activate": "is for a shell",
         "python -m pytest tests/train": "is this suite",
         "python -m kit audit path/to/model sentence-transformers/LaBSE": "needs a model of the hub",
+        "python -m kit audit multilingual-e5-small=intfloat": "needs models of the hub",
         "python -m kit report audit-atlas-test-by-fact": "needs the audit of all of Atlas before it",
         "python -m kit run --profile xlmr": "needs a model of the hub",
         "python -m kit run 06 --profile ratio-large": "needs a model of the hub",

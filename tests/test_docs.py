@@ -65,6 +65,31 @@ class TestReadme:
             cells = re.sub(r"\[.*?\]|\|", " ", row).replace(",", "").split()  # no intervals, lines, marks of thousands
             assert re.search(r"\s+".join(map(re.escape, cells)), text_of(page)), row
 
+    def test_what_is_said_of_pretrained_encoders_is_in_their_reports(self):
+        kept = text_of("reports/pretrained-e5/10-tables.md").partition("## tydiqa")[0]
+        arms = {"as it is": "as it is", "**each language centred, no training**": "centring"}
+        arms |= {f"head on {one} batches": one for one in ("X-Y", "Hybrid")} | {
+            "head (one matrix) on X-X-mono batches": "X-X-mono"
+        }
+        for page, names in (
+            ("README.md", arms),
+            ("notebooks/10_mend_a_pretrained_model.ipynb", {"**centring, no training**": "centring"}),
+        ):
+            for said, arm in names.items():
+                numbers = re.search(rf"\| {re.escape(said)} \|([^\n]*?)\|(?:\\n\",)?$", text_of(page), re.M)[1].split("|")
+                row = re.search(rf"^\| {re.escape(arm)} \|(.*)\|$", kept, re.M)[1].split("|")
+                assert [cell.strip() for cell in numbers] == [row[column].split()[0] for column in (0, 1, 2, 6)], (
+                    page,
+                    said,
+                )
+        rows = re.findall(r"^\| (XQuAD-R|MLQA-R): (?:a )?(\S+(?: ranking)?) \|(.*)\|$", text_of("docs/real-text.md"), re.M)
+        assert len(rows) == 6
+        for task, name, cells in rows:
+            report = text_of(f"reports/pretrained-{task.lower()}.md")
+            told = [cell.strip() for cell in cells.split("|") if cell.strip()]
+            shown = " ".join(re.findall(rf"^\| {name} \|.*$", report, re.M))
+            assert told and all(f" {number} " in shown for number in told), (task, name)
+
     FOUND = (  # number of the sentence, claim, start of what it was tested on
         (1, "Hybrid reaches the monolingual quality of X-X-mono", "atlas"),
         (1, "Hybrid reaches the cross-lingual quality of X-Y", "atlas"),

@@ -81,7 +81,7 @@ class Settings(Config):
     samplings: ways to build batches that are compared (``kit.train.samplers``).
     seeds: one training run for each sampling and seed.
     data, encoder, training: what each sampling is trained and judged on, and how.
-    mixture, domains, synthetic, mining: what the studies 06 to 09 vary.
+    mixture, domains, synthetic, mining: what studies vary.
 
     Raises:
         ValueError: an unknown name, a value of the wrong type or out of range, an empty list, an entry twice in a list.
