@@ -135,5 +135,15 @@ def _counts(findings: Sequence[Finding]) -> str:
 
 
 def collect(findings: Sequence[Finding]) -> list[Finding]:
-    """Findings of several runs in the order of the studies, then the paper's claims that no run here can test."""
-    return [*sorted(findings, key=lambda finding: finding.study), *(Finding(text, "paper") for text in NOT_TESTED)]
+    """Findings of several runs in the order of the studies, then the paper's claims that no run here can test.
+
+    What several runs could not test for the same reason is there once.
+    """
+    untested: set[tuple[str, str, str]] = set()
+    kept = []
+    for finding in sorted(findings, key=lambda finding: finding.study):
+        name = (finding.study, finding.claim, finding.on)
+        if finding.is_tested or name not in untested:
+            kept.append(finding)
+        untested |= set() if finding.is_tested else {name}
+    return [*kept, *(Finding(text, "paper") for text in NOT_TESTED)]

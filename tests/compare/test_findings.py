@@ -23,6 +23,11 @@ class TestTogether:
         assert [one.study for one in found] == ["06 ratio", "99 study", *["paper"] * len(NOT_TESTED)]
         assert [one.claim for one in found[2:]] == list(NOT_TESTED)
 
+    def test_what_several_runs_could_not_test_for_one_reason_is_there_once(self):
+        other = replace(UNTESTED, encoder="head:e5", command="python -m kit run 99")
+        found = findings.collect([UNTESTED, SEEN, other, replace(other, on="another reason"), SEEN])
+        assert [one.on for one in found if one.study == "99 study"] == ["no such arm", "task", "another reason", "task"]
+
     def test_short_has_a_row_for_each(self):
         text = findings.short([SEEN])
         assert text.startswith("1 claims: 1 seen here, 0 not seen here, 0 not tested.")
