@@ -127,14 +127,17 @@ class TestReadme:
         told = " ".join(text_of("README.md").split())
         stored = findings.read(HERE / "reports" / "claims.json")
         counts = [
-            [sum(one.verdict == verdict for one in stored if bool(one.encoder) == pretrained) for verdict in findings.VERDICTS[:2]]
+            [
+                sum(one.verdict == verdict for one in stored if bool(one.encoder) == pretrained)
+                for verdict in findings.VERDICTS[:2]
+            ]
             for pretrained in (False, True)
         ]
         (seen, other), (seen_of_it, other_of_it) = counts
         untested = sum(not one.is_tested for one in stored)
         assert (
-            f"Of {seen + other} findings on encoders from scratch, {seen} say *seen here*; of {seen_of_it + other_of_it} on a "
-            f"pretrained one, {seen_of_it} do; {untested} claims are not tested"
+            f"Of {seen + other} findings on encoders from scratch, {seen} say *seen here*; "
+            f"of {seen_of_it + other_of_it} on a pretrained one, {seen_of_it} do; {untested} claims are not tested"
         ) in told
         report = text_of("reports/atlas-cpu.md")
         distance = {

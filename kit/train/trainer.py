@@ -15,7 +15,7 @@ from transformers import PrinterCallback, TrainerCallback
 from kit.core.files import seal
 from kit.data.corpus import ParallelCorpus
 from kit.data.embeddings.encoding import quick_in_bfloat16
-from kit.data.inputs import prompts_of
+from kit.data.inputs import first_module, prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.cost import Cost, Meter
@@ -74,6 +74,9 @@ def fine_tune(
     _describe(model, corpora, sampling)
     model.float()
     recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
+    look_up = getattr(first_module(model), "look_up", None)  # of an encoder that does not learn
+    for corpus in corpora if look_up else ():
+        look_up(corpus.table.column("query").to_pylist(), corpus.table.column("passage").to_pylist())
     with training_only(model, config.trainable, seed):
         trainer = CheckedTrainer(
             recipe,

@@ -14,6 +14,7 @@ from test_encoders import TEXTS
 
 from kit.core import paths
 from kit.data.corpus import ParallelCorpus
+from kit.data.embeddings.store import EmbeddingStore
 from kit.train.config import EncoderConfig, TrainingConfig
 from kit.train.encoders.heads import FrozenEncoder, Head
 from kit.train.encoders.making import make_encoder
@@ -135,6 +136,13 @@ class TestTraining:
         for name in ("one", "two"):
             trained(base, home / name)
         assert sorted(seen) == sorted(corpus().table.column("passage").to_pylist())
+
+    def test_a_training_looks_at_the_store_once_for_each_side(self, base, home, monkeypatch):
+        looks: list[int] = []
+        find = EmbeddingStore.find
+        monkeypatch.setattr(EmbeddingStore, "find", lambda self, texts: looks.append(len(texts)) or find(self, texts))
+        trained(base, home / "one")
+        assert looks == [24, 24]  # twelve groups in two languages, and no look for each of twelve updates
 
     def test_a_resumed_run_ends_with_the_same_weights(self, base, home):
         class StoppedError(Exception):

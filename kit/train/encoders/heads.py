@@ -56,6 +56,11 @@ class FrozenEncoder(InputModule):
         rows = torch.tensor([self._row_of[side, text] for text in inputs])
         return {"sentence_embedding": self._embeddings[rows]}
 
+    def look_up(self, queries: Sequence[str], passages: Sequence[str]) -> None:
+        """Embed all that will be asked for, at once: a look at the store costs more than an update."""
+        self.preprocess(queries, task="query")
+        self.preprocess(passages, task="document")
+
     def _add(self, texts: list[str], side: str) -> None:
         made = np.asarray(getattr(self.base, _TASKS.get(side, "encode"))(texts), np.float32)
         self._row_of |= {(side, text): len(self._embeddings) + row for row, text in enumerate(texts)}
