@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from kit.compare.results import Results
 from kit.core import paths, processes
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.printing import say
+from kit.data.bitext import SIDES
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.embeddings.stored import StoredEncoder
 from kit.data.overlaps import Overlap, overlap
-from kit.data.registry import checksums, source_fingerprints
+from kit.data.registry import checksums, load_bitext, source_fingerprints
 from kit.evaluate.debias.remedies import REMEDIES
 from kit.evaluate.debias.remedy import RescoreByLanguage
 from kit.evaluate.encoding import encode_task
@@ -42,7 +43,6 @@ from kit.run.training import (
     train_job,
     training_data,
 )
-from kit.train.config import EncoderConfig
 from kit.train.encoders.finding import has_head, is_static
 from kit.train.history import History
 from kit.train.samplers import Sampling
@@ -158,7 +158,7 @@ def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     folders = {model_folder(*model): model for model in models}  # recipes may share a model
     missing = {folder: model for folder, model in folders.items() if not is_trained(folder, log)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
-    _encode_ahead([(recipe, True) for recipe, _, _ in missing.values()], log)
+    encode_ahead([recipe for recipe, _, _ in missing.values()], "train", log)
     n_threads = threads_of(len(folders))
     jobs = [
         TrainJob(settings.data.train, settings.encoder, settings.training, sampling, seed, folder, n_threads)
@@ -167,40 +167,42 @@ def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     in_processes(train_job, jobs, log)
 
 
-def _encode_ahead(recipes: Sequence[tuple[Settings, bool]], log: Log) -> None:
-    """Encode what heads learn from, or are judged on, once and with all cores, before several processes want it at a time.
+def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
+    """Encode what heads are about to read, once and with all cores, before several processes want it at a time.
 
     Args:
-        recipes: each with whether it is to be trained; else it is judged.
+        of: ``train``, ``test`` or ``bitexts``: the setting that names the sources of the texts.
     """
     from kit.train.encoders.making import make_encoder
 
-    bases: dict[EncoderConfig, StoredEncoder | None] = {}
-    done = set()
-    for recipe, trains in recipes:
-        sources = recipe.data.train if trains else (recipe.data.test,)
-        if not has_head(recipe.encoder.name) or (recipe.encoder, sources, trains) in done:
-            continue
-        done.add((recipe.encoder, sources, trains))
-        if recipe.encoder not in bases:
-            base = getattr(make_encoder(located(recipe.encoder), (), seed=0)[0], "base", None)
-            bases[recipe.encoder] = base if isinstance(base, StoredEncoder) else None
-        encoder = bases[recipe.encoder]
-        for queries, passages in _texts(sources, trains) if encoder else ():
-            encoder.encode_query(queries)
-            encoder.encode_document(passages)
+    wanted = {(one.encoder, one.flat()[of]) for one in recipes if has_head(one.encoder.name)}
+    bases = {
+        encoder: getattr(make_encoder(located(encoder), (), seed=0)[0], "base", None)
+        for encoder in {one for one, _ in wanted}
+    }
+    for encoder, sources in sorted(wanted, key=str):
+        base = bases[encoder]
+        if isinstance(base, StoredEncoder):
+            for side, texts in _texts(sources, of):
+                {"query": base.encode_query, "passage": base.encode_document, "sentence": base.encode}[side](texts)
 
 
-def _texts(sources: tuple[str, ...], trains: bool) -> Iterator[tuple[list[str], list[str]]]:
-    """Distinct queries and distinct passages of training data and what is held out of it, or of a task."""
-    corpora, tasks = [], [] if trains else [load_test(sources[0])]
-    if trains:
+def _texts(sources: Any, of: str) -> Iterator[tuple[str, list[str]]]:
+    """Sides and their texts, each once: of training data and what is held out of it, of a task, or of bitexts."""
+    if of == "bitexts":
+        yield from (
+            ("sentence", list(dict.fromkeys(task.texts(side)))) for task in map(load_bitext, sources) for side in SIDES
+        )
+        return
+    corpora, tasks = [], [] if of == "train" else [load_test(sources)]
+    if of == "train":
         corpora, held_out = training_data(sources)
         tasks = [held_out.sample(**VALIDATION_SIZE)]
-    sides = [(corpus.table.column("query"), corpus.table.column("passage")) for corpus in corpora]
-    sides += [(task.queries.column("text"), task.candidates.column("text")) for task in tasks]
-    for queries, passages in sides:
-        yield queries.unique().to_pylist(), passages.unique().to_pylist()
+    for table in (corpus.table for corpus in corpora):
+        yield from ((side, table.column(side).unique().to_pylist()) for side in ("query", "passage"))
+    for task in tasks:
+        yield "query", task.queries.column("text").unique().to_pylist()
+        yield "passage", task.candidates.column("text").unique().to_pylist()
 
 
 def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
@@ -273,7 +275,7 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     if not missing:
         return
     train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
-    _encode_ahead([(recipe, False) for recipe, _, _ in missing.values()], log)
+    encode_ahead([recipe for recipe, _, _ in missing.values()], "test", log)
     n_threads = threads_of(len(wanted))
     jobs = [
         EvaluateJob(

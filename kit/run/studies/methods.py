@@ -124,6 +124,7 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
             jobs.append(MineJob(folder, f"{sampling}, seed {seed}", tasks_of_it, n_threads))
     if jobs:
         pipeline.train_missing(list(arms.values()), log)
+        pipeline.encode_ahead([one.changed(bitexts=tuple(tasks)) for one in arms.values()], "bitexts", log)
         pipeline.in_processes(mine_job, jobs, log)
     return MiningResults(
         {
