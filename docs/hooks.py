@@ -23,7 +23,6 @@ OUTSIDE = (
     "reports/*-real/*.md",
     "reports/*-e5*/*.md",
     "reports/*-real/notebooks/*.ipynb",
-    "reports/*-e5*/notebooks/*.ipynb",
 )
 """What pages link to and what has a page, beside ``docs/``."""
 
