@@ -24,7 +24,7 @@ OF_OTHERS = {
 }
 """Numbers in a notebook's prose that are of no output of it."""
 
-KEPT = {"10": ("pretrained-e5", "pretrained-e5-back")}
+KEPT = {"06": ("ratio-e5",), "10": ("pretrained-e5", "pretrained-e5-back")}
 """Kept runs whose numbers a notebook tells."""
 
 
