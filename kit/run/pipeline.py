@@ -175,13 +175,13 @@ def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
     """
     from kit.train.encoders.making import make_encoder
 
-    wanted = {(one.encoder, one.flat()[of]) for one in recipes if has_head(one.encoder.name)}
-    bases = {
-        encoder: getattr(make_encoder(located(encoder), (), seed=0)[0], "base", None)
-        for encoder in {one for one, _ in wanted}
-    }
-    for encoder, sources in sorted(wanted, key=str):
-        base = bases[encoder]
+    wanted = {str((one.encoder, one.flat()[of])): one for one in recipes if has_head(one.encoder.name)}
+    bases: dict[str, object] = {}
+    for one in wanted.values():
+        name = str(one.encoder)
+        if name not in bases:
+            bases[name] = getattr(make_encoder(located(one.encoder), (), seed=0)[0], "base", None)
+        base, sources = bases[name], one.flat()[of]
         if isinstance(base, StoredEncoder):
             for side, texts in _texts(sources, of):
                 {"query": base.encode_query, "passage": base.encode_document, "sentence": base.encode}[side](texts)

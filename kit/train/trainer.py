@@ -59,8 +59,7 @@ def fine_tune(
         folder: for checkpoints, the history, ``cost.json`` (``kit.train.cost.Cost``) and the model.
         seed: of the batches (the encoder has its own).
         validation: scores the model at each evaluation; needed for ``patience``.
-        log: takes one line of progress at each evaluation, one for the cost at the end, and one for a checkpoint that is
-            passed over.
+        log: takes one line of progress at each evaluation, one for the cost at the end, one for a checkpoint passed over.
 
     Raises:
         ValueError: ``patience`` without ``validation``; a loss that is not known; a model without the weights that are to be
@@ -74,9 +73,7 @@ def fine_tune(
     _describe(model, corpora, sampling)
     model.float()
     recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
-    look_up = getattr(first_module(model), "look_up", None)  # of an encoder that does not learn
-    for corpus in corpora if look_up else ():
-        look_up(corpus.table.column("query").to_pylist(), corpus.table.column("passage").to_pylist())
+    _look_up(model, corpora)
     with training_only(model, config.trainable, seed):
         trainer = CheckedTrainer(
             recipe,
@@ -98,6 +95,14 @@ def fine_tune(
     if cost:
         log(f"{sampling.name:>14}  {cost}")
     return history
+
+
+def _look_up(model: SentenceTransformer, corpora: Sequence[ParallelCorpus]) -> None:
+    """Let an encoder that does not learn embed all texts at once."""
+    look_up = getattr(first_module(model), "look_up", None)
+    if look_up is not None:
+        for corpus in corpora:
+            look_up(corpus.table.column("query").to_pylist(), corpus.table.column("passage").to_pylist())
 
 
 def _save(model: SentenceTransformer, history: History, cost: Cost | None, folder: Path) -> None:
