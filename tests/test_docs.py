@@ -103,6 +103,7 @@ class TestReadme:
         (4, "Back-translated paraphrases help across languages", "mlqa-r"),
         (5, "Hybrid mines low-resource pairs better than English-only training", "tico19"),
         (5, "Hybrid reaches translation ranking in mining low-resource pairs", "tico19"),
+        (6, "Hybrid reaches the multilingual quality of X-Y", "mlqa-r"),
         (6, "Centring, without training, helps a pretrained model in multilingual retrieval", "mlqa-r"),
         (6, "Training adds to centring in multilingual retrieval", "mlqa-r"),
         (6, "Training adds to centring in multilingual retrieval", "xquad-r (de, es, zh)"),
