@@ -12,6 +12,19 @@ from typing import Any
 
 import pytest
 
+FIRST = ("notebooks/08", "test_doc_commands", "notebooks/", "tests/run/")
+"""Files that take longest, so that of several workers none begins one of them last."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those of ``FIRST`` before all others; else the order stays."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((number for number, part in enumerate(FIRST) if part in path), len(FIRST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
