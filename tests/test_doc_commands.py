@@ -118,6 +118,7 @@ class TestCommands:
         "python -m kit audit multilingual-e5-small=intfloat": "needs models of the hub",
         "python -m kit report audit-atlas-test-by-fact": "needs the audit of all of Atlas before it",
         "python -m kit run --profile xlmr": "needs a model of the hub",
+        "python -m kit run 03 04 --profile tuned-e5": "needs a model of the hub",
         "python -m kit run 06 --profile ratio-large": "needs a model of the hub",
         "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
         "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
