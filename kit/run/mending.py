@@ -112,7 +112,7 @@ def mend(
     learned, judged = _parts(load_corpus(spec), spec)
     task = RetrievalTask.from_corpus(judged, f"{judged.name}")
     log(f"{len(learned.group_ids):,} questions to learn from, {len(judged.group_ids):,} to judge by, {task.name}")
-    encoder = open_model(name, trust_remote_code, log)
+    encoder = _open_model(name, trust_remote_code, log)
     fitted = _Fitted(encoder, name, learned, trust_remote_code)
     embeddings = encode_task(encoder, task, log)
     evaluations = {NONE: [_judged(embeddings, task, NONE)]}
@@ -164,7 +164,7 @@ def _parts(corpus: ParallelCorpus, spec: str) -> tuple[ParallelCorpus, ParallelC
     return learned, judged
 
 
-def open_model(name: str, trust_remote_code: bool, log: Log = say) -> TextEncoder:
+def _open_model(name: str, trust_remote_code: bool, log: Log) -> TextEncoder:
     """A model by name or folder, with the store of its embeddings, or ``embeddings:<folder>``."""
     if is_given(name):
         return GivenEmbeddings(name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.printing import say
 from kit.data.bitext import SIDES
 from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.embeddings.encoding import TextEncoder
 from kit.data.embeddings.stored import StoredEncoder
 from kit.data.overlaps import Overlap, overlap
 from kit.data.registry import checksums, load_bitext, source_fingerprints
@@ -49,6 +50,8 @@ from kit.train.samplers import Sampling
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+
+    from kit.train.encoders.heads import FrozenEncoder
 
 Log = Callable[[str], None]
 
@@ -173,18 +176,23 @@ def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
     Args:
         of: ``train``, ``test`` or ``bitexts``: the setting that names the sources of the texts.
     """
-    from kit.train.encoders.making import make_encoder
-
     wanted = {str((one.encoder, one.flat()[of])): one for one in recipes if has_head(one.encoder.name)}
-    bases: dict[str, object] = {}
+    bases = {str(one.encoder): one for one in wanted.values()}
+    encoders = {name: below_head(one) for name, one in bases.items()}
     for one in wanted.values():
-        name = str(one.encoder)
-        if name not in bases:
-            bases[name] = getattr(make_encoder(located(one.encoder), (), seed=0)[0], "base", None)
-        base, sources = bases[name], one.flat()[of]
+        base, sources = encoders[str(one.encoder)], one.flat()[of]
         if isinstance(base, StoredEncoder):
             for side, texts in _texts(sources, of):
                 {"query": base.encode_query, "passage": base.encode_document, "sentence": base.encode}[side](texts)
+
+
+def below_head(settings: Settings) -> TextEncoder:
+    """The encoder below the head that the settings name, with its prompts, its limit and the store of its embeddings."""
+    from kit.train.encoders.making import make_encoder
+
+    base = cast("FrozenEncoder", make_encoder(located(settings.encoder), (), seed=0)[0]).base
+    assert base is not None
+    return base
 
 
 def _texts(sources: Any, of: str) -> Iterator[tuple[str, list[str]]]:

@@ -23,7 +23,7 @@ from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run import pipeline
 from kit.run.evaluating import AGREEMENT_GROUPS, load_test
-from kit.run.mending import NONE, head_of, open_model
+from kit.run.mending import NONE, head_of
 from kit.run.pipeline import language_tags
 from kit.run.settings import Settings
 from kit.run.studies.arms import run_arms
@@ -113,12 +113,10 @@ def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
     Returns:
         By test, results whose models are ``NONE``, the remedies, the samplings, and ``BOTH``.
     """
-    name = settings.encoder.name
-    heads = {one: settings.changed(encoder=head_of(name), samplings=(one,)) for one in settings.samplings}
+    headed = settings.changed(encoder=head_of(settings.encoder.name))
+    heads = {one: headed.changed(samplings=(one,)) for one in settings.samplings}
     trained = run_arms(heads, settings.data.tests, log)
-    model = open_model(
-        str(paths.root() / name) if (paths.root() / name).is_dir() else name, settings.encoder.trust_remote_code, log
-    )
+    model = pipeline.below_head(headed)
     learned = [RetrievalTask.from_corpus(corpus, corpus.name) for corpus in training_data(settings.data.train)[0]]
     centred = [pipeline.load_model(heads["Hybrid"], "Hybrid", seed) for seed in settings.seeds] if "Hybrid" in heads else []
     found = {}
