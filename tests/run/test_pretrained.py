@@ -95,3 +95,11 @@ def test_a_test_in_other_languages_is_called_so_and_asks_what_it_can(model, resu
     spanish = [one for one in found if one.on == "test (es)"]
     assert len(spanish) == 2 and all(one.claim.endswith(", in languages never trained on") for one in spanish)
     assert not any("never trained on" in one.claim for one in here)
+
+
+def test_the_model_as_it_is_gets_the_prompts_that_its_heads_get(home, model):
+    settings = model.changed(encoder=f"head:{model.encoder.name}", query_prompt="ask: ", passage_prompt="tell: ")
+    assert pipeline.below_head(settings).prompts == {"query": "ask: ", "document": "tell: "}
+    plain = load_encoder(str(home / model.encoder.name))
+    asked = pipeline.below_head(settings).encode_query(["Berlin"])
+    np.testing.assert_allclose(asked, plain.encode(["ask: Berlin"], prompt=""), atol=1e-6)
