@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from kit.core.files import CHECKSUMS
 from kit.core.fingerprints import data_checksum
 from kit.core.printing import say
@@ -18,8 +20,11 @@ from kit.data.embeddings.encoding import is_transformer
 from kit.data.embeddings.stored import StoredEncoder
 from kit.data.inputs import cut_of_task, first_module
 from kit.data.registry import checksums, load_task
+from kit.evaluate.debias.remedy import Remedy
 from kit.evaluate.encoding import encode_task
+from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
+from kit.evaluate.scores import Rescore
 from kit.run.training import threads
 from kit.train.tokens import remembered_tokens
 
@@ -82,6 +87,24 @@ def evaluate_job(job: EvaluateJob, log: Log) -> None:
 def _cut(model: SentenceTransformer, task: RetrievalTask) -> list[str]:
     """What a transformer cannot read; it is the same below all heads, and looking takes seconds."""
     return cut_of_task(model, task)
+
+
+def language_tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
+    """Tags of the languages of a task's queries (n_queries,) and of its candidates (n_candidates,)."""
+    tags = np.array(task.languages)
+    return tags[task.query_language], tags[task.candidate_language]
+
+
+def evaluate_remedied(
+    remedy: Remedy, embeddings: tuple[np.ndarray, np.ndarray], task: RetrievalTask, name: str
+) -> Evaluation:
+    """Embeddings of a task's queries and candidates, judged with a remedy that was fitted on other texts."""
+    queries, candidates = language_tags(task)
+    changed, by_language = remedy.apply(*embeddings, queries, candidates), remedy.rescore
+    rescore: Rescore | None = by_language and (
+        lambda scores, query, candidate: by_language(scores, queries[query], candidates[candidate])
+    )
+    return evaluate_embeddings(*changed, task, name, n_agreement_groups=AGREEMENT_GROUPS, rescore=rescore)
 
 
 def told_of(path: Path) -> Path:

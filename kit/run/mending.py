@@ -31,7 +31,7 @@ from kit.evaluate.debias.remedy import Remedy
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.run.pipeline import language_tags
+from kit.run.evaluating import language_tags
 from kit.show import report
 from kit.train.config import EncoderConfig, TrainingConfig
 from kit.train.encoders.finding import find_model

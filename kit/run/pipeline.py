@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from kit.compare.results import Results
 from kit.core import paths, processes
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
@@ -27,12 +25,17 @@ from kit.data.embeddings.stored import StoredEncoder
 from kit.data.overlaps import Overlap, overlap
 from kit.data.registry import checksums, load_bitext, source_fingerprints
 from kit.evaluate.debias.remedies import REMEDIES
-from kit.evaluate.debias.remedy import RescoreByLanguage
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
-from kit.evaluate.evaluator import evaluate_embeddings
-from kit.evaluate.scores import Rescore
-from kit.run.evaluating import AGREEMENT_GROUPS, EvaluateJob, evaluate_job, load_test, load_trained, told_of
+from kit.run.evaluating import (
+    EvaluateJob,
+    evaluate_job,
+    evaluate_remedied,
+    language_tags,
+    load_test,
+    load_trained,
+    told_of,
+)
 from kit.run.settings import Settings
 from kit.run.training import (
     VALIDATION_SIZE,
@@ -328,21 +331,8 @@ def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n
     data, model = load_data(settings), load_model(settings, sampling, seed)
     test = data.test.sample(n_groups, n_candidates)
     fit_on, judged_on = (encode_task(model, task) for task in (data.validation, test))
-    queries, candidates = language_tags(test)
     evaluations = {}
     for name, fit in REMEDIES.items():
         remedy = fit(*fit_on, *language_tags(data.validation))
-        rescore = remedy.rescore and _on_indices(remedy.rescore, queries, candidates)
-        embeddings = remedy.apply(*judged_on, queries, candidates)
-        evaluations[name] = [evaluate_embeddings(*embeddings, test, name, 0, AGREEMENT_GROUPS, rescore)]
+        evaluations[name] = [evaluate_remedied(remedy, judged_on, test, name)]
     return Results(evaluations)
-
-
-def language_tags(task: RetrievalTask) -> tuple[np.ndarray, np.ndarray]:
-    """Tags of the languages of a task's queries (n_queries,) and of its candidates (n_candidates,)."""
-    tags = np.array(task.languages)
-    return tags[task.query_language], tags[task.candidate_language]
-
-
-def _on_indices(rescore: RescoreByLanguage, queries: np.ndarray, candidates: np.ndarray) -> Rescore:
-    return lambda scores, query, candidate: rescore(scores, queries[query], candidates[candidate])

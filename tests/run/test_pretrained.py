@@ -7,7 +7,7 @@ import pytest
 from test_pipeline import _corpus
 
 from kit.data.corpus import RetrievalTask
-from kit.evaluate.debias.remedies import LanguageCentring
+from kit.evaluate.debias.remedies import LanguageCentring, ScoreCalibration, balanced
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluator import evaluate, evaluate_embeddings
 from kit.run import pipeline
@@ -17,6 +17,7 @@ from kit.run.settings import Settings
 from kit.run.studies.pretrained import ACROSS, BOTH, WITHIN, base_model, judge_pretrained, run_pretrained
 from kit.train.encoders.loading import load_encoder
 
+REMEDIED = ("centring", "removal (LIR)", "calibration", "balanced (RRF)")
 ALL, SPANISH = "jsonl:data/test", "jsonl:data/spanish"
 SETTINGS = Settings().changed(
     train=("jsonl:data/train.jsonl",),
@@ -64,7 +65,7 @@ def test_a_model_that_is_named_is_taken_and_another_is_made_of_monolingual_batch
 
 
 def test_every_way_is_judged_on_every_test_and_remedies_where_they_know_the_languages(results):
-    assert results[ALL].models == (NONE, "centring", "removal (LIR)", "X-X-mono", "X-Y", "Hybrid", BOTH)
+    assert results[ALL].models == (NONE, *REMEDIED, "X-X-mono", "X-Y", "Hybrid", BOTH)
     assert results[SPANISH].models == (NONE, "X-X-mono", "X-Y", "Hybrid")
     assert set(results[ALL].n_seeds.values()) == {2}
 
@@ -76,10 +77,17 @@ def test_what_was_not_trained_is_the_model_and_the_remedy_fitted_on_the_training
     sides = [
         [np.array(one.languages)[codes] for codes in (one.query_language, one.candidate_language)] for one in (learned, task)
     ]
-    centring = LanguageCentring.fit(*encode_task(encoder, learned), *sides[0])
-    changed = centring.apply(*encode_task(encoder, task), *sides[1])
+    centring, calibration = (
+        kind.fit(*encode_task(encoder, learned), *sides[0]) for kind in (LanguageCentring, ScoreCalibration)
+    )
+    as_it_is = encode_task(encoder, task)
+    asked, told = sides[1]
+    calibrate = lambda scores, rows, columns: calibration.calibrated(scores, asked[rows], told[columns])
+    balance = lambda scores, rows, columns: balanced(scores, asked[rows], told[columns])
     for arm, expected in (
-        ("centring", evaluate_embeddings(*changed, task, "centring")),
+        ("centring", evaluate_embeddings(*centring.apply(*as_it_is, *sides[1]), task, "centring")),
+        ("calibration", evaluate_embeddings(*as_it_is, task, "calibration", rescore=calibrate)),
+        ("balanced (RRF)", evaluate_embeddings(*as_it_is, task, "balanced", rescore=balance)),
         (NONE, evaluate(encoder, task)),
     ):
         found = results[ALL].evaluations[arm][1].summary()["multilingual"]

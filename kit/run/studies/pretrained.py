@@ -16,24 +16,20 @@ from kit.core.printing import say
 from kit.data.corpus import RetrievalTask
 from kit.data.embeddings.encoding import TextEncoder
 from kit.evaluate.bias.panel import chance
-from kit.evaluate.debias.remedies import LanguageCentring, LanguageRemoval
+from kit.evaluate.debias.remedies import REMEDIES, LanguageCentring
 from kit.evaluate.debias.remedy import Remedy
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run import pipeline
-from kit.run.evaluating import AGREEMENT_GROUPS, load_test
+from kit.run.evaluating import AGREEMENT_GROUPS, evaluate_remedied, language_tags, load_test
 from kit.run.mending import NONE, head_of
-from kit.run.pipeline import language_tags
 from kit.run.settings import Settings
 from kit.run.studies.arms import run_arms
 from kit.run.training import training_data
 from kit.train.encoders.finding import MADE
 
 Log = Callable[[str], None]
-
-REMEDIES: dict[str, type[Remedy]] = {kind.name: kind for kind in (LanguageCentring, LanguageRemoval)}
-"""Remedies that change embeddings, and so may help within a pair of languages, too."""
 
 BOTH = "Hybrid, centred"
 """The arm of a head whose embeddings are then centred."""
@@ -70,6 +66,18 @@ ACROSS = (
     _better(
         "Removal, without training, helps a pretrained model in multilingual retrieval{where}",
         "removal (LIR)",
+        NONE,
+        "multi mAP",
+    ),
+    _better(
+        "Calibration, without training, helps a pretrained model in multilingual retrieval{where}",
+        "calibration",
+        NONE,
+        "multi mAP",
+    ),
+    _better(
+        "Balancing the list, without training, helps a pretrained model in multilingual retrieval{where}",
+        "balanced (RRF)",
         NONE,
         "multi mAP",
     ),
@@ -126,7 +134,7 @@ def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
         arms |= trained[test].evaluations
         if centred and set(task.languages) <= _languages(learned):
             log(f"centring the heads on {task.name}")
-            arms[BOTH] = [_remedied(one, LanguageCentring, learned, task, BOTH) for one in centred]
+            arms[BOTH] = [_remedied(one, LanguageCentring.fit, learned, task, BOTH) for one in centred]
         found[test] = Results(arms)
     return found
 
@@ -134,18 +142,18 @@ def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
 def _untrained(model: TextEncoder, learned: list[RetrievalTask], task: RetrievalTask) -> Iterator[tuple[str, Evaluation]]:
     yield NONE, evaluate_embeddings(*encode_task(model, task), task, NONE, n_agreement_groups=AGREEMENT_GROUPS)
     if set(task.languages) <= _languages(learned):
-        for name, kind in REMEDIES.items():
-            yield name, _remedied(model, kind, learned, task, name)
+        for name, fit in REMEDIES.items():
+            if name != Remedy.name:
+                yield name, _remedied(model, fit, learned, task, name)
 
 
 def _remedied(
-    model: TextEncoder, kind: type[Remedy], learned: list[RetrievalTask], task: RetrievalTask, name: str
+    model: TextEncoder, fit: Callable[..., Remedy], learned: list[RetrievalTask], task: RetrievalTask, name: str
 ) -> Evaluation:
     queries, candidates = zip(*(encode_task(model, one) for one in learned))
     asked, told = zip(*(language_tags(one) for one in learned))
-    remedy = kind.fit(*(np.concatenate(side) for side in (queries, candidates, asked, told)))
-    embeddings = remedy.apply(*encode_task(model, task), *language_tags(task))
-    return evaluate_embeddings(*embeddings, task, name, n_agreement_groups=AGREEMENT_GROUPS)
+    remedy = fit(*(np.concatenate(side) for side in (queries, candidates, asked, told)))
+    return evaluate_remedied(remedy, encode_task(model, task), task, name)
 
 
 def judge_pretrained(results: Mapping[str, Results], settings: Settings) -> list[Finding]:
