@@ -31,7 +31,7 @@ from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run.training import tokens_text
 from kit.show import report
 from kit.train.encoders.finding import find_model
-from kit.train.encoders.loading import load_encoder, set_prompts, weights_of
+from kit.train.encoders.loading import load_prompted, weights_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -110,12 +110,7 @@ def _loaded(
 ) -> SentenceTransformer | GivenEmbeddings:
     if is_given(one.name):
         return GivenEmbeddings(one.name)
-    model = load_encoder(one.name, trust_remote_code)
-    if not any(prompts_of(model)[:2]):
-        set_prompts(model, *prompts)
-    elif any(prompts):
-        log(f"  {one.label} keeps the prompts that it brings")
-    return model
+    return load_prompted(one.name, trust_remote_code, prompts, log)
 
 
 def _audited(models: Sequence[str]) -> list[AuditedModel]:

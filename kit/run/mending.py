@@ -25,6 +25,7 @@ from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.embeddings.encoding import TextEncoder
 from kit.data.embeddings.given import GivenEmbeddings, is_given
 from kit.data.embeddings.stored import StoredEncoder
+from kit.data.inputs import prompts_of
 from kit.data.registry import checksums, load_corpus
 from kit.evaluate.debias.remedies import LanguageCentring, LanguageRemoval
 from kit.evaluate.debias.remedy import Remedy
@@ -35,7 +36,7 @@ from kit.run.evaluating import language_tags
 from kit.show import report
 from kit.train.config import EncoderConfig, TrainingConfig
 from kit.train.encoders.finding import find_model
-from kit.train.encoders.loading import load_encoder, weights_of
+from kit.train.encoders.loading import load_prompted, weights_of
 from kit.train.samplers import Sampling
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def mend(
     methods: Sequence[str] = METHODS,
     run: str = "mend",
     trust_remote_code: bool = False,
+    query_prompt: str = "",
+    passage_prompt: str = "",
     log: Log = say,
 ) -> Mended:
     """Try remedies on a model and write the report, and the mended model, into ``reports/<run>``.
@@ -98,6 +101,7 @@ def mend(
         methods: which remedies to try.
         run: name of the report's folder.
         trust_remote_code: whether code that the model brings may run.
+        query_prompt, passage_prompt: what a model that brings no prompts gets.
         log: takes a line a step.
 
     Raises:
@@ -112,7 +116,7 @@ def mend(
     learned, judged = _parts(load_corpus(spec), spec)
     task = RetrievalTask.from_corpus(judged, f"{judged.name}")
     log(f"{len(learned.group_ids):,} questions to learn from, {len(judged.group_ids):,} to judge by, {task.name}")
-    encoder = _open_model(name, trust_remote_code, log)
+    encoder = _open_model(name, trust_remote_code, (query_prompt, passage_prompt), log)
     fitted = _Fitted(encoder, name, learned, trust_remote_code)
     embeddings = encode_task(encoder, task, log)
     evaluations = {NONE: [_judged(embeddings, task, NONE)]}
@@ -123,6 +127,8 @@ def mend(
     recommended, reason = recommend(results)
     command = ["python", "-m", "kit", "mend", name, "--parallel", parallel, "--run", run]
     command += [part for method in methods if tuple(methods) != METHODS for part in ("--method", method)]
+    for option, prompt in (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt)):
+        command += [option, prompt] * bool(prompt)
     command += ["--trust-remote-code"] * trust_remote_code
     facts = {method: {"remedy": _WHAT[method]} for method in evaluations}
     facts[recommended]["recommended"] = reason
@@ -164,11 +170,11 @@ def _parts(corpus: ParallelCorpus, spec: str) -> tuple[ParallelCorpus, ParallelC
     return learned, judged
 
 
-def _open_model(name: str, trust_remote_code: bool, log: Log) -> TextEncoder:
+def _open_model(name: str, trust_remote_code: bool, prompts: tuple[str, str], log: Log) -> TextEncoder:
     """A model by name or folder, with the store of its embeddings, or ``embeddings:<folder>``."""
     if is_given(name):
         return GivenEmbeddings(name)
-    return StoredEncoder(load_encoder(name, trust_remote_code), weights_of(name), name, log)
+    return StoredEncoder(load_prompted(name, trust_remote_code, prompts, log), weights_of(name), name, log)
 
 
 def head_of(name: str) -> str:
@@ -204,7 +210,11 @@ class _Fitted:
         from kit.train.encoders.making import make_encoder
         from kit.train.trainer import fine_tune
 
-        model = make_encoder(EncoderConfig(name=head_of(self.name), trust_remote_code=self.trust), (), seed=0)
+        query, passage, _ = prompts_of(self.encoder)
+        head = EncoderConfig(
+            name=head_of(self.name), query_prompt=query, passage_prompt=passage, trust_remote_code=self.trust
+        )
+        model = make_encoder(head, (), seed=0)
         n_clusters = min(
             len(set(self.learned.cluster_of[self.learned.row_of[:, code] >= 0].tolist()))
             for code in range(len(self.learned.languages))

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
 
 from kit.compare.results import Results
+from kit.data.corpus import RetrievalTask
+from kit.evaluate.evaluator import evaluate
 from kit.run import mending
 from kit.run.cli.commands import main
 from kit.run.mending import NONE, mend, recommend, source_of
+from kit.train.config import EncoderConfig
+from kit.train.encoders.making import make_encoder
 
 N = 240
 LANGUAGES = ("de", "en", "th")
@@ -80,6 +85,26 @@ class TestMend:
         assert f"{name}: needs no mending: no remedy raises the multilingual mAP for certain" in said
         assert not (home / "reports" / "mend" / "model").exists()
         assert (home / "reports" / "mend" / "index.html").is_file()
+
+    def test_a_model_without_prompts_is_judged_and_mended_with_those_given(self, home, monkeypatch):
+        _, parallel = write(home, "")
+        model = make_encoder(EncoderConfig(dimension=16, vocabulary_size=300), [f"{tag} ask tell" for tag in LANGUAGES], 0)
+        model.prompts = {}
+        model.save_pretrained(str(home / "model"), create_model_card=False)
+        monkeypatch.setattr(mending, "recommend", lambda results: ("head", "it is asked for"))
+        monkeypatch.setattr(mending, "HEAD", mending.HEAD.changed(updates=1))
+        mended = mend(
+            *(str(home / "model"), parallel, ("head",), "mend"),
+            query_prompt="ask: ",
+            passage_prompt="tell: ",
+            log=lambda line: None,
+        )
+        assert SentenceTransformer(str(mended.model), device="cpu").prompts == {"query": "ask: ", "document": "tell: "}
+        model.prompts = {"query": "ask: ", "document": "tell: "}
+        _, judged = mending._parts(mending.load_corpus(source_of(parallel)), "made")
+        expected = evaluate(model, RetrievalTask.from_corpus(judged, "task")).summary()
+        found = mended.results.evaluations[NONE][0].summary()
+        assert found["multilingual"] == pytest.approx(expected["multilingual"], nan_ok=True)
 
     def test_what_was_judged_was_not_learned_from(self, home):
         _, parallel = write(home, "")

@@ -105,11 +105,16 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     audit.add_argument("--languages", type=_listed, default=(), metavar="TAGS", help=only)
     few = "only so many questions, their answers and twice as many other candidates: a first look at a sample"
     audit.add_argument("--limit", type=_at_least(1), default=0, metavar="N", help=few)
-    for side, texts in (("query", "questions"), ("passage", "candidates")):
-        text = f"what models that bring no prompts get before {texts}, such as '{side}: '"
-        audit.add_argument(f"--{side}-prompt", default="", metavar="TEXT", help=text)
-    audit.add_argument("--trust-remote-code", action="store_true", help=_TRUST)
+    _add_model_options(audit)
     audit.set_defaults(function=doing.do_audit)
+
+
+def _add_model_options(command: argparse.ArgumentParser) -> None:
+    """How models of the hub, or of folders, are used."""
+    for side, texts in (("query", "questions"), ("passage", "passages")):
+        text = f"what models that bring no prompts get before {texts}, such as '{side}: '"
+        command.add_argument(f"--{side}-prompt", default="", metavar="TEXT", help=text)
+    command.add_argument("--trust-remote-code", action="store_true", help=_TRUST)
 
 
 def _add_mend(commands: argparse._SubParsersAction) -> None:
@@ -125,7 +130,7 @@ def _add_mend(commands: argparse._SubParsersAction) -> None:
     tried = "centring, removal or head; may be repeated (default: all three)"
     mend.add_argument("--method", dest="methods", action="append", metavar="METHOD", help=tried)
     mend.add_argument("--run", default="mend", help="name of the report's folder (default: mend)")
-    mend.add_argument("--trust-remote-code", action="store_true", help=_TRUST)
+    _add_model_options(mend)
     mend.set_defaults(function=doing.do_mend)
 
 

@@ -120,8 +120,8 @@ def do_mend(parsed: argparse.Namespace) -> None:
     from kit.run.mending import METHODS, NONE, mend
     from kit.show.report.folder import run_metrics
 
-    asked = (tuple(parsed.methods or METHODS), parsed.run, parsed.trust_remote_code)
-    mended = mend(parsed.model, parsed.parallel, *asked)
+    methods, prompts = tuple(parsed.methods or METHODS), (parsed.query_prompt, parsed.passage_prompt)
+    mended = mend(parsed.model, parsed.parallel, methods, parsed.run, parsed.trust_remote_code, *prompts)
     metrics = run_metrics(mended.folder)
     say(f"\n{metrics['about']['test']}")
     say(table_text(metrics["headline"]))

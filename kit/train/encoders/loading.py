@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,6 +123,18 @@ def weights_of(name: str) -> str:
 
     repository = name if "/" in name else f"sentence-transformers/{name}"
     return f"revision {Path(snapshot_download(repository, local_files_only=True)).name}"
+
+
+def load_prompted(
+    name: str, trust_remote_code: bool, prompts: tuple[str, str], log: Callable[[str], None]
+) -> SentenceTransformer:
+    """A model of ``load_encoder``; one that brings no prompts gets these before queries and passages, others keep theirs."""
+    model = load_encoder(name, trust_remote_code)
+    if not any(prompts_of(model)[:2]):
+        set_prompts(model, *prompts)
+    elif any(prompts):
+        log(f"  {name} keeps the prompts that it brings")
+    return model
 
 
 def set_prompts(model: SentenceTransformer, query: str, passage: str) -> None:
