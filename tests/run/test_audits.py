@@ -173,7 +173,7 @@ class TestLabels:
 class TestRefusesBeforeWork:
     @pytest.fixture(autouse=True)
     def no_work(self, home, monkeypatch):
-        monkeypatch.setattr(audits, "load_encoder", None)
+        monkeypatch.setattr(audits, "load_prompted", None)
 
     def test_an_unknown_model(self):
         with pytest.raises(ValueError, match=r"there is no such folder.*did you mean 'models/two'\?"):
