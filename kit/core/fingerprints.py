@@ -72,13 +72,19 @@ def code_files(*modules: str) -> list[Path]:
 
 def imported(source: str) -> set[str]:
     """Modules of the kit that a source imports, wherever in it, as dotted names."""
-    names: set[str] = set()
+    return {_home(module, name) if name else module for module, name in _imports(source)}
+
+
+@lru_cache(maxsize=1024)
+def _imports(source: str) -> frozenset[tuple[str, str]]:
+    """What a source imports of the kit, as (module, name), the name empty for a whole module; a source is parsed once."""
+    found: set[tuple[str, str]] = set()
     for node in _without_type_checking(ast.parse(source)):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names if alias.name.split(".")[0] == "kit"}
+            found |= {(alias.name, "") for alias in node.names if alias.name.split(".")[0] == "kit"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "kit":
-            names |= {_home(node.module or "", alias.name) for alias in node.names}
-    return names
+            found |= {(node.module or "", alias.name) for alias in node.names}
+    return frozenset(found)
 
 
 def _without_type_checking(node: ast.AST) -> Iterator[ast.AST]:
@@ -93,10 +99,17 @@ def _home(module: str, name: str) -> str:
     if _file(f"{module}.{name}"):
         return f"{module}.{name}"
     stub = _PACKAGE.joinpath(*module.split(".")[1:], "__init__.pyi")
-    for node in ast.parse(stub.read_text(encoding="utf-8")).body if stub.is_file() else ():
-        if isinstance(node, ast.ImportFrom) and name in {alias.asname or alias.name for alias in node.names}:
-            return _home(f"{module}.{node.module}" if node.module else module, name)
+    offered = _offered(stub.read_text(encoding="utf-8")) if stub.is_file() else {}
+    if name in offered:
+        return _home(f"{module}.{offered[name]}" if offered[name] else module, name)
     return module
+
+
+@lru_cache(maxsize=64)
+def _offered(stub: str) -> dict[str, str]:
+    """Names that the stub of a face offers, and the module below the room that has each."""
+    nodes = [node for node in ast.parse(stub).body if isinstance(node, ast.ImportFrom)]
+    return {alias.asname or alias.name: node.module or "" for node in nodes for alias in node.names}
 
 
 def _file(module: str) -> Path | None:
@@ -127,6 +140,7 @@ def _modules_in(module: str) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=1024)
 def _executed(source: str) -> bytes:
     """A source without what does not act: comments, layout, docstrings."""
     tree = ast.parse(source)
