@@ -3,131 +3,29 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from layouts import (
+    PAGE,
+    PUT,
+    put,
+    put_medquad,
+    put_mmarco,
+    put_ntrex,
+    put_policyqa,
+    put_scifact,
+    put_tico19,
+    put_tldr,
+    put_webfaq,
+)
 
 from kit.core import tables
 from kit.data.corpus import ParallelCorpus
-from kit.data.homes import catalogue, ntrex, tico19, tldr, webfaq
+from kit.data.homes import catalogue, tldr
 from kit.data.registry import load_bitext, load_corpus, load_task
-
-PAGE = """<?xml version="1.0" encoding="UTF-8"?>
-<Document{id} source="CancerGov" url="https://a.b">
-<Focus>{focus}</Focus>
-<FocusAnnotations><UMLS><CUIs><CUI>C1</CUI></CUIs></UMLS></FocusAnnotations>
-<QAPairs>
-{pairs}
-</QAPairs>
-</Document>
-"""
-PAIR = """\t<QAPair pid="1">
-\t\t\t<Question qid="1-1" qtype="information">{}</Question>
-\t\t\t<Answer>{}</Answer>
-\t</QAPair>
-"""
-FIRST = PAIR.format("What is (are) A ?", "Key Points\n                    - A   is an &quot;illness&quot;.\n")
-TMX = """<?xml version="1.0" encoding="UTF-8"?>
-<tmx version="1.4"><header creationtool="unknown" segtype="paragraph" srclang="en" datatype="text"></header><body>
-{units}</body>
-</tmx>
-"""
-UNIT = """<tu tuid="{key}">
-<prop type="note">http://a.b</prop>
-<tuv xml:lang="en">
-<seg>{english}</seg></tuv>
-<tuv xml:lang="{code}"><seg>{text}</seg></tuv>
-</tu>
-"""
-
-
-def put(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def put_medquad(home, first=FIRST):
-    folder = home / "1_CancerGov_QA"
-    put(folder / "0000001_2.xml", PAGE.format(id=' id="0000001_2"', focus="B", pairs=PAIR.format("b?", "B.")))
-    put(folder / "0000001_10.xml", PAGE.format(id=' id="0000001_10"', focus="A", pairs=first))
-    for number in range(2, 10):
-        pairs = PAIR.format(" c ?", "C.") + PAIR.format("d?", " ") + PAIR.format(f"e{number}?", "E.")
-        put(home / f"{number}_X_QA" / "0000001.xml", PAGE.format(id=' id="0000001"', focus="", pairs=pairs))
-    put(home / "9_X_QA" / "0000002.xml", PAGE.format(id="", focus="F", pairs=PAIR.format("f?", "F.")))
-    put(home / "10_MPlus_ADAM_QA" / "0000001.xml", PAGE.format(id=' id="0000001"', focus="G", pairs=PAIR.format("g?", "")))
-
-
-def put_ntrex(home, lines=3):
-    put(home / "DOCUMENT_IDS.tsv", "bbc.1\nbbc.1\ncnn.2\n")
-    for code in [*ntrex.CODES, "zho-TW"]:
-        name = "src.eng" if code == "eng" else f"ref.{code}"
-        put(home / "NTREX-128" / f"newstest2019-{name}.txt", "".join(f"{code} {number} \n" for number in range(lines)))
-
-
-def put_tico19(home, key="CMU_1:{}"):
-    (home / "data" / "TM").mkdir(parents=True)
-    for code in [*tico19.CODES, "am"]:
-        units = "".join(
-            UNIT.format(key=key.format(number), english=f"I&apos;m {number}", code=code, text=f" {code} {number}")
-            for number in (1, 2, 3)
-            if (code, number) != ("zh", 3)  # a sentence that one language lacks
-        )
-        with zipfile.ZipFile(home / "data" / "TM" / f"all.en-{code}.tmx.zip", "w") as archive:
-            archive.writestr(f"all.en-{code}.tmx", TMX.format(units=units))
-
-
-def page(told, *captions):
-    examples = "".join(f"- {caption}:\n\n`tar {{{{path/to/file}}}}`\n\n" for caption in captions)
-    return f"# tar\n\n> {told}\n> More information: <https://a.b/c>.\n\n{examples}"
-
-
-def put_tldr(home):
-    for number, language in enumerate(tldr.LANGUAGES):
-        folder = home / ("pages" if language == "en" else f"pages.{language}")
-        for platform in ("common", "linux"):
-            captions = ("Pack a file", f"Unpack in `{language}`") if language != "ja" else ("View the documentation",)
-            put(folder / platform / "tar.md", page(f"Archives.\n> See also: `zip` ({language}).", *captions))
-        if number < 4:
-            put(folder / "common" / "[.md", page(f"Checks {language}.", "a", "b"))
-        if number < 3:
-            put(folder / "common" / "few.md", page("In three languages.", "a", "b"))
-    put(home / "pages" / "osx" / "say.md", page("Talks.", "a", "b"))
-
-
-def put_policyqa(home):
-    for part in ("dev", "test"):
-        question = {"id": part, "question": "Why?", "type": "Policy Change", "answers": [{"text": "So", "answer_start": 0}]}
-        paragraph = {"index": 0, "context": "So it is.", "summary": ["s"], "qas": [question]}
-        data = [{"title": "a.com", "paragraphs": [paragraph]}]
-        put(home / "data" / f"{part}.json", json.dumps({"version": "v1.0", "data": data}))
-
-
-def put_scifact(home):
-    put(home / "corpus.jsonl", '{"_id": "4983", "title": "T", "text": "Cells."}\n{"_id": "5", "title": "U", "text": "V."}\n')
-    put(home / "queries.jsonl", '{"_id": "0", "text": "Biomaterials?"}\n{"_id": "2", "text": "Prions?"}\n')
-    put(home / "qrels" / "train.jsonl", '{"query-id": "0", "corpus-id": "4983", "score": 1.0}\n')
-    put(home / "qrels" / "test.jsonl", '{"query-id": "2", "corpus-id": "5", "score": 1.0}\n')
-
-
-def put_webfaq(home):
-    for pair, texts in {"deu-eng": ("Wer?", "Ich.", "Who?", "I."), "deu-fra": ("Wer?", "Ich.", "Qui ?", "Moi.")}.items():
-        (home / pair).mkdir(parents=True)
-        rows = [dict(zip(webfaq.COLUMNS, texts)), dict(zip(webfaq.COLUMNS, ("Was?", None, "What?", "That.")))]
-        pq.write_table(pa.Table.from_pylist(rows), home / pair / "default-00000-of-00001.parquet")
-
-
-PUT = {
-    "medquad": put_medquad,
-    "ntrex": put_ntrex,
-    "policyqa": put_policyqa,
-    "scifact": put_scifact,
-    "tico19": put_tico19,
-    "tldr": put_tldr,
-    "webfaq": put_webfaq,
-}
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +80,22 @@ class TestRows:
         assert set(rows[1]["queries"]) == set(rows[1]["passages"]) == set(tldr.LANGUAGES) - {"ja"}  # one example is none
         assert rows[1]["queries"]["de"] == "Archives. See also: zip (de)."
         assert rows[1]["passages"]["pt_BR"] == "Pack a file. Unpack in `pt_BR`."
+
+    def test_mmarco(self, made):
+        corpus = ParallelCorpus.read(made["mmarco"] / "mmarco.jsonl.gz")
+        assert corpus.languages == ("ar", "de", "en", "es", "hi", "ru", "zh")
+        assert corpus.group_ids == ("mmarco-3-7", "mmarco-4-7", "mmarco-4-8")
+        assert corpus.table.to_pylist()[0] == {
+            "group_id": "mmarco-3-7",
+            "language": "en",
+            "query": "english three?",
+            "passage": "english passage 7",
+            "cluster_id": "mmarco-7",
+            "domain": "",
+            "source": "mmarco",
+            "negatives": ["english passage 9"],  # of the first of its two triples
+        }
+        assert [list(corpus.row_of[:, corpus.languages.index("hi")] >= 0)] == [[True, True, False]]  # Hindi lacks passage 8
 
     def test_webfaq(self, made):
         corpus = ParallelCorpus.read(made["webfaq"] / "webfaq.jsonl.gz")
@@ -321,6 +235,17 @@ class TestWrite:
         pq.write_table(pa.table({"question1": ["a"]}), tmp_path / "home" / "deu-eng" / "default-00000-of-00001.parquet")
         told = self.refused("webfaq", tmp_path / "home", tmp_path / "out")
         assert "default-00000-of-00001.parquet: not Parquet with question1" in told and "'answer1' is missing" in told
+
+    def test_a_line_that_is_no_triple(self, tmp_path):
+        put_mmarco(tmp_path / "home", triples=[(3, 7, 9), (3, 7)])
+        told = self.refused("mmarco", tmp_path / "home", tmp_path / "out")
+        assert "triples.train.ids.small.tsv, line 2: '3\\t7' is no triple of ids" in told
+
+    def test_a_line_that_is_no_text(self, tmp_path):
+        put_mmarco(tmp_path / "home")
+        put(tmp_path / "home" / "data" / "google" / "collections" / "german_collection.tsv", "7\tA\n8 B\n")
+        told = self.refused("mmarco", tmp_path / "home", tmp_path / "out")
+        assert "german_collection.tsv, line 2: no tab in '8 B" in told
 
     def test_homes_without_a_row(self, tmp_path):
         put_medquad(tmp_path / "home")

@@ -14,7 +14,7 @@ from pathlib import Path
 from kit.core import paths, tables
 from kit.core.files import whole_folder
 from kit.core.printing import near
-from kit.data.homes import medquad, ntrex, scifact, tico19, tldr, webfaq
+from kit.data.homes import medquad, mmarco, ntrex, scifact, tico19, tldr, webfaq
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ HOMES = {
         "CC BY 4.0",
         tuple(f"{number}_*_QA/*.xml" for number in range(1, 10)),
         made={"medquad.jsonl.gz": medquad.convert},
+    ),
+    "mmarco": Home(
+        _hub("unicamp-dl/mmarco", "6d039c4638c0ba3e46a9cb7b498b145e7edc6230"),
+        "Apache-2.0; MS MARCO is for non-commercial research",
+        (mmarco.TRIPLES, *map(mmarco.queries_of, mmarco.LANGUAGES), *map(mmarco.collection_of, mmarco.LANGUAGES)),
+        made={"mmarco.jsonl.gz": mmarco.convert},
     ),
     "ntrex": Home(
         _github("MicrosoftTranslator/NTREX", "8561f6a622db9edad1217683e5c83daefd8bb2bf"),
