@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from kit.data.homes import mmarco, ntrex, tico19, tldr, webfaq
+from kit.data.homes import ntrex, tico19, tldr
 
 PAGE = """<?xml version="1.0" encoding="UTF-8"?>
 <Document{id} source="CancerGov" url="https://a.b">
@@ -57,7 +54,7 @@ def put_medquad(home, first=FIRST):
 
 def put_ntrex(home, lines=3):
     put(home / "DOCUMENT_IDS.tsv", "bbc.1\nbbc.1\ncnn.2\n")
-    for code in [*ntrex.CODES, "zho-TW"]:
+    for code in [*ntrex.CODES, "por", "zho-TW"]:
         name = "src.eng" if code == "eng" else f"ref.{code}"
         put(home / "NTREX-128" / f"newstest2019-{name}.txt", "".join(f"{code} {number} \n" for number in range(lines)))
 
@@ -107,31 +104,11 @@ def put_scifact(home):
     put(home / "qrels" / "test.jsonl", '{"query-id": "2", "corpus-id": "5", "score": 1.0}\n')
 
 
-def put_webfaq(home):
-    for pair, texts in {"deu-eng": ("Wer?", "Ich.", "Who?", "I."), "deu-fra": ("Wer?", "Ich.", "Qui ?", "Moi.")}.items():
-        (home / pair).mkdir(parents=True)
-        rows = [dict(zip(webfaq.COLUMNS, texts)), dict(zip(webfaq.COLUMNS, ("Was?", None, "What?", "That.")))]
-        pq.write_table(pa.Table.from_pylist(rows), home / pair / "default-00000-of-00001.parquet")
-
-
-def put_mmarco(home, triples=((3, 7, 9), (3, 7, 8), (4, 7, 9), (4, 8, 7))):
-    put(home / "data" / "triples.train.ids.small.tsv", "".join("\t".join(map(str, row)) + "\n" for row in triples))
-    for language in [*mmarco.LANGUAGES, "french"]:
-        folder = home / "data" / "google"
-        numbers = [number for number in range(7, 11) if (language, number) != ("hindi", 8)]
-        passages = "".join(f"{number}\t{language} passage {number}\n" for number in numbers)
-        questions = f"3\t{language} three? \n4\t{language} four?\n5\tnot asked\n"
-        put(folder / "collections" / f"{language}_collection.tsv", passages)
-        put(folder / "queries" / "train" / f"{language}_queries.train.tsv", questions)
-
-
 PUT = {
     "medquad": put_medquad,
-    "mmarco": put_mmarco,
     "ntrex": put_ntrex,
     "policyqa": put_policyqa,
     "scifact": put_scifact,
     "tico19": put_tico19,
     "tldr": put_tldr,
-    "webfaq": put_webfaq,
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 from kit.core import paths, tables
 from kit.core.files import whole_folder
 from kit.core.printing import near
-from kit.data.homes import medquad, mmarco, ntrex, scifact, tico19, tldr, webfaq
+from kit.data.homes import medquad, ntrex, scifact, tico19, tldr
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,6 @@ HOMES = {
         tuple(f"{number}_*_QA/*.xml" for number in range(1, 10)),
         made={"medquad.jsonl.gz": medquad.convert},
     ),
-    "mmarco": Home(
-        _hub("unicamp-dl/mmarco", "6d039c4638c0ba3e46a9cb7b498b145e7edc6230"),
-        "Apache-2.0; MS MARCO is for non-commercial research",
-        (mmarco.TRIPLES, *map(mmarco.queries_of, mmarco.LANGUAGES), *map(mmarco.collection_of, mmarco.LANGUAGES)),
-        made={"mmarco.jsonl.gz": mmarco.convert},
-    ),
     "ntrex": Home(
         _github("MicrosoftTranslator/NTREX", "8561f6a622db9edad1217683e5c83daefd8bb2bf"),
         "CC BY-SA 4.0",
@@ -86,12 +80,6 @@ HOMES = {
         "CC BY 4.0",
         tuple(f"{tldr.folder_of(tag)}/{platform}/*.md" for platform in tldr.PLATFORMS for tag in tldr.LANGUAGES),
         made={"tldr.jsonl.gz": tldr.convert},
-    ),
-    "webfaq": Home(
-        _hub("PaDaS-Lab/webfaq-bitexts", "a1bc0e8fd36c3d5015bd64c14ca098596774784a"),
-        "CC BY 4.0",
-        ("*-*/*.parquet",),
-        made={"webfaq.jsonl.gz": webfaq.convert},
     ),
 }
 """By the name of the set, which is that of its folder in ``data/``."""
@@ -129,7 +117,7 @@ def write(name: str, source: str | Path, out: str | Path | None = None) -> Path:
     home, out = HOMES[name], Path(out or paths.root() / "data" / name)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out}: it is there already: use it, or move it away to make it again")
-    with _opened(Path(source), name) as folder, whole_folder(out) as partial:
+    with _opened(Path(source).expanduser(), name) as folder, whole_folder(out) as partial:
         for file, convert in home.made.items():
             (partial / file).parent.mkdir(parents=True, exist_ok=True)
             if file.endswith(".tsv"):

@@ -9,7 +9,7 @@ from kit.data.homes.layout import aligned_lines
 
 CODES = dict(
     zip(
-        "arb ben deu eng fas fra heb hin ind ita jpn kor nld pol por rus spa swa tam tha tur urd vie zho-CN".split(),
+        "arb ben deu eng fas fra heb hin ind ita jpn kor nld pol por-BR rus spa swa tam tha tur urd vie zho-CN".split(),
         "ar bn de en fa fr he hi id it ja ko nl pl pt ru es sw ta th tr ur vi zh".split(),
     )
 )
