@@ -70,7 +70,7 @@ def _rows(
             left_s = (n_rows - n_done) * (now - said) / (n_done - n_said)  # at the pace of late: what was kept goes quickly
             log(f"{n_done:,} of {n_rows:,} rows translated into {', '.join(targets)}{_left(left_s)}")
             if complaints:
-                log(f"{len(complaints):,} warnings of the translator, the last: {complaints[-1].message}")
+                log(f"warnings of the translator: {len(complaints):,}, the last: {complaints[-1].message}")
             n_said, said, complaints = n_done, now, []
 
 

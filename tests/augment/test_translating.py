@@ -83,7 +83,7 @@ class TestTranslateCorpus:
         said = []
         translate_corpus(_corpus(3), Endless(), TARGETS, tmp_path / "out.jsonl", said.append)
         assert said[0] == "2 of 3 rows translated into de, fr, about 0 min left"
-        assert said[1] == "2 warnings of the translator, the last: no end into fr"
+        assert said[1] == "warnings of the translator: 2, the last: no end into fr"
         assert said[2] == "3 of 3 rows translated into de, fr"
 
     @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ class TestCommand:
         _corpus(3).write(tmp_path / "data" / "mine.jsonl")
         made = []
 
-        def model(name, batch_size):
-            made.append(Marking(f"{name}, {batch_size}", known="ar zh"))
+        def model(name, batch_size, max_tokens):
+            made.append(Marking(f"{name}, {batch_size}, {max_tokens}", known="ar zh"))
             return made[-1]
 
         monkeypatch.setattr("kit.augment.huggingface.HuggingFaceTranslator", model)
@@ -128,11 +128,12 @@ class TestCommand:
         assert load_corpus("jsonl:data/made.jsonl.gz").languages == ("ar", "en", "zh")
         assert self.typed("--to", "ar,zh", "--batch-size", "2") == 0
         assert [len(one.asked) for one in home] == [18, 0]
-        assert home[0].name == "facebook/nllb-200-distilled-600M, 2"
+        assert home[0].name == "facebook/nllb-200-distilled-600M, 2, 256"
 
-    def test_another_translator_translates_again(self, home):
-        for name in ("a", "b"):
-            assert self.typed("--to", "ar", "--translator", name) == 0
+    @pytest.mark.parametrize("option", ["--translator", "--max-tokens"])
+    def test_another_translator_translates_again(self, home, option):
+        for value in ("40", "50"):
+            assert self.typed("--to", "ar", option, value) == 0
         assert [len(one.asked) for one in home] == [9, 9]
 
     def test_what_is_asked_wrongly_does_not_wait_for_a_model(self, home, capsys):

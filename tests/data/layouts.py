@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from xml.sax.saxutils import escape
 
 from kit.data.homes import ntrex, tico19, tldr
 
@@ -68,6 +69,25 @@ def put_tico19(home, key="CMU_1:{}"):
             if (code, number) != ("zh", 3)  # a sentence that one language lacks
         )
         with zipfile.ZipFile(home / "data" / "TM" / f"all.en-{code}.tmx.zip", "w") as archive:
+            archive.writestr(f"all.en-{code}.tmx", TMX.format(units=units))
+
+
+def put_back_ntrex(home, rows):
+    """The files of which rows were made."""
+    put(home / "DOCUMENT_IDS.tsv", "".join(f"{row['document']}\n" for row in rows))
+    for code, tag in ntrex.CODES.items():
+        put(home / ntrex.file_of(code), "".join(f"{row['texts'][tag]} \n" for row in rows))
+
+
+def put_back_tico19(home, rows):
+    """The files of which rows were made."""
+    (home / "data" / "TM").mkdir(parents=True)
+    for code, tag in tico19.CODES.items():
+        units = "".join(
+            UNIT.format(key=row["id"], english=escape(row["texts"]["en"]), code=code, text=escape(row["texts"][tag]))
+            for row in rows
+        )
+        with zipfile.ZipFile(home / tico19.file_of(code), "w") as archive:
             archive.writestr(f"all.en-{code}.tmx", TMX.format(units=units))
 
 

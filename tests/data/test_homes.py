@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+from itertools import islice
 
 import pytest
 from layouts import (
     PAGE,
     PUT,
     put,
+    put_back_ntrex,
+    put_back_tico19,
     put_medquad,
     put_ntrex,
     put_policyqa,
@@ -99,6 +102,13 @@ class TestRows:
                 assert set(mine["texts"]) == set(theirs["texts"])
         languages = {tag for row in tables.json_lines(shared_data / "tldr" / "tldr.jsonl.gz") for tag in row["queries"]}
         assert languages == set(tldr.LANGUAGES)
+
+    def test_the_studies_sentences_come_back_from_their_homes_layout(self, shared_data, tmp_path):
+        """Real texts in 24 and 18 languages, with the spaces that they have, through the files that their homes have."""
+        for name, put_back in (("ntrex", put_back_ntrex), ("tico19", put_back_tico19)):
+            rows = list(islice(tables.json_lines(shared_data / name / f"{name}.jsonl.gz"), 300))
+            put_back(tmp_path / name, rows)
+            assert rows_of(catalogue.write(name, tmp_path / name, tmp_path / "data" / name) / f"{name}.jsonl.gz") == rows
 
 
 class TestWrite:

@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_cache,
     ):
         add(commands)
-    translating.add(commands, _listed, _at_least(1))
+    translating.add(commands, _listed, _at_least)
     return parser
 
 
