@@ -15,4 +15,5 @@ from .groups import (
 from .lexicon import Lexicon as Lexicon, induce_lexicon as induce_lexicon
 from .quality import compare as compare, load_translators as load_translators
 from .switching import code_switch as code_switch
+from .translating import translate_corpus as translate_corpus
 from .translator import CachedTranslator as CachedTranslator, Translator as Translator

@@ -52,32 +52,46 @@ def synthetic_groups(
         ValueError: several languages in the corpus, no target, a target that is the corpus's language or stands twice, an
             unknown field, or a pair that the translator does not know.
     """
+    source = source_language(corpus, targets)
+    _check_fields(fields)
+    rows = corpus.table.to_pylist()
+    whole = translated_rows(rows, translator, source, targets, fields)
+    n_rows = len(rows) * (1 + len(targets))
+    if len(whole) < n_rows:
+        warnings.warn(f"{n_rows - len(whole)} of {n_rows} rows have a blank translation and are left out", stacklevel=2)
+    return ParallelCorpus.from_rows(whole, f"{corpus.name} (translated)")
+
+
+def source_language(corpus: ParallelCorpus, targets: Sequence[str]) -> str:
+    """The language of a corpus that is to be translated into others.
+
+    Raises:
+        ValueError: several languages in the corpus, no target, a target that is the corpus's language or stands twice.
+    """
     if len(corpus.languages) > 1:
         raise ValueError(
             f"corpus {corpus.name} is in {', '.join(corpus.languages)}: select one (corpus.select(languages=['en']))"
         )
     source = next(iter(corpus.languages))
-    _check(source, targets, fields)
-    rows = corpus.table.to_pylist()
-    translated = {target: _translated(rows, translator, source, target, fields) for target in targets}
-    kept = [
-        row for index, original in enumerate(rows) for row in (original, *(translated[target][index] for target in targets))
-    ]
-    whole = [
-        row for row in kept if row["query"].strip() and row["passage"].strip() and all(map(str.strip, row["negatives"]))
-    ]
-    if len(whole) < len(kept):
-        warnings.warn(
-            f"{len(kept) - len(whole)} of {len(kept)} rows have a blank translation and are left out", stacklevel=2
-        )
-    return ParallelCorpus.from_rows(whole, f"{corpus.name} (translated)")
-
-
-def _check(source: str, targets: Sequence[str], fields: Sequence[str]) -> None:
     if isinstance(targets, str) or not targets or len(set(targets)) < len(targets):
         raise ValueError(f"targets is {targets!r}: give a list of at least one language, each once")
     if source in targets:
         raise ValueError(f"targets {list(targets)} hold {source!r}, the language of the corpus: leave it out")
+    return source
+
+
+def translated_rows(
+    rows: list[dict], translator: Translator, source: str, targets: Sequence[str], fields: Sequence[str]
+) -> list[dict]:
+    """Rows of a corpus, each followed by its translations, as in ``synthetic_groups``; none with a blank text."""
+    translated = {target: _translated(rows, translator, source, target, fields) for target in targets}
+    made = [
+        row for index, original in enumerate(rows) for row in (original, *(translated[target][index] for target in targets))
+    ]
+    return [row for row in made if row["query"].strip() and row["passage"].strip() and all(map(str.strip, row["negatives"]))]
+
+
+def _check_fields(fields: Sequence[str]) -> None:
     if isinstance(fields, str) or not fields or set(fields) - set(FIELDS):
         raise ValueError(f"fields is {fields!r}: give a list of 'query', 'passage' or both")
 

@@ -8,7 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -237,9 +237,34 @@ def write(table: pa.Table, path: str | Path) -> None:
         if path.suffix == ".parquet":
             pq.write_table(table, partial)
             return
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
-            for row in table.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        _write_lines(table.to_pylist(), partial, packed=False)
+
+
+def write_rows(rows: Iterable[dict], path: str | Path) -> int:
+    """Write rows one by one, as they come, as ``.jsonl`` or ``.jsonl.gz``; whole or not at all. Returns their number.
+
+    The same rows give the same bytes, packed or not.
+
+    Raises:
+        ValueError: another ending, or no row.
+    """
+    path = Path(path)
+    if not path.name.endswith((".jsonl", ".jsonl.gz")):
+        raise ValueError(f"{path}: unknown ending: use .jsonl or .jsonl.gz")
+    with whole_file(path) as partial:
+        n_rows = _write_lines(rows, partial, packed=path.suffix == ".gz")
+        if not n_rows:
+            raise ValueError(f"{path}: no row to write: give at least one")
+    return n_rows
+
+
+def _write_lines(rows: Iterable[dict], path: Path, packed: bool) -> int:
+    n_rows = 0
+    with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) if packed else nullcontext(raw) as file:
+        for row in rows:
+            file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
+            n_rows += 1
+    return n_rows
 
 
 @contextmanager

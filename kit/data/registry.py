@@ -146,6 +146,9 @@ def _existing(spec: str, path: str, what: str = "file or folder") -> Path:
     if not found.exists():
         beside = [one.name for one in found.parent.iterdir()] if found.parent.is_dir() else []
         remedy = f"give the {what} that holds the data{near(found.name, sorted(beside))}"
+        # Found by name, like the sources: what only an error needs is no part of any key.
+        if name := importlib.import_module("kit.data.homes.catalogue").set_of(found):
+            remedy += f", or get it: python -m kit data get {name}"
         raise ValueError(f"source {spec!r}: {found} does not exist: {remedy}")
     return found
 

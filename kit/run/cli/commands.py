@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import doing
+from kit.run.cli import doing, translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_cache,
     ):
         add(commands)
+    translating.add(commands, _listed, _at_least)
     return parser
 
 
