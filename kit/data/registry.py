@@ -9,6 +9,7 @@ A file there offers some of these functions, and needs no entry anywhere else:
     corpus(path, …) -> ParallelCorpus    what one can train on
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
+    judged(path, …) -> list[JudgedCollection]    retrieval of any size, a collection a language
     checksum() -> str                    for a source without a path: what its content depends on
 
 A first parameter called ``path`` or ``folder`` takes the path; the other parameters are the options, those with a default
@@ -32,6 +33,7 @@ from kit.core.printing import near
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
+    from kit.data.judged.collection import JudgedCollection
 
 _PACKAGE = "kit.data.sources"
 
@@ -40,7 +42,7 @@ _LISTS = ("languages", "domains")
 
 
 def kinds(form: str | None = None) -> list[str]:
-    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task`` or ``bitext``, or ``None`` for all.
+    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task``, ``bitext`` or ``judged``, or ``None`` for all.
 
     >>> kinds("bitext")
     ['atlas', 'bucc', 'ntrex', 'sentences', 'tatoeba', 'tico19']
@@ -80,6 +82,14 @@ def load_bitext(spec: str, **options: Any) -> BitextTask:
     'de'
     """
     return _load(spec, "bitext", options)
+
+
+def load_judged(spec: str, **options: Any) -> list[JudgedCollection]:
+    """Load judged collections, whose corpora are read as streams; arguments and errors as in ``load_corpus``.
+
+    >>> load_judged("miracl:data/miracl", languages=["sw", "yo"])  # doctest: +SKIP
+    """
+    return _load(spec, "judged", options)
 
 
 def checksums(specs: Iterable[str]) -> dict[str, str]:
