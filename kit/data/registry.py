@@ -42,7 +42,7 @@ _LISTS = ("languages", "domains")
 
 
 def kinds(form: str | None = None) -> list[str]:
-    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task``, ``bitext`` or ``judged``, or ``None`` for all.
+    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task``, ``bitext`` or ``judged``; ``None``: all.
 
     >>> kinds("bitext")
     ['atlas', 'bucc', 'ntrex', 'sentences', 'tatoeba', 'tico19']

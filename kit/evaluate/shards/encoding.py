@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 
-
-
 from kit.core.configs import whole_number
 from kit.core.files import alone
 from kit.core.printing import say

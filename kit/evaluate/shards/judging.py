@@ -76,4 +76,3 @@ def judge_collection(
         {query_id: row[here] for query_id, row, here in zip(collection.queries, found.score, there)},
     )
     return JudgedRun(collection, counts, run, run_scores(run, collection.grades))
-

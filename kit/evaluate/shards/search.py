@@ -104,7 +104,7 @@ class _Block:
 
     def __init__(self, shard: Shard, rows: slice) -> None:
         self.first, self.tie = shard.first + rows.start, shard.tie[rows]
-        self.rows = np.ascontiguousarray(shard.embeddings[rows], np.float32)
+        self.rows = shard.embeddings[rows].astype(np.float32)  # a copy: torch takes no memory that is mapped to be read
         self.length = float(np.sqrt(np.einsum("ij,ij->i", self.rows, self.rows, dtype=np.float64).max()))
 
 

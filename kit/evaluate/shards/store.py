@@ -80,7 +80,7 @@ class Shards:
         if not place.is_file():
             with whole_file(place) as partial:
                 partial.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        elif decisive(records.read(place, dict, "delete the folder")) != decisive(told):
+        elif decisive(json.loads(place.read_bytes())) != decisive(told):
             raise ValueError(f"{self.folder} holds embeddings of another corpus or model ({place}): give another folder")
 
     def open(self) -> Counts | None:

@@ -72,7 +72,9 @@ def read_run(path: str | Path) -> Run:
         except ValueError:
             score, query_id, passage_id = np.nan, "", ""
         if not np.isfinite(score):
-            raise ValueError(f"{path}, line {number}: {line!r:.80} is not query, Q0, passage, rank, score, tag: write the six")
+            raise ValueError(
+                f"{path}, line {number}: {line!r:.80} is not query, Q0, passage, rank, score, tag: write the six"
+            )
         listed = found.setdefault(query_id, {})
         if passage_id in listed:
             raise ValueError(f"{path}, line {number}: passage {passage_id!r} is in the list of {query_id!r} twice: keep one")
