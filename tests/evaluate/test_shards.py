@@ -111,6 +111,7 @@ class TestSearch:
         monkeypatch.setattr("kit.evaluate.shards.search._ROWS_AT_ONCE", 100)
         monkeypatch.setattr("kit.evaluate.shards.search._QUERIES_AT_ONCE", 9)
         monkeypatch.setattr("kit.evaluate.shards.search._PAIR_NUMBERS", 200)
+        monkeypatch.setattr("kit.evaluate.shards.search._CROWD", 100)
         random = np.random.default_rng(1)
         queries, passages = whole_numbers(random, 50, 12), whole_numbers(random, 700, 12)
         assert top_passages(queries, filled(tmp_path, passages, 250), 20, device="cpu").row.tolist() == in_memory(
@@ -164,6 +165,9 @@ class TestCorpus:
         self.encode(tmp_path / "c", model)
         assert model.n_calls == 8 - fault
         self.encode(tmp_path / "whole", Model())
+        (tmp_path / "c" / ".000009-x.arrow.1.partial").touch()  # of one that was killed while it wrote
+        self.encode(tmp_path / "c", model)
+        assert not list(tmp_path.rglob("*.partial")) and model.n_calls == 8 - fault
         first, second = ({path.name for path in (tmp_path / name).glob("*.arrow")} for name in ("c", "whole"))
         assert first == second and len(first) == 7  # names hold the checksums
 

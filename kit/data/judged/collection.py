@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kit.core.seeding import stable_hash
+from kit.data.pools import plain
 
 
 class Passage(NamedTuple):
@@ -95,4 +95,4 @@ class JudgedCollection:
 
 def text_digest(text: str) -> int:
     """A number in [0, 2**64) that texts share which differ only in white space and Unicode composition (NFC)."""
-    return stable_hash(" ".join(unicodedata.normalize("NFC", text).split()))
+    return stable_hash(plain(text))

@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from kit.core.configs import whole_number
 from kit.core.printing import say
 from kit.evaluate.encoding import float_rows
-from kit.evaluate.scores import default_device, full_float32
+from kit.evaluate.scores import default_device, distinct, full_float32
 from kit.evaluate.shards.store import Shard, Shards
 
 Log = Callable[[str], None]
@@ -33,6 +33,7 @@ _QUERIES_AT_ONCE = 512
 _SCORES_AT_ONCE = 2**25  # of all threads: 128 MB
 _ROWS_AT_ONCE = 2**14  # of a shard
 _PAIR_NUMBERS = 2**21  # of the rows of the pairs that are scored in float64 at a time: 16 MB a side
+_CROWD = 2**17  # pairs that are near
 _TOLD_EVERY_S = 10.0
 
 
@@ -134,8 +135,9 @@ class _Best:
         """Put those in that belong there, of the queries and rows that may."""
         query, row = near
         query = query + some.start
-        score = _exact(self.queries, block.rows, query, row)
-        enter = score >= self.score[query, -1]
+        score = (_exact if len(row) < _CROWD else _exact_of_crowd)(self.queries, block.rows, query, row)
+        last = self.score[query, -1]
+        enter = (score > last) | ((score == last) & (block.tie[row] < self.tie[query, -1]))
         query, row, score = query[enter], row[enter], score[enter]
         asked, place = np.unique(query, return_inverse=True)
         of = np.concatenate([np.repeat(np.arange(len(asked)), self.k), place])
@@ -158,6 +160,15 @@ def _exact(queries: np.ndarray, rows: np.ndarray, query: np.ndarray, row: np.nda
         # Products of two float32 are exact in float64; NumPy sums each row of the same length in the same order.
         found[pairs] = (queries[query[pairs]].astype(np.float64) * rows[row[pairs]]).sum(axis=1)
     return found
+
+
+def _exact_of_crowd(queries: np.ndarray, rows: np.ndarray, query: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """The same where very many are near, as they are where a model maps all texts to few points: each point once."""
+    rows, row_of = distinct(rows)
+    if row_of is None:
+        return _exact(queries, rows, query, row)
+    pairs, place = np.unique(query * len(rows) + row_of[row], return_inverse=True)
+    return _exact(queries, rows, *np.divmod(pairs, len(rows)))[place]
 
 
 _Near = Callable[[slice], tuple[np.ndarray, np.ndarray]]

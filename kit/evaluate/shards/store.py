@@ -71,11 +71,13 @@ class Shards:
         self._parts: dict[int, Path] = {}
 
     def begin(self, about: Mapping[str, object]) -> None:
-        """Say what the embeddings depend on, if that is not said there.
+        """Say what the embeddings depend on, if that is not said there; for one process at a time.
 
         Raises:
             ValueError: the folder holds embeddings that depend on something else.
         """
+        for left in self.folder.glob(".*.partial"):  # by a process that was killed while it wrote
+            left.unlink()
         place, told = self.folder / ABOUT, dict(about)
         if not place.is_file():
             with whole_file(place) as partial:
