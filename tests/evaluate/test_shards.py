@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -43,6 +44,19 @@ class Model:
         return np.stack([np.random.default_rng(stable_hash(text)).standard_normal(self.dim) for text in texts])
 
     encode_document = encode_query
+
+
+class Slow(Model):
+    """Says when it has begun, and takes its time."""
+
+    def __init__(self, begun: Path):
+        super().__init__()
+        self.begun = begun
+
+    def encode_document(self, texts, **options):
+        self.begun.touch()
+        time.sleep(0.05)
+        return self.encode_query(texts)
 
 
 def made_passages(n: int) -> list[Passage]:
@@ -171,6 +185,21 @@ class TestCorpus:
         first, second = ({path.name for path in (tmp_path / name).glob("*.arrow")} for name in ("c", "whole"))
         assert first == second and len(first) == 7  # names hold the checksums
 
+    def test_a_process_that_is_killed_leaves_whole_shards(self, tmp_path):
+        child = os.fork()
+        if not child:
+            self.encode(tmp_path / "c", Slow(tmp_path / "begun"))
+            os._exit(0)
+        while len(there := list((tmp_path / "c").glob("*.arrow"))) < 2:
+            time.sleep(0.01)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        model = Model()
+        self.encode(tmp_path / "c", model)
+        self.encode(tmp_path / "whole", Model())
+        first, second = ({path.name for path in (tmp_path / name).glob("*.arrow")} for name in ("c", "whole"))
+        assert first == second >= {path.name for path in there} and 0 < model.n_calls <= 5
+
     @pytest.mark.parametrize("damage", ["cut", "bit", "gone"])
     def test_a_damaged_shard_is_encoded_again_alone(self, tmp_path, damage):
         self.encode(tmp_path / "c", Model())
@@ -188,19 +217,10 @@ class TestCorpus:
     def test_a_second_process_waits_and_encodes_nothing(self, tmp_path):
         """The first is in the middle of it when the second begins."""
         there = tmp_path / "begun"
-
-        class Slow(Model):
-            def encode_document(self, texts, **options):
-                there.touch()
-                time.sleep(0.05)
-                return super().encode_query(texts)
-
         first = os.fork()
         if not first:
-            try:
-                self.encode(tmp_path / "c", Slow())
-            finally:
-                os._exit(0)
+            self.encode(tmp_path / "c", Slow(there))
+            os._exit(0)
         while not there.is_file():
             time.sleep(0.01)
         model = Model()

@@ -64,6 +64,7 @@ def test_the_table_the_files_and_the_second_time(home, capsys, monkeypatch):
         else:
             own = [one for one in content["scores"] if one["model"] == row["model"] and one["language"] != "mean"]
             assert row["R@100"]["estimate"] == pytest.approx(np.mean([one["R@100"]["estimate"] for one in own]))
+    assert "not read of miracl-sw-dev" not in content["about"]["models"]["other"]
     assert content["scores"][1]["R@100"]["estimate"] == 0.75  # of two passages that answer question 3 one is not there
 
     shutil.rmtree(home / "data" / "cache" / "passages")  # lists are kept, too: nothing is encoded
@@ -85,6 +86,19 @@ def test_a_damaged_list_is_searched_again(home, capsys):
     assert not commands.main(typed)
     told = capsys.readouterr().out
     assert "searched again: " in told and "encoded" not in told and "mean" not in told
+
+
+def test_what_a_model_cannot_read_is_told(home, capsys, monkeypatch):
+    """Each time, though nothing is encoded then."""
+    monkeypatch.setattr(judging, "load_audited", lambda *options: short)
+    short = make_encoder(EncoderConfig(name="tiny", dimension=256, vocabulary_size=80, max_tokens=8), TEXTS, 0)
+    for _ in range(2):
+        assert not commands.main(["judge", "model 0", "--task", "miracl:data/miracl?languages=sw"])
+        told = capsys.readouterr().out
+        assert "miracl-sw-dev: 100 % of 1 queries are longer than 8 tokens and cut" in told
+        assert "; at the head of the corpus, 100 % of 3 passages are longer than 8 tokens" in told
+    content = json.loads((home / "reports" / "judge" / "judged.json").read_text(encoding="utf-8"))
+    assert "longer than 8 tokens" in content["about"]["models"]["model 0"]["not read of miracl-sw-dev"]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from kit.core.printing import Table, number, say, span
 from kit.core.tables import whole_file
 from kit.data.embeddings.encoding import TextEncoder
 from kit.data.embeddings.stored import known_by
+from kit.data.inputs import LOOKED_AT, cut_of_texts
 from kit.data.judged.collection import JudgedCollection
 from kit.data.judged.qrels import write_qrels
 from kit.data.registry import load_judged
@@ -80,16 +82,27 @@ def judge(
         model = load_audited(one, (query_prompt, passage_prompt), trust_remote_code, log)
         facts[one.label], found[one.label] = facts_of(one, model), {}
         for collection in collections:
+            if cut := _cut(model, collection):
+                log(f"  {collection.name}: {cut}")
+                facts[one.label][f"not read of {collection.name}"] = cut
             judged = _judged(one, model, facts[one.label]["weights"], collection, precision, log)
             found[one.label][collection.name] = judged
             write_run(folder / "runs" / f"{_slug(one.label)}.{collection.name}.trec", judged.run, _slug(one.label))
-            told = ", ".join(f"{name} {values.mean():.4f}" for name, values in judged.scores.items())
-            log(f"  {collection.name}: {told}")
+            means = ", ".join(f"{name} {values.mean():.4f}" for name, values in judged.scores.items())
+            log(f"  {collection.name}: {means}")
     for collection in collections:
         write_qrels(folder / "qrels" / f"{collection.name}.qrels", collection.grades)
     table = score_table(score_rows(found))
     _write(folder, table, {"tasks": list(tasks), "precision": precision, "models": facts}, found)
     return folder, table
+
+
+def _cut(model: TextEncoder, collection: JudgedCollection) -> str:
+    """What a model cannot read of the questions, and of the first passages of the corpus; empty where it reads all."""
+    first = [passage.text for passage in islice(collection.passages(), LOOKED_AT)]
+    asked = cut_of_texts(model, "query", list(collection.queries.values()), collection.language)
+    told = cut_of_texts(model, "passage", first, collection.language)
+    return "; ".join([*filter(None, [asked]), *(f"at the head of the corpus, {one}" for one in filter(None, [told]))])
 
 
 def _judged(
