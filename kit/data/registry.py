@@ -111,7 +111,8 @@ def _load(spec: str, form: str, options: dict[str, Any]) -> Any:
     kind, path, written = _parts(spec)
     function = getattr(_source(kind), form, None)
     if function is None:
-        raise ValueError(f"source {spec!r}: {kind} is no {form}: choose from {', '.join(kinds(form))}")
+        what = "judged collection" if form == "judged" else form
+        raise ValueError(f"source {spec!r}: {kind} is no {what}: choose from {', '.join(kinds(form))}")
     parameters = inspect.signature(function).parameters
     arguments = _path_argument(spec, path, parameters)
     known = [name for name in parameters if name not in arguments]

@@ -110,7 +110,7 @@ def test_what_a_model_cannot_read_is_told(home, capsys, monkeypatch):
         ),
         (["a b=model 0", "a-b=model 1", "--task", "miracl:data/miracl"], "two models are called 'a-b'"),
         (["no model", "--task", "miracl:data/miracl"], "no model"),
-        (["model 0", "--task", "lareqa:data/miracl"], "lareqa is no judged: choose from beir, miracl"),
+        (["model 0", "--task", "lareqa:data/miracl"], "lareqa is no judged collection: choose from beir, miracl"),
         (["model 0", "--task", "miracl:data/miracl", "--run", "../x"], "run is '../x'"),
     ],
 )
