@@ -115,7 +115,7 @@ def strictly_descending(scores: np.ndarray) -> np.ndarray:
     """Scores of a list, each below the one before, by as little as float32 can tell; shape (n,), float32.
 
     >>> strictly_descending(np.array([0.5, 0.25, 0.25], np.float32)).tolist()[1:]
-    [0.25, 0.24999998509883881]
+    [0.25, 0.2499999850988388]
     """
     found = np.array(scores, np.float32)
     for at in range(1, len(found)):
