@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 from test_docs import HERE, PAGES, PARTS, console, identify, text_of
+from test_judged import miracl_folder  # tests/data
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.sources import atlas
@@ -38,6 +39,14 @@ def parallel(folder: Path) -> None:
             paragraphs.append({"context": text, "sentences": [text], "sentence_breaks": [[0, len(text)]], "qas": [question]})
         content = {"data": [{"title": "a", "paragraphs": paragraphs}], "version": "1"}
         (folder / f"{tag}.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def beir_folder(folder: Path) -> None:
+    """A question and two documents in BEIR's form."""
+    (folder / "qrels").mkdir(parents=True)
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "Who?"}\n', encoding="utf-8")
+    (folder / "corpus.jsonl").write_text('{"_id": "a", "text": "Ann."}\n{"_id": "b", "text": "Bo."}\n', encoding="utf-8")
+    (folder / "qrels" / "test.tsv").write_text("q\ta\t1\n", encoding="utf-8")
 
 
 def vectors(folder: Path, model: SentenceTransformer, rows: list[dict[str, str]]) -> None:
@@ -77,6 +86,9 @@ def small(run_cells, tmp_path, monkeypatch):
     vectors(tmp_path / "path" / "to" / "vectors", model, rows)
     for name in ("xquad-r", "mlqa-r"):
         parallel(tmp_path / "data" / name)
+    for code in ("sw", "yo"):
+        miracl_folder(tmp_path / "data" / "miracl", code)
+    beir_folder(tmp_path / "data" / "scifact")
     for name in ("model", "my-model"):
         model.save_pretrained(str(tmp_path / "path" / "to" / name), create_model_card=False)
 

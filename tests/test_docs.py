@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from test_judged import miracl_folder  # tests/data
 
 import kit
 from kit.compare import findings
@@ -273,6 +274,7 @@ def home(tmp_path_factory):
         for tag, (asked, told) in PARTS.items()
     ]
     ParallelCorpus.from_rows(rows, "all").write(home / "data" / "all.jsonl")
+    miracl_folder(home / "data" / "miracl")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_HOME", str(home))
         patch.chdir(home)
@@ -298,7 +300,7 @@ class TestExamples:
     @pytest.mark.filterwarnings("ignore:The fill_missing parameter is deprecated:DeprecationWarning:mteb")
     @pytest.mark.filterwarnings("ignore:The `get_sentence_embedding_dimension` method:FutureWarning:mteb")
     @pytest.mark.filterwarnings("ignore:To copy construct from a tensor:UserWarning:mteb")
-    @pytest.mark.parametrize("page", ["docs/own-model.md", "docs/mteb.md"])
+    @pytest.mark.parametrize("page", ["docs/own-model.md", "docs/mteb.md", "docs/scale.md"])
     def test_code(self, home, page, capsys):
         if page == "docs/mteb.md":
             pytest.importorskip("mteb", reason="mteb is not installed: pip install -e '.[mteb]'")

@@ -115,6 +115,12 @@ def cut_of_task(model: Any, task: RetrievalTask) -> list[str]:
     return [told for side, table in tables.items() if (told := _cut(model, side, table.column("text"), table))]
 
 
+def cut_of_texts(model: Any, side: str, texts: Sequence[str], language: str) -> str:
+    """The same of some texts of a side, "query" or "passage", in one language; empty where it reads all."""
+    table = pa.table({"text": pa.array(texts, pa.string()), "language": pa.array([language] * len(texts), pa.string())})
+    return _cut(model, side, table.column("text"), table)
+
+
 def cut_of_corpora(model: Any, corpora: Sequence[ParallelCorpus]) -> list[str]:
     """The same of the texts of training corpora."""
     table = pa.concat_tables([corpus.table.select([*_SIDES, "language"]) for corpus in corpora])

@@ -88,7 +88,7 @@ def _by_id(task: RetrievalTask) -> np.ndarray:
     candidate = candidate[task.query_language[query_of[candidate]] == task.candidate_language[candidate]]
     query = query_of[candidate]
     sides = ((task.queries, query), (task.candidates, candidate))
-    texts = [map(_plain, table.column("text").take(pa.array(rows)).to_pylist()) for table, rows in sides]
+    texts = [map(plain, table.column("text").take(pa.array(rows)).to_pylist()) for table, rows in sides]
     same = np.array([asked == text or text.endswith(f" {asked}") for asked, text in zip(*texts)], bool)
     own[query[same]] = candidate[same]
     return own
@@ -98,9 +98,9 @@ def _keys(table: pa.Table) -> Iterator[int]:
     """One number for each language and text, by row; a batch at a time, so that no copy of all texts is held."""
     for batch in table.select(["language", "text"]).to_batches(max_chunksize=4096):
         for language, text in zip(*(values.to_pylist() for values in batch.columns)):
-            yield stable_hash(f"{language} {_plain(text)}")
+            yield stable_hash(f"{language} {plain(text)}")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """A text in Unicode's composed form, with single spaces."""
     return " ".join(unicodedata.normalize("NFC", text).split())

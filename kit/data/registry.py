@@ -9,6 +9,7 @@ A file there offers some of these functions, and needs no entry anywhere else:
     corpus(path, …) -> ParallelCorpus    what one can train on
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
+    judged(path, …) -> list[JudgedCollection]    retrieval of any size, a collection a language
     checksum() -> str                    for a source without a path: what its content depends on
 
 A first parameter called ``path`` or ``folder`` takes the path; the other parameters are the options, those with a default
@@ -32,6 +33,7 @@ from kit.core.printing import near
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
+    from kit.data.judged.collection import JudgedCollection
 
 _PACKAGE = "kit.data.sources"
 
@@ -40,7 +42,7 @@ _LISTS = ("languages", "domains")
 
 
 def kinds(form: str | None = None) -> list[str]:
-    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task`` or ``bitext``, or ``None`` for all.
+    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task``, ``bitext`` or ``judged``; ``None``: all.
 
     >>> kinds("bitext")
     ['atlas', 'bucc', 'ntrex', 'sentences', 'tatoeba', 'tico19']
@@ -82,6 +84,14 @@ def load_bitext(spec: str, **options: Any) -> BitextTask:
     return _load(spec, "bitext", options)
 
 
+def load_judged(spec: str, **options: Any) -> list[JudgedCollection]:
+    """Load judged collections, whose corpora are read as streams; arguments and errors as in ``load_corpus``.
+
+    >>> load_judged("miracl:data/miracl", languages=["sw", "yo"])  # doctest: +SKIP
+    """
+    return _load(spec, "judged", options)
+
+
 def checksums(specs: Iterable[str]) -> dict[str, str]:
     """What the content of some sources depends on, by source: SHA-256 of the files, or what the source itself says."""
     found = {}
@@ -101,7 +111,8 @@ def _load(spec: str, form: str, options: dict[str, Any]) -> Any:
     kind, path, written = _parts(spec)
     function = getattr(_source(kind), form, None)
     if function is None:
-        raise ValueError(f"source {spec!r}: {kind} is no {form}: choose from {', '.join(kinds(form))}")
+        what = "judged collection" if form == "judged" else form
+        raise ValueError(f"source {spec!r}: {kind} is no {what}: choose from {', '.join(kinds(form))}")
     parameters = inspect.signature(function).parameters
     arguments = _path_argument(spec, path, parameters)
     known = [name for name in parameters if name not in arguments]

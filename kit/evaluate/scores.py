@@ -92,11 +92,11 @@ def lay_out(candidate_embeddings: np.ndarray, task: RetrievalTask, seed: int) ->
     language = task.candidate_language[candidate]
     ends = np.searchsorted(language, np.arange(len(task.languages) + 1)).tolist()
     slices = tuple(slice(*both) for both in pairwise(ends))
-    rows, row_of = _distinct(candidate_embeddings[candidate])
+    rows, row_of = distinct(candidate_embeddings[candidate])
     return Columns(candidate, position_of[candidate], language, slices, rows, row_of)
 
 
-def _distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def distinct(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Rows without repetition, and which of them each row is; ``None`` where none repeats."""
     if rows.shape[1] > 1 and len(np.unique(rows[:, :2].copy().view(np.int64))) == len(rows):
         return rows, None  # told apart by their first two numbers: whole rows cost far more to sort

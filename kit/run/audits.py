@@ -85,7 +85,7 @@ def audit(
     """
     whole_number("limit", limit, 0)
     paths.run_folder(run)  # a wrong name is an error before anything is loaded
-    audited = _audited(models)
+    audited = audited_models(models)
     for one in audited:
         find_model(one.name)  # a wrong model is an error before anything is loaded
     loaded = {spec: _checked(part_of(load_task(spec), languages, limit)) for spec in tasks}  # so is a wrong task
@@ -95,7 +95,7 @@ def audit(
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
     for number, one in enumerate(audited, start=1):
         log(f"model {number} of {len(audited)}: {one.label}")
-        model = _loaded(one, (query_prompt, passage_prompt), trust_remote_code, log)
+        model = load_audited(one, (query_prompt, passage_prompt), trust_remote_code, log)
         for spec, task in loaded.items():
             part = [sorted(languages), limit]
             measured[spec][one.label] = _evaluated(one, model, [source_fingerprints([spec]), *part], task, log)
@@ -105,16 +105,21 @@ def audit(
     return [_write(folders[spec], spec, loaded[spec], measured[spec], audited, options) for spec in loaded]
 
 
-def _loaded(
+def load_audited(
     one: AuditedModel, prompts: tuple[str, str], trust_remote_code: bool, log: Log
 ) -> SentenceTransformer | GivenEmbeddings:
+    """A model as it is used: with its own prompts, or with these if it brings none."""
     if is_given(one.name):
         return GivenEmbeddings(one.name)
     return load_prompted(one.name, trust_remote_code, prompts, log)
 
 
-def _audited(models: Sequence[str]) -> list[AuditedModel]:
-    """Models with labels: those given, else what ``_label`` makes of the name."""
+def audited_models(models: Sequence[str]) -> list[AuditedModel]:
+    """Models with labels: those given as ``LABEL=NAME``, else what ``_label`` makes of the name.
+
+    Raises:
+        ValueError: two models of one label.
+    """
     pairs = [("", text) if Path(text).exists() or "=" not in text else tuple(text.split("=", 1)) for text in models]
     audited = [AuditedModel(label or _label(name), name) for label, name in pairs]
     labels = [one.label for one in audited]
@@ -153,7 +158,7 @@ def _evaluated(
     one: AuditedModel, model: SentenceTransformer | GivenEmbeddings, data: list[object], task: RetrievalTask, log: Log
 ) -> tuple[Evaluation, dict[str, str]]:
     """The evaluation of a model on a task, from the cache if it is there, with what is to be known of the model."""
-    facts = _facts(one, model)
+    facts = facts_of(one, model)
     code = fingerprints.code_fingerprint("kit.evaluate.evaluator", "kit.evaluate.encoding", "kit.evaluate.bias")
     key = [facts, data, code, fingerprints.versions()]
     path = paths.cache() / "audit" / f"{fingerprints.fingerprint(key)}.parquet"
@@ -190,7 +195,8 @@ def _pace(encoder: TextEncoder, n_texts: int, elapsed_s: float) -> str:
     return f"{n_texts / elapsed_s:,.0f} texts a second" if n_texts else "all texts encoded before"
 
 
-def _facts(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) -> dict[str, str]:
+def facts_of(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) -> dict[str, str]:
+    """What is to be known of a model, by name; ``weights`` tells its content from that of others."""
     if isinstance(model, GivenEmbeddings):
         return {"model": one.name, "weights": model.weights, "dimensions": str(model.dimension), "judged by": "cosine"}
     used = prompts_of(model)

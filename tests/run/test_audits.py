@@ -124,7 +124,7 @@ def run(*models: str, tasks: tuple[str, ...] = TASK, **options) -> list[str]:
 
 class TestLabels:
     def _labels(self, *models: str) -> list[str]:
-        return [candidate.label for candidate in audits._audited(models)]
+        return [candidate.label for candidate in audits.audited_models(models)]
 
     def test_a_name_on_the_hub_stays(self):
         assert self._labels("org/name", "LaBSE") == ["org/name", "LaBSE"]
@@ -133,7 +133,7 @@ class TestLabels:
         assert self._labels("models/one", str(home / "models" / "two") + "/") == ["one", "two"]
 
     def test_a_label_that_is_given(self, home):
-        candidates = audits._audited(["mine=models/one", "hub=org/name", "a=b=c"])
+        candidates = audits.audited_models(["mine=models/one", "hub=org/name", "a=b=c"])
         assert [(candidate.label, candidate.name) for candidate in candidates] == [
             ("mine", "models/one"),
             ("hub", "org/name"),

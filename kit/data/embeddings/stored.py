@@ -33,7 +33,7 @@ class StoredEncoder:
     def __init__(self, model: Any, weights: str, name: str, log: Log = say) -> None:
         self.model, self.name, self.log = model, name, log
         self.prompts = getattr(model, "prompts", None)
-        self._stores = {side: EmbeddingStore(_about(model, weights, name, side), log) for side in SIDES}
+        self._stores = {side: EmbeddingStore(known_by(model, weights, name, side), log) for side in SIDES}
         self.n_encoded, self.elapsed_s = 0, 0.0
 
     def encode_query(self, texts: Sequence[str], **options: Any) -> np.ndarray:
@@ -95,7 +95,8 @@ def _keep(store: EmbeddingStore, texts: list[str], made: np.ndarray, waiting: li
     return time.monotonic()
 
 
-def _about(model: Any, weights: str, name: str, side: str) -> dict[str, object]:
+def known_by(model: Any, weights: str, name: str, side: str) -> dict[str, object]:
+    """What the embedding of a text of a side depends on besides the text; arguments as of ``StoredEncoder``."""
     return {
         "model": name,
         "weights": weights,

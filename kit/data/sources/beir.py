@@ -1,38 +1,22 @@
 """The layout of BEIR (arXiv 2104.08663): ``corpus.jsonl``, ``queries.jsonl`` (plain or .gz) and ``qrels/<split>.tsv``.
 
-A line of ``qrels`` holds query, document and score, split by tabs, below a header or without one, or the four columns of
-TREC (query, 0, document, score). Only a line feed ends a line. Blank lines count for nothing, nor does a judgement that is
-there already.
+A line of ``qrels`` is one of ``kit.data.judged.qrels``.
 """
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kit.core import tables
 from kit.core.languages import language_tag, question_and_passage_tags
 from kit.data.clusters import passage_clusters
 from kit.data.corpus import ParallelCorpus, RetrievalTask
-from kit.data.lines import text_lines
+from kit.data.judged.collection import JudgedCollection
+from kit.data.judged.qrels import Judgement, by_query, read_qrels
+from kit.data.judged.stream import passage_stream
 from kit.data.pools import pooled
-
-_SCORE_COLUMNS = ("score", "grade", "relevance")
-"""Last column of a header; that of a judgement is a number."""
-
-
-@dataclass(frozen=True)
-class _Judgement:
-    """One relevant document of a query (grade >= 1), and the place of its line."""
-
-    query_id: str
-    document_id: str
-    grade: int
-    place: str
 
 
 def task(
@@ -121,49 +105,46 @@ def corpus(folder: str | Path, split: str = "train", language: str = "en", domai
     )
 
 
-def _judgements(folder: Path, split: str) -> list[_Judgement]:
+def judged(
+    folder: str | Path,
+    split: str = "test",
+    language: str = "en",
+    name: str | None = None,
+    question_language: str | None = None,
+) -> list[JudgedCollection]:
+    """One split as a collection, whose corpus is read as a stream: for corpora of any size, and as BEIR judges.
+
+    Arguments as in ``task``. Unlike there, documents of equal text stay apart, and judgements of documents that are not
+    there count as not found.
+
+    Raises:
+        ValueError: a file is absent or not in the layout of BEIR; a judgement of an unknown query; none that is relevant.
+    """
+    folder, (asked_in, tag) = Path(folder), question_and_passage_tags(language, question_language)
+    found = read_qrels(_qrels(folder, split))
+    texts = _texts_of_queries(folder, found)
+    passages, version = passage_stream([_file(folder, "corpus")], "_id")
+    name = name or f"{folder.resolve().name}-{split}"
+    label = tag if asked_in == tag else f"{asked_in}-{tag}"
+    return [JudgedCollection.of(name, label, texts, by_query(found), passages, version)]
+
+
+def _judgements(folder: Path, split: str) -> list[Judgement]:
     """Relevant rows of a split, in the order of the file."""
+    path = _qrels(folder, split)
+    found = [judgement for judgement in read_qrels(path) if judgement.grade >= 1]
+    if not found:
+        raise ValueError(f"{path}: no row with a score of 1 or more: give a split that holds relevant documents")
+    return found
+
+
+def _qrels(folder: Path, split: str) -> Path:
+    """The file of a split."""
     path = folder / "qrels" / f"{split}.tsv"
     if not path.is_file():
         splits = ", ".join(sorted(file.stem for file in path.parent.glob("*.tsv"))) or f"none: {path.parent} holds no .tsv"
         raise ValueError(f"{path}: no such file: choose the split from those that exist ({splits})")
-    lines = [(number, _fields(line)) for number, line in enumerate(text_lines(path), start=1) if line.strip()]
-    if lines and lines[0][1][-1].lower() in _SCORE_COLUMNS:
-        del lines[0]
-    found: dict[tuple[str, str], _Judgement] = {}
-    for number, fields in lines:
-        judgement = _judgement(fields, f"{path}, line {number}")
-        key = (judgement.query_id, judgement.document_id)
-        first = found.setdefault(key, judgement)
-        if judgement.grade != first.grade:
-            raise ValueError(
-                f"{judgement.place}: query {key[0]!r} and document {key[1]!r} stand already at {first.place}, with score "
-                f"{first.grade} and not {judgement.grade}: drop one of the two"
-            )
-    judgements = [judgement for judgement in found.values() if judgement.grade >= 1]
-    if not judgements:
-        raise ValueError(f"{path}: no row with a score of 1 or more: give a split that holds relevant documents")
-    return judgements
-
-
-def _fields(line: str) -> list[str]:
-    """Values of a line: split by tabs, or by spaces into the four that TREC has."""
-    by_spaces = re.split(" +", line.strip(" "))
-    return by_spaces if "\t" not in line and len(by_spaces) == 4 else line.split("\t")
-
-
-def _judgement(fields: list[str], place: str) -> _Judgement:
-    is_trec = len(fields) == 4
-    query_id, document_id, score = (fields[0], *fields[2:]) if is_trec else fields if len(fields) == 3 else ("", "", "")
-    if not (query_id and document_id):
-        raise ValueError(
-            f"{place}: {' '.join(fields)[:60]!r} is not query-id, corpus-id, score: write three values split by tabs, or "
-            "the four of TREC (query, 0, document, score)"
-        )
-    with suppress(ValueError):
-        if (number := float(score)).is_integer():
-            return _Judgement(query_id, document_id, int(number), place)
-    raise ValueError(f"{place}: score {score!r:.60} is not a whole number: write one (0: not relevant)")
+    return path
 
 
 def _documents(folder: Path, wanted: set[str] | None = None) -> dict[str, str]:
@@ -175,8 +156,8 @@ def _documents(folder: Path, wanted: set[str] | None = None) -> dict[str, str]:
     return documents
 
 
-def _texts_of_queries(folder: Path, judgements: list[_Judgement]) -> dict[str, str]:
-    """Text of each query that has a relevant document, in the order of the file."""
+def _texts_of_queries(folder: Path, judgements: list[Judgement]) -> dict[str, str]:
+    """Text of each query that is judged, in the order of the file."""
     place_of = {judgement.query_id: judgement.place for judgement in reversed(judgements)}
     texts = {}
     for key, row, place in _rows(folder, "queries"):
@@ -190,7 +171,7 @@ def _texts_of_queries(folder: Path, judgements: list[_Judgement]) -> dict[str, s
     return texts
 
 
-def _of_known_documents(judgements: list[_Judgement], documents: dict[str, str]) -> tuple[list[_Judgement], tuple[str, ...]]:
+def _of_known_documents(judgements: list[Judgement], documents: dict[str, str]) -> tuple[list[Judgement], tuple[str, ...]]:
     """Judgements of documents that are there and have a text; the note on the others, and on queries that have no more."""
     known = [judgement for judgement in judgements if documents.get(judgement.document_id)]
     if len(known) == len(judgements):
@@ -211,12 +192,9 @@ def _of_known_documents(judgements: list[_Judgement], documents: dict[str, str])
 
 def _rows(folder: Path, part: str) -> Iterator[tuple[str, dict, str]]:
     """Id, object and place of each line of ``corpus`` or ``queries``."""
-    found = [path for ending in (".jsonl", ".jsonl.gz") if (path := folder / f"{part}{ending}").is_file()]
-    if len(found) != 1:
-        raise ValueError(f"{folder}: {len(found)} files for {part!r}: keep one of {part}.jsonl, {part}.jsonl.gz")
-    seen: dict[str, int] = {}
-    for number, row in enumerate(tables.json_lines(found[0]), start=1):
-        place = f"{found[0]}, line {number}"
+    path, seen = _file(folder, part), dict[str, int]()
+    for number, row in enumerate(tables.json_lines(path), start=1):
+        place = f"{path}, line {number}"
         key = row.get("_id")
         if isinstance(key, bool) or not isinstance(key, (str, int)) or not str(key).strip():
             raise ValueError(f"{place}: field '_id' is {key!r:.60}: write it as a text")
@@ -225,6 +203,14 @@ def _rows(folder: Path, part: str) -> Iterator[tuple[str, dict, str]]:
             raise ValueError(f"{place}: _id {key!r} stands already at line {seen[key]}: give every row its own")
         seen[key] = number
         yield key, row, place
+
+
+def _file(folder: Path, part: str) -> Path:
+    """The file of ``corpus`` or ``queries``."""
+    found = [path for ending in (".jsonl", ".jsonl.gz") if (path := folder / f"{part}{ending}").is_file()]
+    if len(found) != 1:
+        raise ValueError(f"{folder}: {len(found)} files for {part!r}: keep one of {part}.jsonl, {part}.jsonl.gz")
+    return found[0]
 
 
 def _text(row: dict, field: str, place: str) -> str:

@@ -55,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     for add in (
         _add_run,
         _add_audit,
+        _add_judge,
         _add_mend,
         _add_report,
         _add_open,
@@ -108,6 +109,24 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     audit.add_argument("--limit", type=_at_least(1), default=0, metavar="N", help=few)
     _add_model_options(audit)
     audit.set_defaults(function=doing.do_audit)
+
+
+def _add_judge(commands: argparse._SubParsersAction) -> None:
+    judge = commands.add_parser(
+        "judge",
+        help="nDCG@10 and R@100 on judged collections of any size, such as MIRACL and BEIR",
+        description="Encode corpora of millions of passages into shards under data/cache, search them exactly in bounded "
+        "memory, print the scores by language as published, write reports/<run>/ with run files in TREC's form. What was "
+        "interrupted goes on.",
+    )
+    judge.add_argument("models", nargs="+", metavar="MODEL", help="name on the hub, or folder; LABEL=MODEL names it")
+    tasks = "miracl:<folder>, such as miracl:data/miracl?languages=sw,yo, or beir:<folder>; may be repeated"
+    judge.add_argument("--task", dest="tasks", action="append", required=True, metavar="SOURCE", help=tasks)
+    judge.add_argument("--run", default="judge", help="name of the folder in reports/ (default: judge)")
+    half = "keep embeddings of passages in float16: half the room on disk"
+    judge.add_argument("--float16", action="store_true", help=half)
+    _add_model_options(judge)
+    judge.set_defaults(function=doing.do_judge)
 
 
 def _add_model_options(command: argparse.ArgumentParser) -> None:

@@ -114,6 +114,20 @@ def do_audit(parsed: argparse.Namespace) -> None:
         say(f"\n{folder / 'index.html'}")
 
 
+def do_judge(parsed: argparse.Namespace) -> None:
+    """Judge models on collections of any size."""
+    from kit.compare.stats import MARKED
+    from kit.run.judging.judge import judge
+
+    precision = "float16" if parsed.float16 else "float32"
+    asked = (parsed.run, parsed.query_prompt, parsed.passage_prompt, parsed.trust_remote_code, precision)
+    folder, table = judge(parsed.models, parsed.tasks, *asked)
+    say(f"\n{table!r}")
+    if "†" in repr(table):
+        say(f"\n{MARKED}")
+    say(f"\n{folder}")
+
+
 def do_mend(parsed: argparse.Namespace) -> None:
     """Lessen the language bias of a model."""
     from kit.compare.results import table_text

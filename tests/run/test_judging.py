@@ -1,0 +1,120 @@
+"""Judging from the command line: the table, run files that others read, what goes on after an interruption."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_judged import miracl_folder  # tests/data
+
+from kit.data.judged.qrels import by_query, read_qrels
+from kit.evaluate.shards.trec import read_run, run_scores
+from kit.run.cli import commands
+from kit.run.judging import judge as judging
+from kit.train.config import EncoderConfig
+from kit.train.encoders.making import make_encoder
+
+TEXTS = ["Nairobi ni mji mkuu wa Kenya", "Una watu milioni nne", "Dodoma ni mji mkuu", "Nani Haijaamuliwa Uganda"]
+
+LANGUAGES = ("sw", "yo", "mean")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch) -> Path:
+    (tmp_path / "notebooks").mkdir()
+    for code in ("sw", "yo"):
+        miracl_folder(tmp_path / "data" / "miracl", code)
+    qrels = "10#0\tQ0\t1#0\t1\n3\tQ0\t1#1\t0\n3\tQ0\t10#0\t1\n3\tQ0\tgone\t1\n"
+    (tmp_path / "data/miracl/miracl-v1.0-yo/qrels/qrels.miracl-v1.0-yo-dev.tsv").write_text(qrels, encoding="utf-8")
+    for seed in (0, 1):
+        model = make_encoder(EncoderConfig(dimension=16, vocabulary_size=80), TEXTS, seed)
+        model.save_pretrained(str(tmp_path / f"model {seed}"), create_model_card=False)
+    monkeypatch.setenv("KIT_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_table_the_files_and_the_second_time(home, capsys, monkeypatch):
+    typed = ["judge", "model 0", "other=model 1", "--task", "miracl:data/miracl", "--run", "mine"]
+    assert not commands.main(typed)
+    told, folder = capsys.readouterr().out, home / "reports" / "mine"
+    lines = told.splitlines()
+    head = next(number for number, line in enumerate(lines) if "questions  passages  nDCG@10" in line)
+    shown = [line.split()[:3] for line in lines[head + 1 : head + 7]]
+    assert shown == [["model", "0", tag] for tag in LANGUAGES] + [["other", tag, n] for tag, n in zip(LANGUAGES, "123")]
+    assert "miracl-sw-dev: 1 of 2 judged questions have no relevant passage: left out" in told
+    content = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
+    assert [(one["name"], one["n_queries"], one["n_passages"]) for one in content["about"]["collections"]] == [
+        ("miracl-sw-dev", 1, 3),
+        ("miracl-yo-dev", 2, 3),
+    ]
+    assert sorted(path.name for path in (folder / "runs").iterdir()) == [
+        f"{model}.miracl-{tag}-dev.trec" for model in ("model-0", "other") for tag in ("sw", "yo")
+    ]
+    for row in content["scores"]:
+        if row["language"] != "mean":
+            slug = row["model"].replace(" ", "-")
+            run = read_run(folder / "runs" / f"{slug}.{row['collection']}.trec")
+            grades = by_query(read_qrels(folder / "qrels" / f"{row['collection']}.qrels"))
+            for name, values in run_scores(run, grades).items():
+                assert row[name]["estimate"] == pytest.approx(values.mean())
+        else:
+            own = [one for one in content["scores"] if one["model"] == row["model"] and one["language"] != "mean"]
+            assert row["R@100"]["estimate"] == pytest.approx(np.mean([one["R@100"]["estimate"] for one in own]))
+    assert "not read of miracl-sw-dev" not in content["about"]["models"]["other"]
+    assert content["scores"][1]["R@100"]["estimate"] == 0.75  # of two passages that answer question 3 one is not there
+
+    shutil.rmtree(home / "data" / "cache" / "passages")  # lists are kept, too: nothing is encoded
+    monkeypatch.setattr(judging, "judge_collection", None)
+    before = (folder / "table.md").read_text(encoding="utf-8")
+    assert not commands.main(typed)
+    assert capsys.readouterr().out.count("searched before") == 4
+    assert (folder / "table.md").read_text(encoding="utf-8") == before and before.count("\n| ") == 6
+
+
+def test_a_damaged_list_is_searched_again(home, capsys):
+    typed = ["judge", "model 0", "--task", "miracl:data/miracl?languages=sw"]
+    assert not commands.main(typed)
+    (kept,) = (home / "data" / "cache" / "judged").glob("*.parquet")
+    kept.write_bytes(kept.read_bytes()[:-4])
+    capsys.readouterr()
+    assert not commands.main([*typed, "--float16"])  # another precision is another list
+    assert "searched again" not in capsys.readouterr().out
+    assert not commands.main(typed)
+    told = capsys.readouterr().out
+    assert "searched again: " in told and "encoded" not in told and "mean" not in told
+
+
+def test_what_a_model_cannot_read_is_told(home, capsys, monkeypatch):
+    """Each time, though nothing is encoded then."""
+    monkeypatch.setattr(judging, "load_audited", lambda *options: short)
+    short = make_encoder(EncoderConfig(name="tiny", dimension=256, vocabulary_size=80, max_tokens=8), TEXTS, 0)
+    for _ in range(2):
+        assert not commands.main(["judge", "model 0", "--task", "miracl:data/miracl?languages=sw"])
+        told = capsys.readouterr().out
+        assert "miracl-sw-dev: 100 % of 1 queries are longer than 8 tokens and cut" in told
+        assert "; at the head of the corpus, 100 % of 3 passages are longer than 8 tokens" in told
+    content = json.loads((home / "reports" / "judge" / "judged.json").read_text(encoding="utf-8"))
+    assert "longer than 8 tokens" in content["about"]["models"]["model 0"]["not read of miracl-sw-dev"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["model 0", "--task", "miracl:data/miracl", "--task", "miracl:data/miracl"],
+            "two collections are called 'miracl-sw",
+        ),
+        (["a b=model 0", "a-b=model 1", "--task", "miracl:data/miracl"], "two models are called 'a-b'"),
+        (["no model", "--task", "miracl:data/miracl"], "no model"),
+        (["model 0", "--task", "lareqa:data/miracl"], "lareqa is no judged collection: choose from beir, miracl"),
+        (["model 0", "--task", "miracl:data/miracl", "--run", "../x"], "run is '../x'"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_encoded(home, capsys, words, message):
+    assert commands.main(["judge", *words])
+    assert message in capsys.readouterr().err
+    assert not (home / "data" / "cache").exists() and not (home / "reports").exists()
