@@ -8,7 +8,7 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from kit.compare.columns import HEADLINE
-from kit.compare.published.figures import MEAN, Paper, PaperTable, Place
+from kit.compare.published.figures import ENCODERS, MEAN, Paper, PaperTable, Place
 from kit.compare.published.scores import PAIRS, Score
 from kit.core.printing import MISSING, number, span
 from kit.evaluate.evaluation import MEASURES
@@ -33,7 +33,7 @@ class Line(NamedTuple):
     """A line of a table: names by part, and the paper's figures with the run's scores (``None``: missing)."""
 
     names: dict[str, str]
-    pairs: list[tuple[float, Score | None]]
+    pairs: dict[Place, tuple[float, Score | None]]
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,21 @@ class Beside:
     told: list[str]
 
     @property
+    def pairs(self) -> dict[Place, tuple[float, Score | None]]:
+        """Those of all lines."""
+        return {place: pair for line in self.lines for place, pair in line.pairs.items()}
+
+    @property
     def is_missing(self) -> bool:
         """Whether no run has any of it."""
-        return not any(own for line in self.lines for _, own in line.pairs)
+        return not any(own for _, own in self.pairs.values())
 
     def rows(self) -> list[dict[str, str]]:
         """Rows for ``kit.core.printing.Table``; without a run, of the paper alone."""
         digits, rows = self.table.digits, []
         for names, pairs in self.lines:
             row = {part: LABELS.get(name, name) for part, name in names.items()}
-            for column, (paper, own) in zip(self.table.columns, pairs):
+            for column, (paper, own) in zip(self.table.columns, pairs.values()):
                 label = LABELS.get(column, column)
                 row[label if self.is_missing else f"{label}: paper"] = number(paper, digits)
                 if not self.is_missing:
@@ -76,7 +81,7 @@ def beside(table: PaperTable, paper: Paper, runs: Mapping[str, Sequence[Score]],
     """A table with the scores of runs.
 
     For each encoder and data set of the table the first run counts that has both; else the first of all runs, if it has
-    the data set, with a word that its encoder is another.
+    the data set and an encoder that the paper has not, which is said.
 
     Args:
         runs: scores by the name of a run, the run at hand first.
@@ -85,7 +90,7 @@ def beside(table: PaperTable, paper: Paper, runs: Mapping[str, Sequence[Score]],
     wanted = dict.fromkeys((place.encoder, place.data) for _, figures in table.lines for place in figures)
     found = {one: _own(*one, paper, runs) for one in wanted}
     lines = [
-        Line(names, [(figure, found[place.encoder, place.data].scores.get(place)) for place, figure in figures.items()])
+        Line(names, {at: (figure, found[at.encoder, at.data].scores.get(at)) for at, figure in figures.items()})
         for names, figures in table.lines
     ]
     told = [own.told for own in found.values() if own.told]
@@ -104,7 +109,8 @@ def _words(encoder: str, data: str) -> str:
 def _own(encoder: str, data: str, paper: Paper, runs: Mapping[str, Sequence[Score]]) -> Own:
     having = [run for run, scores in runs.items() if any(score.data == data for score in scores)]
     same = [run for run in having if not encoder or encoder in {score.encoder for score in runs[run]}]
-    chosen = [*same, *(run for run in having if run == next(iter(runs)))][:1]
+    at_hand = [run for run in having if run == next(iter(runs)) and runs[run][0].encoder not in ENCODERS]
+    chosen = [*same, *at_hand][:1]
     if not chosen:
         return Own({}, "")
     mine = [score for score in runs[chosen[0]] if score.data == data and not score.minus]
@@ -170,7 +176,7 @@ def effects(scores: Sequence[Score], paper: Paper, encoder: str, data: str) -> l
     found = []
     for first, second in PAIRS:
         for column in COLUMNS:
-            place = Place(setting=HEADLINE[column].setting, measure=HEADLINE[column].measure, sampling=first)
+            place = Place(sampling=first, **HEADLINE[column]._asdict())
             for score in scores:
                 at = score.place.but(encoder="", data="")
                 if score.minus == second and at == place.but(language=score.language):
@@ -179,6 +185,50 @@ def effects(scores: Sequence[Score], paper: Paper, encoder: str, data: str) -> l
                     own = [end / own_by for end in (score.value, score.low, score.high)]
                     found.append(Effect(first, second, column, score.language, (printed[0] - printed[1]) / by, *own))
     return [effect for effect in found if not isnan(effect.paper)]
+
+
+class Mark(NamedTuple):
+    """One printed number and what a run has in its place, for a figure.
+
+    series: what has a colour, such as a sampling.  row: a language.
+    paper: as printed.  value, low, high: of the run, with its interval; NaN where it has none.
+    """
+
+    series: str
+    row: str
+    paper: float
+    value: float
+    low: float
+    high: float
+
+
+def effect_marks(found: Sequence[Effect]) -> dict[str, list[Mark]]:
+    """Panels of a figure: for each column the differences by language."""
+    panels: dict[str, list[Mark]] = {}
+    for one in found:
+        title = f"{one.column}, share" if one.column == "rank distance" else one.column
+        mark = Mark(f"{one.first} − {one.second}", one.language, one.paper, one.value, one.low, one.high)
+        panels.setdefault(title, []).append(mark)
+    return panels
+
+
+def score_marks(tables: Sequence[Beside], encoder: str, data: str) -> dict[str, list[Mark]]:
+    """Panels of a figure: for each of ``COLUMNS`` the scores by language; no panel of what the run lacks.
+
+    Args:
+        encoder, data: of the paper, whose tables by query language are shown.
+    """
+    pairs = {place: pair for one in tables for place, pair in one.pairs.items()}
+    ordered = sorted(pairs, key=lambda place: place.language == MEAN)  # the mean below the languages
+    panels: dict[str, list[Mark]] = {}
+    for column in COLUMNS:
+        where = Place(encoder=encoder, data=data, **HEADLINE[column]._asdict())
+        for place in ordered:
+            paper, own = pairs[place]
+            if own and place == where.but(sampling=place.sampling, language=place.language):
+                mark = Mark(place.sampling, place.language, paper, own.value, own.low, own.high)
+                panels.setdefault(column, []).append(mark)
+    return panels
 
 
 def effect_rows(found: Sequence[Effect]) -> list[dict[str, str]]:

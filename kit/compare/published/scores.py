@@ -93,11 +93,13 @@ def _scores(
     return [_score(at.but(language=tag), interval, minus) for tag, interval in measured.items()]
 
 
+_PARTS = {"value": "estimate", "low": "low", "high": "high"}
+
+
 def _score(place: Place, value: Interval | float, minus: str = "") -> Score:
-    measured = (
-        {"value": value.estimate, "low": value.low, "high": value.high} if isinstance(value, Interval) else {"value": value}
-    )
-    return Score.model_validate(dict(place) | measured | {"minus": minus})
+    interval = value if isinstance(value, Interval) else Interval(value, *[float("nan")] * 3)
+    numbers = {name: round(getattr(interval, part), 6) for name, part in _PARTS.items()}
+    return Score.model_validate(dict(place) | numbers | {"minus": minus})
 
 
 def write(scores: Sequence[Score], path: str | Path) -> None:
