@@ -1,4 +1,4 @@
-"""Notebook 11: a run judged on the paper's tests, and its scores, with those that other runs have left, beside the paper's."""
+"""Notebook 11: a run judged on the paper's tests; its scores, and those that other runs have left, beside the paper's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kit.compare.published import scores as kept_scores
-from kit.compare.published.beside import Beside, beside
+from kit.compare.published.beside import Beside, Effect, beside, effects
 from kit.compare.published.figures import paper
 from kit.compare.published.scores import Score, rows_of, scores_of
 from kit.compare.results import Results
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 Log = Callable[[str], None]
+
+TESTS = ("XQuAD-R", "MLQA-R")
+"""On which the paper tells the samplings apart in all settings."""
 
 COMMANDS = {
     "XLM-R": "python -m kit run 11 --profile xlmr",
@@ -51,6 +54,26 @@ def gather(settings: Settings, results: Mapping[str, Results]) -> dict[str, list
     return {settings.run: kept.pop(settings.run), **kept}
 
 
+def differences(runs: Mapping[str, Sequence[Score]], encoder: str) -> dict[str, list[Effect]]:
+    """What hybrid batches add, by run and test, beside what they add to an encoder of the paper.
+
+    Every test of the first run counts: one that is not the paper's is held against XQuAD-R. Of other runs the paper's
+    tests count.
+
+    Returns:
+        By a line that names both sides; nothing for runs without the samplings.
+    """
+    found: dict[str, list[Effect]] = {}
+    for number, (run, scores) in enumerate(runs.items()):
+        for data in dict.fromkeys(score.data for score in scores if score.minus):
+            printed = data if data in TESTS else TESTS[0]
+            if number == 0 or data == printed:
+                mine = [score for score in scores if score.data == data]
+                line = f"run {run} on {data} ({mine[0].encoder}); the paper: {encoder} on {printed}"
+                found[line] = effects(mine, paper(), encoder, printed)
+    return found
+
+
 def all_tables(runs: Mapping[str, Sequence[Score]]) -> list[Beside]:
     """The paper's tables in their order, each beside what runs have of it."""
     return [beside(table, paper(), runs, COMMANDS) for table in paper().tables]
@@ -62,7 +85,7 @@ def folded(tables: Sequence[Beside], *numbers: int, opened: bool = False) -> Fol
 
 
 def _head(one: Beside) -> str:
-    return f"{one.table.name} ({'; '.join(one.told)})"
+    return f"{one.table.name} ({'; '.join(one.told).replace('`', '')})"
 
 
 def _printed(one: Beside) -> Table:
