@@ -97,4 +97,4 @@ def _alt(panels: Mapping[str, Sequence[Mark]]) -> str:
                 f"{spoken(title)}: {apart.mean():.3g} apart on average, most for {spoken(far.series)} in {spoken(far.row)}"
                 f" ({far.paper:.3g} printed, {far.value:.3g} here)"
             )
-    return f"The paper's numbers and a run's in {len(panels)} panels. {'; '.join(parts) or 'The run has none'}."
+    return f"What was printed and what a run has: {'; '.join(parts) or 'the run has nothing'}."
