@@ -8,7 +8,7 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from kit.compare.columns import HEADLINE
-from kit.compare.published.figures import ENCODERS, MEAN, Paper, PaperTable, Place
+from kit.compare.published.figures import ENCODERS, MEAN, TRAINING, Paper, PaperTable, Place
 from kit.compare.published.scores import PAIRS, Score
 from kit.core.printing import MISSING, number, span
 from kit.evaluate.evaluation import MEASURES
@@ -57,6 +57,8 @@ class Beside:
     def rows(self) -> list[dict[str, str]]:
         """Rows for ``kit.core.printing.Table``; without a run, of the paper alone."""
         digits, rows = self.table.digits, []
+        counts = self.table.of.get("setting") in ("sizes", TRAINING)
+        minus = "own − paper" if counts else "own − paper [95 %]"
         for names, pairs in self.lines:
             row = {part: LABELS.get(name, name) for part, name in names.items()}
             for column, (paper, own) in zip(self.table.columns, pairs.values()):
@@ -64,7 +66,7 @@ class Beside:
                 row[label if self.is_missing else f"{label}: paper"] = number(paper, digits)
                 if not self.is_missing:
                     row |= {f"{label}: own": number(own and own.value, digits)}
-                    row |= {f"{label}: own − paper [95 %]": _difference(paper, own, digits)}
+                    row |= {f"{label}: {minus}": _difference(paper, own, digits)}
             rows.append(row)
         return rows
 
@@ -88,7 +90,9 @@ def beside(table: PaperTable, paper: Paper, runs: Mapping[str, Sequence[Score]],
         commands: what makes the scores of an encoder.
     """
     wanted = dict.fromkeys((place.encoder, place.data) for _, figures in table.lines for place in figures)
-    found = {one: _own(*one, paper, runs) for one in wanted}
+    training = table.of.get("setting") == TRAINING
+    asked = {run: [one for one in scores if (one.setting == TRAINING) == training] for run, scores in runs.items()}
+    found = {one: _own(*one, paper, asked) for one in wanted}
     lines = [
         Line(names, {at: (figure, found[at.encoder, at.data].scores.get(at)) for at, figure in figures.items()})
         for names, figures in table.lines
@@ -107,16 +111,17 @@ def _words(encoder: str, data: str) -> str:
 
 
 def _own(encoder: str, data: str, paper: Paper, runs: Mapping[str, Sequence[Score]]) -> Own:
-    having = [run for run, scores in runs.items() if any(score.data == data for score in scores)]
-    same = [run for run in having if not encoder or encoder in {score.encoder for score in runs[run]}]
-    at_hand = [run for run in having if run == next(iter(runs)) and runs[run][0].encoder not in ENCODERS]
-    chosen = [*same, *at_hand][:1]
-    if not chosen:
+    of_run = {run: [score for score in scores if score.data == data and not score.minus] for run, scores in runs.items()}
+    having = {run: scores for run, scores in of_run.items() if scores}
+    same = [run for run, scores in having.items() if encoder in ("", scores[0].encoder)]
+    at_hand = [run for run in having if run == next(iter(runs)) and having[run][0].encoder not in ENCODERS]
+    if not same and not at_hand:
         return Own({}, "")
-    mine = [score for score in runs[chosen[0]] if score.data == data and not score.minus]
+    chosen = [*same, *at_hand][0]
+    mine = having[chosen]
     scores, why_not = _comparable(mine, data, paper)
     other = "" if same else f", another encoder ({mine[0].encoder})"
-    told = f"{_words(encoder, data)}: run {chosen[0]}{other}{why_not}"
+    told = f"{_words(encoder, data)}: run {chosen}{other}{why_not}"
     return Own({score.place.but(encoder=encoder): score for score in scores}, told)
 
 
@@ -130,7 +135,7 @@ def _comparable(scores: Sequence[Score], data: str, paper: Paper) -> tuple[list[
     there = {place.language for place in paper.figures if place.data == data} - {MEAN}
     measured = {tag: (own.get((tag, "queries")), own.get((tag, "candidates"))) for tag in here}
     same = {tag for tag in here & there if sizes.get(tag, measured[tag]) == measured[tag]}
-    if here == there == same or "rows" in {score.measure for score in scores}:
+    if here == there == same or scores[0].setting == TRAINING:
         return list(scores), ""
     within = [score for score in scores if score.setting == "monolingual" and score.language in same]
     told = f", {len(same)} of {len(there)} languages: scores within these only"

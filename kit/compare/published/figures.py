@@ -15,6 +15,9 @@ from kit.core.records import Record
 MEAN = "mean"
 """Stands for the language where a figure is the mean over languages."""
 
+TRAINING = "training"
+"""The setting of figures that count what was trained on."""
+
 SAMPLINGS = ("X-X-mono", "X-Y", "Hybrid")
 ENCODERS = {"XLM-R": r"xlm-roberta-(base|large)", "LaBSE": r"LaBSE"}
 """The paper's names, and the pattern of the last part of the name or folder of a model that is meant."""
@@ -24,7 +27,8 @@ class Place(Record):
     """What a figure is of; empty where it does not matter.
 
     encoder, sampling: the model.  data: a test, or a training set.  language: of the query, or ``MEAN``.
-    setting, measure: as in ``kit.compare.columns``; ``sizes`` with ``queries``, ``candidates`` or ``rows`` counts the data.
+    setting, measure: as in ``kit.compare.columns``; besides, ``queries`` and ``candidates`` of the setting ``sizes`` count a
+        test, and ``rows`` of ``training`` a training set.
     """
 
     encoder: str = ""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from kit.compare.columns import HEADLINE, RANGES
-from kit.compare.published.figures import MEAN, Place, data_of, encoder_of
+from kit.compare.published.figures import MEAN, TRAINING, Place, data_of, encoder_of
 from kit.compare.results import Results
 from kit.compare.stats import Interval, confidence_interval
 from kit.core import records
@@ -55,7 +55,8 @@ def scores_of(results: Results, encoder: str, task: RetrievalTask) -> list[Score
         encoder: name or folder of the model that was trained.
     """
     at = Place(encoder=encoder_of(encoder), data=data_of(task.name))
-    found = [*_counts(at, task.queries, "queries"), *_counts(at, task.candidates, "candidates")]
+    sizes = at.but(setting="sizes")
+    found = [*_counts(sizes, task.queries, "queries"), *_counts(sizes, task.candidates, "candidates")]
     pairs = [pair for pair in PAIRS if set(pair) <= set(results.models)]
     for setting, measure in HEADLINE.values():
         where, bounds = at.but(setting=setting, measure=measure), RANGES.get(measure, (0.0, 1.0))
@@ -70,13 +71,16 @@ def scores_of(results: Results, encoder: str, task: RetrievalTask) -> list[Score
 
 def rows_of(corpora: Iterable[ParallelCorpus]) -> list[Score]:
     """The rows of training sets by language."""
-    return [score for corpus in corpora for score in _counts(Place(data=data_of(corpus.name)), corpus.table, "rows")]
+    return [
+        score
+        for corpus in corpora
+        for score in _counts(Place(data=data_of(corpus.name), setting=TRAINING), corpus.table, "rows")
+    ]
 
 
 def _counts(at: Place, table: pa.Table, measure: str) -> list[Score]:
     counted = table.column("language").value_counts().to_pylist()
-    place = at.but(setting="sizes", measure=measure)
-    return [_score(place.but(language=count["values"]), float(count["counts"])) for count in counted]
+    return [_score(at.but(measure=measure, language=count["values"]), float(count["counts"])) for count in counted]
 
 
 def _by_language(values: CellValues) -> dict[str, np.ndarray]:
@@ -120,7 +124,7 @@ def read(path: str | Path) -> list[Score]:
     found = records.read(path, list[Score], "these are not the scores of a run: run notebook 11 again")
     by_rest: dict[tuple[Place, str], dict[str, float]] = {}
     for score in found:
-        if score.setting != "sizes":
+        if score.setting not in ("sizes", TRAINING):
             by_rest.setdefault((score.place.but(language=""), score.minus), {})[score.language] = score.value
     lacking = {rest: values for rest, values in by_rest.items() if MEAN not in values}
     means = {rest: float(np.mean(list(values.values()))) for rest, values in lacking.items()}
