@@ -72,6 +72,7 @@ def small(run_cells, tmp_path, monkeypatch):
     """
     (tmp_path / "data").mkdir()
     (tmp_path / "notebooks").symlink_to(HERE / "notebooks")
+    (tmp_path / "data" / "paper.json").symlink_to(HERE / "data" / "paper.json")
     rows = [
         {"group_id": str(group), "language": tag, "query": f"{asked} {group}?", "passage": f"{told} {group}."}
         for group in range(130)
@@ -132,6 +133,7 @@ class TestCommands:
         "python -m kit run --profile xlmr": "needs a model of the hub",
         "python -m kit run 03 04 --profile tuned-e5": "needs a model of the hub",
         "python -m kit run 06 --profile ratio-large": "needs a model of the hub",
+        "python -m kit run 11 --profile": "needs a model of the hub",
         "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
         "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
         "python -m kit translate": "needs a model of the hub; tests/augment/test_translating.py types it with another",

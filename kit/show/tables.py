@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from kit.core.printing import Table
+from kit.core.printing import Table, visible
 from kit.core.tables import whole_file
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Table", "mime_bundle", "picture", "show", "write_figures"]
+__all__ = ["Folded", "Table", "mime_bundle", "picture", "show", "write_figures"]
 
 
 def show(figure: go.Figure) -> None:
@@ -35,6 +36,28 @@ class Plotly(Protocol):
     layout: Any
 
     def to_plotly_json(self) -> dict: ...
+
+
+class Folded:
+    """Tables under lines that open them, so that many stand in little room; as text they are whole.
+
+    Args:
+        tables: by the line above each.
+        opened: whether they are open at first.
+    """
+
+    def __init__(self, tables: Mapping[str, Table], opened: bool = False) -> None:
+        self.tables, self.opened = dict(tables), opened
+
+    def _repr_html_(self) -> str:
+        start = "<details open>" if self.opened else "<details>"
+        return "".join(
+            f"{start}<summary>{html.escape(visible(line))}</summary>{table._repr_html_()}</details>"
+            for line, table in self.tables.items()
+        )
+
+    def __repr__(self) -> str:
+        return "\n\n".join(f"{visible(line)}\n{table!r}" for line, table in self.tables.items())
 
 
 def mime_bundle(content: Plotly | Html) -> dict[str, object]:

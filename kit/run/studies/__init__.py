@@ -1,1 +1,1 @@
-"""What the studies of notebooks 06 to 10 share and what each has of its own."""
+"""What the studies of notebooks 06 to 11 share and what each has of its own."""

@@ -10,6 +10,7 @@ from kit.show.plots.batches import batch_picture, count_bars, pair_counts
 from kit.show.plots.bias import distance_distribution, panel_chart
 from kit.show.plots.languages import askers_chart, language_flow
 from kit.show.plots.pairs import agreement_heatmap, pair_differences, pair_heatmap
+from kit.show.plots.published import beside_chart
 from kit.show.plots.scores import pair_rows, settings_chart
 from kit.show.plots.studies import mining_chart, ratio_chart, shift_chart, steps_chart, trade_off
 from kit.show.plots.style import (
@@ -32,6 +33,7 @@ __all__ = [
     "answer_ladder",
     "askers_chart",
     "batch_picture",
+    "beside_chart",
     "bias_film",
     "clean",
     "count_bars",

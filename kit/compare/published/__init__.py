@@ -1,0 +1,1 @@
+"""The paper's tables as figures, and the scores of runs beside them."""
