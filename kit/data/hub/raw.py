@@ -1,0 +1,208 @@
+"""The rows of files as their homes have them: Parquet, JSON lines, JSON, text tables; plain, gzip, or in an archive."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from kit.core.tables import json_lines, parsed_json
+from kit.data.hub.manifest import MANIFEST, Entry, File
+from kit.data.hub.remote import filled
+
+BATCH = 4096
+"""Rows that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The files of a set in one language and split, for a layout.
+
+    language, code: its tag, or pair, and what the files call it.
+    files: what the set says of each role, and where its files lie.
+    n_rows: of each role's files, counted as they are read.
+    """
+
+    entry: Entry
+    language: str
+    code: str
+    split: str
+    files: dict[str, tuple[File, list[Path]]]
+    n_rows: dict[str, int] = field(default_factory=dict)
+
+    def rows(self, role: str, *fields: str | tuple[str, ...], optional: Sequence[str] = ()) -> Iterator[dict]:
+        """Rows of a role with the layout's names of the fields.
+
+        Args:
+            fields: that have to be there; one of several names where a tuple stands, of which the first is the layout's.
+            optional: fields that may be absent.
+
+        Raises:
+            ValueError: a file has not these columns; tells those expected and those that came.
+        """
+        file, paths = self.files[role]
+        self.n_rows[role] = 0
+        for path in paths:
+            rows = _rows(path, file, filled(file.member, self.code, self.split))
+            first = next(rows, None)
+            if first is None:
+                raise ValueError(f"{path}: no row: expected {', '.join(map(str, fields))}: download it again")
+            names = self._names(path, set(first), fields, optional)
+            for number, row in enumerate(chain([first], rows), start=1):
+                self.n_rows[role] += 1
+                if self._counts(row):
+                    try:
+                        yield {field: row[name] for field, name in names.items()}
+                    except KeyError as error:
+                        raise ValueError(f"{path}, row {number}: expected column {error}, got {sorted(row)}") from None
+
+    def _names(
+        self, path: Path, came: set[str], fields: Sequence[str | tuple[str, ...]], optional: Sequence[str]
+    ) -> dict[str, str]:
+        names = {}
+        for field in fields:
+            choices = (field,) if isinstance(field, str) else field
+            wanted = (self.entry.columns.get(choices[0], choices[0]), *choices[1:])
+            name = next((one for one in wanted if one in came), None)
+            if name is None:
+                raise self._strange(path, f"column {' or '.join(map(repr, wanted))}", came)
+            names[choices[0]] = name
+        for field in optional:
+            if (name := self.entry.columns.get(field, field)) in came:
+                names[field] = name
+        for name in self.entry.only:
+            if name not in came:
+                raise self._strange(path, f"column {name!r}", came)
+        return names
+
+    def _strange(self, path: Path, expected: str, came: set[str]) -> ValueError:
+        return ValueError(
+            f"{path}: expected {expected}, got {', '.join(sorted(came))}: set {self.entry.id!r} has another form than "
+            f"{MANIFEST} says; mend its columns there"
+        )
+
+    def _counts(self, row: dict) -> bool:
+        wanted = (
+            (name, value.replace("{code}", self.code) if isinstance(value, str) else value)
+            for name, value in self.entry.only.items()
+        )
+        return all(row.get(name) == value for name, value in wanted)
+
+
+def _rows(path: Path, file: File, member: str) -> Iterator[dict]:
+    if path.suffix == ".parquet":
+        return _parquet(path)
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return iter(json_lines(path))
+    if not member:
+        with path.open("rb") as start:
+            is_gzip = start.read(2) == b"\x1f\x8b"
+        opened: Callable[[], BinaryIO] = (
+            (lambda: cast("BinaryIO", gzip.open(path))) if is_gzip else (lambda: path.open("rb"))
+        )
+        return _of_stream(path, path.name.removesuffix(".gz"), opened, file.head)
+    return _of_archive(path, member, file.head)
+
+
+def _parquet(path: Path) -> Iterator[dict]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(BATCH):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{path}: not a readable Parquet file ({' '.join(str(error).split())[:120]}): download it again"
+        ) from None
+
+
+def _of_archive(path: Path, member: str, head: tuple[str, ...]) -> Iterator[dict]:
+    """Rows of the members that have a name, read as the archive streams by."""
+    n_found = 0
+    try:
+        for name, stream in _members(path):
+            if fnmatchcase(name, member):
+                n_found += 1
+                yield from _of_stream(path, name, lambda stream=stream: stream, head)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: not a whole archive ({error}): download it again") from None
+    if not n_found:
+        raise ValueError(f"{path}: expected a member {member!r} in the archive, and there is none: mend {MANIFEST}")
+
+
+def _members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for one in sorted(archive.namelist()):
+                if not one.endswith("/"):
+                    with archive.open(one) as stream:
+                        yield one, cast("BinaryIO", stream)
+        return
+    with tarfile.open(path, "r|*") as archive:
+        for one in archive:
+            stream = archive.extractfile(one) if one.isfile() else None
+            if stream is not None:
+                yield one.name.removeprefix("./"), cast("BinaryIO", stream)
+
+
+def _of_stream(path: Path, name: str, opened: Callable[[], BinaryIO], head: tuple[str, ...]) -> Iterator[dict]:
+    """Rows of a text: a JSON list, JSON lines, or a text table whose columns have names here (``head``) or in the first line."""
+    stream = opened()
+    place = f"{path}{'' if name == path.name.removesuffix('.gz') else f', {name}'}"
+    try:
+        if name.endswith(".json"):
+            yield from _listed(stream, place)
+        elif name.endswith(".jsonl"):
+            yield from (_object(line, f"{place}, line {number}") for number, line in enumerate(stream, start=1))
+        else:
+            yield from _table(stream, place, head)
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: not a whole gzip file ({error}): download it again") from None
+    finally:
+        stream.close()
+
+
+def _listed(stream: BinaryIO, place: str) -> list[dict]:
+    try:
+        value = parsed_json(stream.read())
+    except ValueError as error:
+        raise ValueError(f"{place}: not JSON ({error}): download it again") from None
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise ValueError(f"{place}: expected a list of objects, got {type(value).__name__}: mend {MANIFEST}")
+    return value
+
+
+def _table(stream: BinaryIO, place: str, head: tuple[str, ...]) -> Iterator[dict]:
+    """Rows of a text table. Values are split by tabs, or by spaces as TREC does; the last one may hold tabs."""
+    for number, line in enumerate(stream, start=1):
+        try:
+            text = line.decode("utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{place}, line {number}: not a text in UTF-8 ({error}): download it again") from None
+        if not head:
+            head = tuple(text.split("\t"))
+            continue
+        values = text.split("\t", len(head) - 1) if "\t" in text else text.split()
+        if len(values) != len(head):
+            raise ValueError(
+                f"{place}, line {number}: expected {len(head)} values ({', '.join(head)}), got {len(values)}: {text[:60]!r}"
+            )
+        yield dict(zip(head, values))
+
+
+def _object(line: bytes, place: str) -> dict:
+    try:
+        value = parsed_json(line)
+    except ValueError as error:
+        raise ValueError(f"{place}: not a JSON object ({error}): download it again") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{place}: not a JSON object: download it again")
+    return value
