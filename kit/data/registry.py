@@ -11,9 +11,9 @@ A file there offers some of these functions, and needs no entry anywhere else:
     bitext(path, …) -> BitextTask        what mining is judged on
     checksum() -> str                    for a source without a path: what its content depends on
 
-A first parameter called ``path`` or ``folder`` takes the path, one called ``set_id`` a name in its place (``hub:miracl``; then
-``checksum`` takes it, and options, too); the other parameters are the options, those with a default optional, in the default's
-type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
+A first parameter called ``path`` or ``folder`` takes the path, one called ``set_id`` a name in its place (``hub:miracl``;
+then ``checksum`` takes it, and options, too); the other parameters are the options, those with a default optional, in the
+default's type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
 """
 
 from __future__ import annotations

@@ -84,8 +84,8 @@ def _refuse_other_rows(one: Entry, raw: Raw, expected: dict[str, int | dict[str,
         n_told = told.get(raw.language) if isinstance(told, dict) else told
         if n_told not in (None, n_rows) and raw.split == one.splits[0]:
             raise ValueError(
-                f"set {one.id!r}, {raw.language}, {raw.split}: expected {n_told:,} rows of {what}, got {n_rows:,}: its files are "
-                f"not what {MANIFEST} says; if they are right, mend its rows there"
+                f"set {one.id!r}, {raw.language}, {raw.split}: expected {n_told:,} rows of {what}, got {n_rows:,}: its "
+                f"files are not what {MANIFEST} says; if they are right, mend its rows there"
             )
 
 

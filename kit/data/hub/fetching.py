@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kit.core.fingerprints import fingerprint
 from kit.core.printing import say
@@ -29,7 +29,8 @@ ATTEMPTS = 6
 PAUSE_S = 1.0
 """Seconds before the second attempt; each further one waits twice as long."""
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
+"""Bytes that are taken at a time; what a lost connection has brought of one is lost."""
 
 _LOST = (408, 429, 500, 502, 503, 504)
 """Answers that another attempt may change."""
@@ -38,8 +39,8 @@ _LOST = (408, 429, 500, 502, 503, 504)
 def fetch(remote: Remote, path: Path, log: Callable[[str], None] = say) -> dict[str, str | int]:
     """Download a file that is not there yet.
 
-    What has come stays in ``.<name>.<address>.part`` beside it, and the next attempt, or the next process, goes on from there
-    if the server still has the same content (its ETag) and sends parts. The caller holds a lock.
+    What has come stays in ``.<name>.<address>.part`` beside it, and the next attempt, or the next process, goes on from
+    there if the server still has the same content (its ETag) and sends parts. The caller holds a lock.
 
     Args:
         log: takes a line where a connection is lost.
@@ -65,8 +66,8 @@ def fetch(remote: Remote, path: Path, log: Callable[[str], None] = say) -> dict[
                 failures = 1 if download.n_bytes > before else failures + 1
                 if failures >= ATTEMPTS:
                     raise ValueError(
-                        f"{remote.url}: connection lost {failures} times in a row ({problem}): {download.n_bytes:,} bytes are "
-                        "kept; the same command goes on from there"
+                        f"{remote.url}: connection lost {failures} times in a row ({problem}): {download.n_bytes:,} bytes "
+                        "are kept; the same command goes on from there"
                     )
                 log(f"{path.name}: {problem}; going on at {download.n_bytes:,} bytes")
                 time.sleep(PAUSE_S * 2 ** (failures - 1))
@@ -152,10 +153,11 @@ class _Download:
         with self.part.open("ab") as file:
             for chunk in answer.iter_content(_CHUNK):
                 try:
-                    file.write(chunk)
-                    file.flush()
+                    _append(file, chunk)
                 except OSError as error:
-                    raise self._full(total) from error if error.errno == errno.ENOSPC else error
+                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                        raise self._full(total) from None
+                    raise
                 self._take(chunk)
                 bar.update(len(chunk))
         if total is not None and self.n_bytes < total:
@@ -170,8 +172,8 @@ class _Download:
     def _full(self, total: int | None) -> ValueError:
         missing = f"{total - self.n_bytes:,} more bytes are" if total is not None else "more is"
         return ValueError(
-            f"{self.part.parent}: the disk is full: {missing} to come of {self.remote.path}; make room, and the same command "
-            "goes on from there"
+            f"{self.part.parent}: the disk is full: {missing} to come of {self.remote.path}; make room, and the same "
+            "command goes on from there"
         )
 
     def checked(self) -> str:
@@ -183,10 +185,16 @@ class _Download:
             if expected != found:
                 self.forget()
                 raise ValueError(
-                    f"{self.remote.url}: expected {kind} {expected}, got {found}: what came is thrown away; try again, and if it "
-                    "stays so, the file is not the one that data/hub.yaml means"
+                    f"{self.remote.url}: expected {kind} {expected}, got {found}: what came is thrown away; try again, and "
+                    "if it stays so, the file is not the one that data/hub.yaml means"
                 )
         return came["sha256"]
+
+
+def _append(file: BinaryIO, chunk: bytes) -> None:
+    """Write a part through to the disk's driver, so that a full disk is noticed here."""
+    file.write(chunk)
+    file.flush()
 
 
 def _bar(name: str, total: int | None, done: int) -> Any:

@@ -96,7 +96,7 @@ def raw_of(one: Entry, record: Record, language: str, split: str) -> Raw:
     files = {}
     for role, file in files_for(one, language, split).items():
         part = record.parts.get(f"{role}/{language}/{split}")
-        if part is None or not all(map(record.has, part["paths"])):
+        if part is None or part["said"] != _said(one, file, language) or not all(map(record.has, part["paths"])):
             raise ValueError(f"set {one.id!r}, {language}, {split}: not here: {command(one, [language])}")
         files[role] = (file, [record.path(name) for name in part["paths"]])
     return Raw(one, language, one.languages[language], split, files)
@@ -152,12 +152,17 @@ def _parts(one: Entry, languages: Sequence[str]) -> list[tuple[str, str]]:
     return [(tag, split) for tag in languages for split in one.splits if tag not in one.lacking.get(split, ())]
 
 
+def _said(one: Entry, file: File, language: str) -> str:
+    """What the manifest says of where files are: those of another revision are not here."""
+    return fingerprint([file.home or one.home, file.path, file.config, file.split, one.languages[language]])
+
+
 def _get_part(
     one: Entry, record: Record, language: str, split: str, role: str, file: File, log: Callable[[str], None]
 ) -> None:
     """Get the files of one role in a language and split."""
     key = f"{role}/{language}/{split}"
-    said = fingerprint([one.home, file.model_dump(), one.languages[language]])
+    said = _said(one, file, language)
     part = record.parts.get(key)
     if part is not None and part["said"] == said and all(map(record.has, part["paths"])):
         return

@@ -1,4 +1,4 @@
-"""What is known of the public sets: ``data/hub.yaml``, and the checksums that their homes or others publish of their files."""
+"""What is known of the public sets: ``data/hub.yaml``, and the checksums that others publish of their files."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Home:
 
     kind: ``hf`` (a data set's repository on the hub), ``github``, or ``https`` (a folder of plain files).
     name: owner and repository, or the address of the folder.
-    revision: of a repository: 40 hexadecimal digits (pinned), 7 to 39 (pinned, abbreviated: the hub resolves it), or the name of a
-        branch (not pinned: the commit that it had is recorded).
+    revision: of a repository: 40 hexadecimal digits (pinned), 7 to 39 (pinned, abbreviated: the hub resolves it), or the
+        name of a branch (not pinned: the commit that it had is recorded).
     """
 
     kind: str
@@ -64,8 +64,8 @@ class File(Config):
 
     home: where they are, if not in the home of the set.
     path: in the home; on the hub ``*`` stands for any letters, and alone, on GitHub, for an archive of all files.
-    config, split: instead of a path, on the hub: a configuration and a split of it, whose files the repository's card names. If
-        there is one split only, it is that one (ports of BEIR call it ``corpus``).
+    config, split: instead of a path, on the hub: a configuration and a split of it, whose files the repository's card names.
+        If there is one split only, it is that one (ports of BEIR call it ``corpus``).
     member: the file in an archive (.tar.gz, .zip); ``*`` stands for any letters.
     head: columns of a text table that has no line with their names.
     """
@@ -94,8 +94,11 @@ def _files(value: object) -> object:
 
 def _tuples(value: dict[str, Any]) -> dict[str, Any]:
     """Lists as tuples, one level deep and, in a table, two."""
-    tuples = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
-    return {name: _tuples(one) if name == "lacking" else one for name, one in tuples.items()}
+    return {name: _tuples(one) if name == "lacking" else _tuple(one) for name, one in value.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _by_name(value: object) -> object:
@@ -115,8 +118,8 @@ class Entry(Config):
     citation: who made it.
     home: of its files (``Home``).
     layout: of its files (``kit.data.hub.layouts``); empty for a set whose files a source of the kit reads (``read_as``).
-    files: by role; what the layout says holds where nothing is said. A role that is written ``corpus@en`` or ``qrels@train`` holds
-        for that language or split.
+    files: by role; what the layout says holds where nothing is said. A role that is written ``corpus@en`` or ``qrels@train``
+        holds for that language or split.
     languages: tags by the code that the files have; pairs, such as ``de-en``, for bitext.
     splits: that it has; the first one is meant where none is said.
     lacking: languages that a split does not have.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field as of_each
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
@@ -34,7 +34,7 @@ class Raw:
     code: str
     split: str
     files: dict[str, tuple[File, list[Path]]]
-    n_rows: dict[str, int] = field(default_factory=dict)
+    n_rows: dict[str, int] = of_each(default_factory=dict)
 
     def rows(self, role: str, *fields: str | tuple[str, ...], optional: Sequence[str] = ()) -> Iterator[dict]:
         """Rows of a role with the layout's names of the fields.
@@ -101,13 +101,15 @@ def _rows(path: Path, file: File, member: str) -> Iterator[dict]:
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         return iter(json_lines(path))
     if not member:
-        with path.open("rb") as start:
-            is_gzip = start.read(2) == b"\x1f\x8b"
-        opened: Callable[[], BinaryIO] = (
-            (lambda: cast("BinaryIO", gzip.open(path))) if is_gzip else (lambda: path.open("rb"))
-        )
-        return _of_stream(path, path.name.removesuffix(".gz"), opened, file.head)
+        return _of_stream(path, path.name.removesuffix(".gz"), _opened(path), file.head)
     return _of_archive(path, member, file.head)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file to be read, unpacked where it is gzip; who gets it closes it."""
+    if path.suffix == ".gz":
+        return cast("BinaryIO", gzip.open(path))
+    return path.open("rb")
 
 
 def _parquet(path: Path) -> Iterator[dict]:
@@ -131,7 +133,7 @@ def _of_archive(path: Path, member: str, head: tuple[str, ...]) -> Iterator[dict
         for name, stream in _members(path):
             if fnmatchcase(name, member):
                 n_found += 1
-                yield from _of_stream(path, name, lambda stream=stream: stream, head)
+                yield from _of_stream(path, name, stream, head)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
         raise ValueError(f"{path}: not a whole archive ({error}): download it again") from None
     if not n_found:
@@ -153,9 +155,8 @@ def _members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
                 yield one.name.removeprefix("./"), cast("BinaryIO", stream)
 
 
-def _of_stream(path: Path, name: str, opened: Callable[[], BinaryIO], head: tuple[str, ...]) -> Iterator[dict]:
-    """Rows of a text: a JSON list, JSON lines, or a text table whose columns have names here (``head``) or in the first line."""
-    stream = opened()
+def _of_stream(path: Path, name: str, stream: BinaryIO, head: tuple[str, ...]) -> Iterator[dict]:
+    """Rows of a text: a JSON list, JSON lines, or a text table whose columns have names in ``head`` or its first line."""
     place = f"{path}{'' if name == path.name.removesuffix('.gz') else f', {name}'}"
     try:
         if name.endswith(".json"):

@@ -33,7 +33,7 @@ def read_task(set_id: str, languages: Sequence[str] | None = None, split: str | 
     """A set's task: its queries against the documents of all languages that are asked for.
 
     Where a set is parallel, a query's relevant documents are those of its id in every language. Judgements of documents that
-    are not there, and queries that lose all of theirs by it, are left out and counted in ``notes``, each in a ``UserWarning``.
+    are not there, and queries that lose all of theirs by it, are left out and counted in ``notes``, each with a warning.
 
     Raises:
         ValueError: no such set, form, language or split; it is not here (names the command that gets it).
@@ -68,7 +68,7 @@ def read_corpus(set_id: str, languages: Sequence[str] | None = None, split: str 
 
 
 def read_bitext(set_id: str, pair: str | None = None, split: str | None = None) -> BitextTask:
-    """A set's sentences of two languages; the pair may be left out where the set has one only. Errors as in ``read_task``."""
+    """A set's sentences of two languages; the pair may be left out where the set has one. Errors as in ``read_task``."""
     one, pairs, split = _chosen(set_id, "bitext", None if pair is None else [pair], split)
     if len(pairs) != 1:
         raise ValueError(f"set {set_id!r} has {len(pairs)} pairs: say which: ?pair={pairs[0]}")
@@ -165,8 +165,8 @@ def _refuse_no_parallel(one: Entry, candidates: pa.Table, languages: Sequence[st
         n_shared = pc.sum(pc.is_in(first, value_set=ids[language].combine_chunks())).as_py() or 0
         if 2 * n_shared < len(first):
             raise ValueError(
-                f"set {one.id!r}: expected the same ids of documents in all languages, got {n_shared:,} of {len(first):,} that "
-                f"{languages[0]} and {language} share: say 'parallel: false' in {MANIFEST}"
+                f"set {one.id!r}: expected the same ids of documents in all languages, got {n_shared:,} of {len(first):,} "
+                f"that {languages[0]} and {language} share: say 'parallel: false' in {MANIFEST}"
             )
 
 

@@ -176,7 +176,7 @@ class _Repository:
 
     @cached_property
     def _card(self) -> dict[str, dict[str, list[str]]]:
-        """Patterns of the files of each configuration and split, as the repository's card says; none where it says nothing."""
+        """Patterns of the files of each configuration and split, as the card says; none where it says nothing."""
         import requests
 
         if "README.md" not in self.tree:
@@ -185,7 +185,10 @@ class _Repository:
         answer = _asked(url, requests.get, url, headers=headers_of(url), timeout=PATIENCE_S)
         _asked(url, answer.raise_for_status)
         front = re.match(r"---\s*\n(.*?)\n---", answer.content.decode("utf-8", "replace"), re.S)
-        card = yaml.safe_load(front[1]) if front else {}
+        try:
+            card = yaml.safe_load(front[1]) if front else {}
+        except yaml.YAMLError as error:
+            raise ValueError(f"{url}: the card's head is not YAML ({' '.join(str(error).split())[:120]})") from None
         return {one["config_name"]: _patterns(one.get("data_files")) for one in (card or {}).get("configs") or ()}
 
     def of_config(self, config: str, split: str, set_id: str) -> Iterator[Remote]:
@@ -193,8 +196,8 @@ class _Repository:
         splits = self._card.get(config) if self._card else self._conventional(config, split)
         if not splits:
             raise ValueError(
-                f"set {set_id!r}: expected a configuration {config!r} in {self.place} at {self.commit[:12]}, whose card names "
-                f"{some(set(self._card))}, and which holds {some(set(self.tree))}: mend its files in data/hub.yaml"
+                f"set {set_id!r}: expected a configuration {config!r} in {self.place} at {self.commit[:12]}, whose card "
+                f"names {some(set(self._card))}, and which holds {some(set(self.tree))}: mend its files in data/hub.yaml"
             )
         patterns = splits.get(split) or (next(iter(splits.values())) if len(splits) == 1 else None)
         if patterns is None:

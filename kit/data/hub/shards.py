@@ -1,4 +1,4 @@
-"""Tables on disk as Arrow files: written row by row, read through memory maps, so that a set may be larger than the memory."""
+"""Tables on disk as Arrow files: written row by row, read through memory maps, so that a set may exceed the memory."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ COLUMNS = {
     "target": SENTENCE_COLUMNS,
     "gold": GOLD_COLUMNS,
 }
-"""Tables that a layout may make; the first three are a task (and a corpus, of what is relevant), the last three a bitext task."""
+"""Tables that a layout may make; the first three are a task (and a corpus, of what is relevant), the last three bitext."""
 
 TASK, BITEXT = ("queries", "candidates", "relevance"), ("source", "target", "gold")
 

@@ -46,7 +46,8 @@ def _listed_gold(raw: Raw) -> Iterator[dict]:
     for source, target in row["gold"]:
         if not (1 <= source <= ends[0] and 1 <= target <= ends[1]):
             raise ValueError(
-                f"set {raw.entry.id!r}, {raw.language}: gold {[source, target]}: expected places from 1 to {ends[0]} and {ends[1]}"
+                f"set {raw.entry.id!r}, {raw.language}: gold {[source, target]}: expected places from 1 to {ends[0]} and "
+                f"{ends[1]}"
             )
         yield {"source_id": f"source-{source}", "target_id": f"target-{target}"}
 

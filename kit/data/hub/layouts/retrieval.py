@@ -1,7 +1,7 @@
 """Queries, documents and judgements in three places: MTEB's and BEIR's tables, and the text files of TREC's kind.
 
-Ids become ``<language>:<id>``, since those of two languages may be equal; where a set is parallel they are, and the group of a
-query is its id alone.
+Ids become ``<language>:<id>``, since those of two languages may be equal; where a set is parallel they are, and the group of
+a query is its id alone.
 """
 
 from __future__ import annotations
