@@ -10,10 +10,11 @@ A file there offers some of these functions, and needs no entry anywhere else:
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
     checksum() -> str                    for a source without a path: what its content depends on
+    digest(path, …) -> str               the same of files too large to be read at every start; without it, their SHA-256
 
-A first parameter called ``path`` or ``folder`` takes the path, one called ``set_id`` a name in its place (``hub:miracl``;
-then ``checksum`` takes it, and options, too); the other parameters are the options, those with a default optional, in the
-default's type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
+A first parameter called ``path`` or ``folder`` takes the path, one called ``set_id`` a name in its place (``hub:miracl``);
+the other parameters are the options, those with a default optional, in the default's type (a whole number, a number, a
+text). Options called ``languages`` or ``domains`` are lists.
 """
 
 from __future__ import annotations
@@ -87,12 +88,9 @@ def checksums(specs: Iterable[str]) -> dict[str, str]:
     """What the content of some sources depends on, by source: SHA-256 of the files, or what the source itself says."""
     found = {}
     for spec in specs:
-        kind, path, written = _parts(spec)
-        checksum = getattr(_source(kind), "checksum", None)
-        parameters = inspect.signature(checksum).parameters if checksum else {}
-        if checksum and "set_id" in parameters:
-            known = {name: _typed(spec, name, value, parameters) for name, value in written.items() if name in parameters}
-            found[spec] = checksum(path, **known)
+        kind, path, _ = _parts(spec)
+        if hasattr(_source(kind), "digest"):
+            found[spec] = _load(spec, "digest", {})
         else:
             found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
     return found
@@ -151,9 +149,8 @@ def _resolved(path: str) -> Path:
 def _existing(spec: str, path: str, what: str = "file or folder") -> Path:
     found = _resolved(path)
     if not found.exists():
-        from kit.data.hub import manifest  # only who misses something needs it
-
-        if (one := manifest.at_place(found)) is not None:
+        # Found by name, like the sources: what only an error needs is no part of any key.
+        if (one := importlib.import_module("kit.data.hub.manifest").at_place(found)) is not None:
             raise ValueError(f"source {spec!r}: {found} is not here: python -m kit data get {one.id}")
         beside = [one.name for one in found.parent.iterdir()] if found.parent.is_dir() else []
         remedy = f"give the {what} that holds the data{near(found.name, sorted(beside))}"
@@ -178,9 +175,6 @@ def _typed(spec: str, name: str, value: str, parameters: Mapping[str, inspect.Pa
 def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Path | str]:
     first = next(iter(parameters), "")
     if first == "set_id":
-        if not path:
-            kind = spec.partition("?")[0].rstrip(":")
-            raise ValueError(f"source {spec!r}: the name of the set is missing: write '{kind}:<set>'")
         return {first: path}
     if first not in ("path", "folder"):
         if path:

@@ -1,4 +1,4 @@
-"""A hub on this machine: repositories with commits, cards and redirects, plain files of other hosts, and faults on demand."""
+"""A hub on this machine: repositories with commits, cards, redirects, plain files of other hosts, and faults on demand."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import json
 import random
 import threading
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 import yaml
@@ -219,7 +220,7 @@ class TestASet:
 
     def test_a_wrong_byte_on_the_way_is_seen(self, pairs):
         pairs.sent["train-00000-of-00001.parquet"] = b"x" * len(parquet(PAIRS))
-        with pytest.raises(ValueError, match="expected sha256 .* got"):
+        with pytest.raises(ValueError, match=r"expected sha256 .* got"):
             get("pairs")
         pairs.sent.clear()
         get("pairs", log=lambda line: None)
@@ -261,8 +262,8 @@ class TestASet:
 
 
 class TestRevisions:
-    FILES = {"rows": {"path": "data/*.jsonl.gz"}}
-    CONTENT = {"data/0.jsonl.gz": packed(b"".join(json.dumps(row).encode() + b"\n" for row in PAIRS))}
+    FILES: ClassVar = {"rows": {"path": "data/*.jsonl.gz"}}
+    CONTENT: ClassVar = {"data/0.jsonl.gz": packed(b"".join(json.dumps(row).encode() + b"\n" for row in PAIRS))}
 
     def get(self, tmp_path, home):
         listed(tmp_path, one={"home": home, "files": self.FILES, "columns": {"passage": "answer"}})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import tarfile
 import warnings
 import zipfile
+from types import ModuleType
+from typing import ClassVar
 
 import pyarrow as pa
 import pytest
@@ -159,7 +162,7 @@ class TestMteb:
 
 
 class TestBeir:
-    FILES = {
+    FILES: ClassVar = {
         "corpus.jsonl": jsonl([{"_id": f"d{n}", "title": f"T{n}", "text": f"text {n}"} for n in range(3)]),
         "queries.jsonl": jsonl([{"_id": f"q{n}", "text": f"ask {n}?"} for n in range(3)]),
         "qrels/test.jsonl": jsonl([{"query-id": "q0", "corpus-id": "d0", "score": 1.0}]),
@@ -248,7 +251,8 @@ def test_mmarco_with_english_out_of_an_archive(hub):
         files={
             "qrels": {"path": "data/qrels.{split}.small.tsv", "head": ["qid", "q0", "docid", "rel"]},
             "triples": {"path": "data/triples.train.ids.small.tsv", "head": ["qid", "positive", "negative"]},
-            "corpus@en": archive | {"member": "collection.tsv", "head": ["id", "text"]},
+            "corpus@en": archive
+            | {"member": "collection.tsv", "put": "data/google/collections/english_collection.tsv", "head": ["id", "text"]},
             "topics@en": archive | {"member": "queries.{split}.tsv", "head": ["qid", "query"]},
         },
     )
@@ -256,7 +260,9 @@ def test_mmarco_with_english_out_of_an_archive(hub):
     assert rows(task.queries, "query_id", "group_id", "text") == [("de:5", "5", "Frage?"), ("en:5", "5", "Question?")]
     assert rows(task.candidates, "text")[1] == ('passage "1"\twith a tab',)
     assert len(task.relevance) == 4
-    assert Record.read("it").has("data/triples.train.ids.small.tsv")
+    there = Record.read("it")
+    assert there.has("data/triples.train.ids.small.tsv")
+    assert there.path("data/google/collections/english_collection.tsv").read_bytes().startswith(b"0\tzero\n")
 
 
 def test_neuclir_is_one_pool(hub):
@@ -478,32 +484,28 @@ class TestReadAsAnother:
         assert load_task("hub:it").queries.equals(named.queries)
         assert checksums(["hub:it"])["hub:it"]
 
-    def test_an_archive_is_unpacked(self, hub):
-        members = {
-            "scifact/corpus.jsonl": TestBeir.FILES["corpus.jsonl"],
-            "scifact/queries.jsonl": TestBeir.FILES["queries.jsonl"],
-        }
-        members["scifact/qrels/test.tsv"] = tsv(("query-id", "corpus-id", "score"), ("q0", "d0", 1))
-        hub.plain["tu.de/sets/scifact.zip"] = zipped(members)
-        listed(
-            {"home": "https://tu.de/sets", "files": {"rows": {"path": "scifact.zip"}}, "unpack": True}
-            | {"place": "data/scifact", "read_as": "beir:data/scifact"}
-        )
-        get("it", log=lambda line: None)
-        assert len(load_task("hub:it").candidates) == 3
+    def test_a_converter_makes_the_folder(self, hub, monkeypatch):
+        commit, catalogue = "f" * 40, ModuleType("kit.data.homes.catalogue")
+        written = []
 
-    def test_a_converter_makes_the_rows(self, hub, monkeypatch):
-        commit, module = "f" * 40, type("Module", (), {})
-        module.convert = staticmethod(lambda folder: json.loads((folder / "rows.json").read_text()))
-        monkeypatch.setitem(__import__("sys").modules, "kit.data.homes.mine", module)
-        corpus = [{"group_id": "1", "language": "en", "query": "Q?", "passage": "A."}]
-        hub.plain[f"codeload.github.com/me/code/zip/{commit}"] = zipped({"code-main/rows.json": json.dumps(corpus).encode()})
+        def write(name, source, out):
+            with zipfile.ZipFile(source) as archive:
+                written.append((name, archive.namelist()))
+            (out / "mine.jsonl").parent.mkdir(parents=True)
+            (out / "mine.jsonl").write_bytes(jsonl([{"group_id": "1", "language": "en", "query": "Q?", "passage": "A."}]))
+
+        monkeypatch.setattr(catalogue, "write", write, raising=False)
+        monkeypatch.setitem(sys.modules, "kit.data.homes", ModuleType("kit.data.homes"))
+        monkeypatch.setitem(sys.modules, "kit.data.homes.catalogue", catalogue)
+        hub.plain[f"codeload.github.com/me/code/zip/{commit}"] = zipped({"code-main/page.xml": b"<page/>"})
         listed(
-            {"home": f"github:me/code@{commit}", "files": {"rows": {"path": "*"}}, "unpack": True, "converter": "mine"}
-            | {"place": "data/mine/mine.jsonl.gz", "read_as": "jsonl:data/mine/mine.jsonl.gz"}
+            {"home": f"github:me/code@{commit}", "files": {"rows": {"path": "*"}}, "converter": "mine"}
+            | {"place": "data/mine", "read_as": "jsonl:data/mine/mine.jsonl"}
         )
         get("it", log=lambda line: None)
-        assert len(load_corpus("jsonl:data/mine/mine.jsonl.gz")) == 1
+        assert len(load_corpus("jsonl:data/mine/mine.jsonl")) == 1 and written == [("mine", ["code-main/page.xml"])]
+        get("it", log=lambda line: None)
+        assert len(written) == 1
 
     def test_what_is_there_already_stays(self, hub):
         commit = "e" * 40
@@ -549,7 +551,7 @@ def test_the_source_is_one_of_all_forms():
 
 
 def test_without_a_name(hub):
-    with pytest.raises(ValueError, match="the name of the set is missing: write 'hub:<set>'"):
+    with pytest.raises(ValueError, match="the path is missing: write 'hub:<path>'"):
         load_corpus("hub")
     with pytest.raises(ValueError, match="no such file: the manifest of public sets belongs there"):
         load_corpus("hub:it")

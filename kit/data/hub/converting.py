@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import importlib
-import json
 import os
 import shutil
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -90,32 +86,29 @@ def _refuse_other_rows(one: Entry, raw: Raw, expected: dict[str, int | dict[str,
 
 
 def put_in_place(one: Entry, record: Record, log: Callable[[str], None]) -> None:
-    """Put the files where the source of the kit reads them, as they are, unpacked or converted; what is there stays.
+    """Put the files where the source of the kit reads them, as they are or converted; what somebody else put there stays.
 
     Raises:
-        ValueError: an archive that is not whole, or has another form; a converter that is not there.
+        ValueError: what the converter refuses.
     """
     place = root() / one.place
     names = list(dict.fromkeys(name for part in record.parts.values() for name in part["paths"]))
-    made_from = fingerprint([record.files[name]["sha256"] for name in names] + [one.converter])
+    made_from = fingerprint([record.files[name]["sha256"] for name in names])
     if place.exists() and record.tables.get("place", {}).get("from") == made_from:
         return
     if place.exists() and "place" not in record.tables:
-        log(f"{one.id}: {one.place} is there already and stays; remove it to have it made anew")
+        log(f"{one.id}: {one.place} is there already and stays; move it away to have it made anew")
         return
-    source = _unpacked(record, names) if one.unpack else record.folder / "files"
     if one.converter:
-        _converted(one, source, place)
-    elif one.unpack:
-        shutil.rmtree(place, ignore_errors=True)
-        with whole_folder(place) as partial:
-            shutil.copytree(source, partial, dirs_exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # made by this, of other files
+        source = record.path(names[0]) if names[0].endswith(".zip") else record.folder / "files"
+        importlib.import_module("kit.data.homes.catalogue").write(one.converter, source, place)
     else:
         for name in names:
-            _linked(record.path(name), place / Path(name).name if not place.suffix else place)
+            _linked(record.path(name), place / Path(name).name)
     record.tables["place"] = {"from": made_from, "rows": 0}
     record.write()
-    log(f"{one.id}: {one.place} is ready: read as {one.read_as}")
+    log(f"{one.id}: {one.place} is ready")
 
 
 def _linked(file: Path, place: Path) -> None:
@@ -126,33 +119,3 @@ def _linked(file: Path, place: Path) -> None:
             os.link(file, partial)
         except OSError:
             shutil.copyfile(file, partial)
-
-
-def _converted(one: Entry, folder: Path, place: Path) -> None:
-    module = importlib.import_module(f"kit.data.homes.{one.converter}")
-    with whole_file(place) as partial, gzip.GzipFile(partial, "wb", mtime=0) as file:
-        for row in counted(module.convert(folder), one.id):
-            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
-
-
-def _unpacked(record: Record, names: list[str]) -> Path:
-    """A folder with what the archives hold, without the one folder that hosts of code put around it."""
-    folder = record.folder / "unpacked"
-    shutil.rmtree(folder, ignore_errors=True)
-    with whole_folder(folder) as partial:
-        for name in names:
-            _unpack(record.path(name), partial)
-    inner = list(folder.iterdir())
-    return inner[0] if len(inner) == 1 and inner[0].is_dir() else folder
-
-
-def _unpack(path: Path, folder: Path) -> None:
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(folder)  # it drops what leads out of the folder
-        else:
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
-        raise ValueError(f"{path}: not a whole archive ({error}): remove it and get the set again") from None

@@ -14,9 +14,9 @@ from kit.data.hub import converting
 from kit.data.hub.fetching import fetch
 from kit.data.hub.layouts import layouts
 from kit.data.hub.manifest import Entry, File, entry, sets
-from kit.data.hub.raw import Raw
+from kit.data.hub.raw import Raw, extract
 from kit.data.hub.record import Record
-from kit.data.hub.remote import files_of
+from kit.data.hub.remote import files_of, filled
 
 
 def get(set_id: str, languages: Sequence[str] | None = None, log: Callable[[str], None] = say) -> None:
@@ -152,9 +152,19 @@ def _parts(one: Entry, languages: Sequence[str]) -> list[tuple[str, str]]:
     return [(tag, split) for tag in languages for split in one.splits if tag not in one.lacking.get(split, ())]
 
 
+def _put(one: Entry, record: Record, archive: str, file: File, language: str, split: str) -> str:
+    """Put a member of an archive beside the other files; returns where."""
+    member, put = (filled(text, one.languages[language], split) for text in (file.member, file.put))
+    if not record.has(put):
+        told = record.files[archive]
+        got = extract(record.path(archive), member, record.path(put))
+        record.files[put] = {"url": f"{told['url']}#{member}", "commit": "", "fetched": told["fetched"], **got}
+    return put
+
+
 def _said(one: Entry, file: File, language: str) -> str:
     """What the manifest says of where files are: those of another revision are not here."""
-    return fingerprint([file.home or one.home, file.path, file.config, file.split, one.languages[language]])
+    return fingerprint([file.home or one.home, file.model_dump(exclude={"head", "home"}), one.languages[language]])
 
 
 def _get_part(
@@ -181,5 +191,6 @@ def _get_part(
         }
         record.write()
         log(f"{one.id}: {remote.path}, {int(got['bytes']):,} bytes, sha256 {str(got['sha256'])[:12]}")
-    record.parts[key] = {"said": said, "paths": [remote.path for remote in found]}
+    paths = [_put(one, record, remote.path, file, language, split) if file.put else remote.path for remote in found]
+    record.parts[key] = {"said": said, "paths": paths}
     record.write()

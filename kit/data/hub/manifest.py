@@ -67,6 +67,7 @@ class File(Config):
     config, split: instead of a path, on the hub: a configuration and a split of it, whose files the repository's card names.
         If there is one split only, it is that one (ports of BEIR call it ``corpus``).
     member: the file in an archive (.tar.gz, .zip); ``*`` stands for any letters.
+    put: where one member is put beside the other files, for who reads them by their paths; else it is read in the archive.
     head: columns of a text table that has no line with their names.
     """
 
@@ -75,6 +76,7 @@ class File(Config):
     config: str = ""
     split: str = "{split}"
     member: str = ""
+    put: str = ""
     head: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -130,9 +132,9 @@ class Entry(Config):
     file_rows: expected of the files of a role, likewise.
     unchecked: what nobody has seen and is inferred; the first load tells.
     read_as: the source that reads the files (``lareqa:data/xquad-r``).
-    place: the file or folder in the project where that source finds them; beside files, ``path`` names what goes there.
-    converter: of ``kit.data.homes``, that makes the rows of ``place`` out of the files.
-    unpack: the files are archives, to be unpacked.
+    place: the folder in the project where that source finds them.
+    converter: of ``kit.data.homes``, that makes what ``place`` holds out of the files; without one they are put there as
+        they came.
     """
 
     id: str = ""
@@ -154,7 +156,6 @@ class Entry(Config):
     read_as: str = ""
     place: str = ""
     converter: str = ""
-    unpack: bool = False
     sums: dict[str, dict[str, str | int]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

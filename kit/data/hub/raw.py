@@ -5,19 +5,23 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field as of_each
 from fnmatch import fnmatchcase
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from kit.core.tables import json_lines, parsed_json
+from kit.core.tables import json_lines, parsed_json, whole_file
 from kit.data.hub.manifest import MANIFEST, Entry, File
 from kit.data.hub.remote import filled
 
 BATCH = 4096
 """Rows that are in memory at a time."""
+
+_NOT_WHOLE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile)
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Raw:
         file, paths = self.files[role]
         self.n_rows[role] = 0
         for path in paths:
-            rows = _rows(path, file, filled(file.member, self.code, self.split))
+            rows = _rows(path, file, "" if file.put else filled(file.member, self.code, self.split))
             first = next(rows, None)
             if first is None:
                 raise ValueError(f"{path}: no row: expected {', '.join(map(str, fields))}: download it again")
@@ -130,17 +134,40 @@ def _of_archive(path: Path, member: str, head: tuple[str, ...]) -> Iterator[dict
     """Rows of the members that have a name, read as the archive streams by."""
     n_found = 0
     try:
-        for name, stream in _members(path):
+        for name, stream in members(path):
             if fnmatchcase(name, member):
                 n_found += 1
                 yield from _of_stream(path, name, stream, head)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, gzip.BadGzipFile) as error:
+    except _NOT_WHOLE as error:
         raise ValueError(f"{path}: not a whole archive ({error}): download it again") from None
     if not n_found:
         raise ValueError(f"{path}: expected a member {member!r} in the archive, and there is none: mend {MANIFEST}")
 
 
-def _members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
+def extract(path: Path, member: str, place: Path) -> dict[str, str | int]:
+    """Put one member of an archive into a file; returns its ``sha256`` and ``bytes``.
+
+    Raises:
+        ValueError: the archive is not whole, or has not one member of that name.
+    """
+    digest, n_bytes = sha256(), 0
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        for name, stream in members(path):
+            if name == member:
+                with whole_file(place) as partial, partial.open("wb") as file:
+                    while chunk := stream.read(1 << 20):
+                        file.write(chunk)
+                        digest.update(chunk)
+                        n_bytes += len(chunk)
+                return {"sha256": digest.hexdigest(), "bytes": n_bytes}
+    except _NOT_WHOLE as error:
+        raise ValueError(f"{path}: not a whole archive ({error}): remove it and get the set again") from None
+    raise ValueError(f"{path}: expected a member {member!r} in the archive, and there is none: mend {MANIFEST}")
+
+
+def members(path: Path) -> Iterator[tuple[str, BinaryIO]]:
+    """Names and streams of the files in an archive, each to be read before the next one comes."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for one in sorted(archive.namelist()):
@@ -165,7 +192,7 @@ def _of_stream(path: Path, name: str, stream: BinaryIO, head: tuple[str, ...]) -
             yield from (_object(line, f"{place}, line {number}") for number, line in enumerate(stream, start=1))
         else:
             yield from _table(stream, place, head)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: not a whole gzip file ({error}): download it again") from None
     finally:
         stream.close()

@@ -77,7 +77,7 @@ def read_bitext(set_id: str, pair: str | None = None, split: str | None = None) 
     return BitextTask(f"{set_id} {pairs[0]}", source, target, **parts)
 
 
-def checksum(set_id: str, languages: Sequence[str] | None = None, split: str | None = None) -> str:
+def digest(set_id: str, languages: Sequence[str] | None = None, split: str | None = None) -> str:
     """What the texts of a set depend on: its files, what the manifest says of them, and the code that reads them."""
     one = entry(set_id)
     record = Record.read(set_id)

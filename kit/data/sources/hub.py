@@ -59,7 +59,7 @@ def bitext(set_id: str, pair: str | None = None, split: str | None = None) -> Bi
     return reading.read_bitext(set_id, pair, split)
 
 
-def checksum(
+def digest(
     set_id: str,
     languages: Sequence[str] | None = None,
     language: str | None = None,
@@ -73,7 +73,7 @@ def checksum(
         spec = _spec(set_id, split)
         kind = spec.partition(":")[0]
         return f"{registry.checksums([spec])[spec]} {code_fingerprint(f'kit.data.sources.{kind}')}"
-    return reading.checksum(set_id, [pair] if pair else _both(languages, language), split)
+    return reading.digest(set_id, [pair] if pair else _both(languages, language), split)
 
 
 def _both(languages: Sequence[str] | None, language: str | None) -> list[str] | None:
