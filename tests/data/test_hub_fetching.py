@@ -318,6 +318,10 @@ class TestCards:
         home = hub.add("me/x", {"README.md": card({"c": {"corpus": "x.parquet"}}), "x.parquet": parquet(PAIRS)})
         assert len(self.get(tmp_path, home, config="c")) == 200
 
+    def test_the_first_of_several_names_that_there_is(self, hub, tmp_path):
+        home = hub.add("me/x", {"README.md": card({"qrels": {"train": "x.parquet"}}), "x.parquet": parquet(PAIRS)})
+        assert len(self.get(tmp_path, home, config="default|qrels")) == 200
+
     def test_without_a_card_the_folder_of_the_name(self, hub, tmp_path):
         home = hub.add("me/x", {"data/train-0.parquet": parquet(PAIRS[:5]), "data/train-1.parquet": parquet(PAIRS[5:])})
         assert len(self.get(tmp_path, home, config="default")) == 200

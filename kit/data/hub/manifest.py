@@ -65,7 +65,8 @@ class File(Config):
     home: where they are, if not in the home of the set.
     path: in the home; on the hub ``*`` stands for any letters, and alone, on GitHub, for an archive of all files.
     config, split: instead of a path, on the hub: a configuration and a split of it, whose files the repository's card names.
-        If there is one split only, it is that one (ports of BEIR call it ``corpus``).
+        Of several names (``default|qrels``) it is the first that there is; of one split only, it is that (ports of BEIR call
+        it ``corpus``).
     member: the file in an archive (.tar.gz, .zip); ``*`` stands for any letters.
     put: where one member is put beside the other files, for who reads them by their paths; else it is read in the archive.
     head: columns of a text table that has no line with their names.

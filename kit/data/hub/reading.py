@@ -28,6 +28,9 @@ from kit.data.pools import pooled
 LARGEST_POOLED = 5_000_000
 """Candidates up to which equal texts are made one: a look-up of all texts is held in memory for it."""
 
+_LOOKED_AT = 1000
+"""Documents whose ids are compared between languages."""
+
 
 def read_task(set_id: str, languages: Sequence[str] | None = None, split: str | None = None) -> RetrievalTask:
     """A set's task: its queries against the documents of all languages that are asked for.
@@ -155,14 +158,12 @@ def _across(relevance: pa.Table, languages: Sequence[str]) -> pa.Table:
 
 
 def _refuse_no_parallel(one: Entry, candidates: pa.Table, languages: Sequence[str]) -> None:
-    """The manifest says that ids are the same in all languages: at least half of the first language's are everywhere."""
-    ids = {
-        language: _without_language(candidates.filter(pc.equal(candidates.column("language"), language)).column(0))
-        for language in languages
-    }
-    first = ids[languages[0]]
+    """The manifest says that ids are the same in all languages: at least half of a sample are everywhere."""
+    first = candidates.filter(pc.equal(candidates.column("language"), languages[0])).column("candidate_id")
+    first = _without_language(first.take(pa.array(range(0, len(first), max(1, len(first) // _LOOKED_AT)))))
     for language in languages[1:]:
-        n_shared = pc.sum(pc.is_in(first, value_set=ids[language].combine_chunks())).as_py() or 0
+        wanted = pc.binary_join_element_wise(pa.scalar(language), first, ":")
+        n_shared = len(_those_of(candidates, "candidate_id", wanted))
         if 2 * n_shared < len(first):
             raise ValueError(
                 f"set {one.id!r}: expected the same ids of documents in all languages, got {n_shared:,} of {len(first):,} "
@@ -178,26 +179,28 @@ class _Kept(NamedTuple):
 
 def _answerable(relevance: pa.Table, queries: pa.Table, candidates: pa.Table) -> _Kept:
     """Judgements of queries and documents that are there, queries with a judgement, and notes on what is left out."""
-    known = pc.is_in(relevance.column("candidate_id"), value_set=_set(candidates.column("candidate_id")))
-    known = pc.and_(known, pc.is_in(relevance.column("query_id"), value_set=_set(queries.column("query_id"))))
-    kept = relevance.filter(known)
-    answered = queries.filter(pc.is_in(queries.column("query_id"), value_set=_set(kept.column("query_id"))))
+    there = _those_of(candidates, "candidate_id", relevance.column("candidate_id"))
+    kept = _those_of(relevance, "candidate_id", there.column("candidate_id"))
+    kept = _those_of(kept, "query_id", queries.column("query_id"))
+    answered = _those_of(queries, "query_id", kept.column("query_id"))
     told = ((len(relevance), len(kept), "judgements are of documents that are not there"),)
     told += ((len(queries), len(answered), "queries have no relevant document"),)
     notes = tuple(f"{before - after:,} of {before:,} {what}: left out" for before, after, what in told if after < before)
     return _Kept(kept, answered, notes)
 
 
-def _set(values: pa.ChunkedArray) -> pa.Array:
-    return pc.unique(values)
+def _those_of(table: pa.Table, column: str, wanted: pa.ChunkedArray) -> pa.Table:
+    """Rows whose value is wanted. Only what is wanted is looked up in memory, so give the larger side as the table."""
+    return table.filter(pc.is_in(table.column(column), value_set=pc.unique(wanted)))
 
 
 def _judged_pairs(one: Entry, queries: pa.Table, candidates: pa.Table, relevance: pa.Table) -> pa.Table:
     """Rows of a corpus: each query with each of its relevant documents; what shares a query or a document is one cluster."""
     relevance, queries, _ = _answerable(_best(relevance), queries, candidates)
-    asked = queries.take(pc.index_in(relevance.column("query_id"), value_set=queries.column("query_id").combine_chunks()))
-    told = candidates.take(
-        pc.index_in(relevance.column("candidate_id"), value_set=candidates.column("candidate_id").combine_chunks())
+    told = _those_of(candidates, "candidate_id", relevance.column("candidate_id"))
+    asked, told = (
+        table.take(pc.index_in(relevance.column(key), value_set=table.column(key).combine_chunks()))
+        for table, key in ((queries, "query_id"), (told, "candidate_id"))
     )
     documents = _without_language(relevance.column("candidate_id")) if one.parallel else relevance.column("candidate_id")
     groups = pc.binary_join_element_wise(asked.column("group_id"), documents, "/")

@@ -192,8 +192,10 @@ class _Repository:
         return {one["config_name"]: _patterns(one.get("data_files")) for one in (card or {}).get("configs") or ()}
 
     def of_config(self, config: str, split: str, set_id: str) -> Iterator[Remote]:
-        """Files of a split of a configuration."""
-        splits = self._card.get(config) if self._card else self._conventional(config, split)
+        """Files of a split of a configuration; of several names, split by ``|``, the first that there is."""
+        names = config.split("|")
+        known = [self._card.get(name) if self._card else self._conventional(name, split) for name in names]
+        splits = next(filter(None, known), None)
         if not splits:
             raise ValueError(
                 f"set {set_id!r}: expected a configuration {config!r} in {self.place} at {self.commit[:12]}, whose card "

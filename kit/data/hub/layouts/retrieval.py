@@ -111,12 +111,17 @@ LAYOUTS = {
         _TABLES,
         {
             "corpus": File(config="{code}-corpus"),
-            "queries": File(config="{code}-queries"),
+            "queries": File(config="{code}-queries|{code}-query"),
             "qrels": File(config="{code}-qrels"),
         },
     ),
     "beir": Layout(
-        _TABLES, {"corpus": File(config="corpus"), "queries": File(config="queries"), "qrels": File(config="default")}
+        _TABLES,
+        {
+            "corpus": File(config="corpus"),
+            "queries": File(config="queries|query"),
+            "qrels": File(config="default|qrels"),
+        },
     ),
     "miracl": Layout(
         {**_TOPICS, "candidates": _candidates_of_miracl},

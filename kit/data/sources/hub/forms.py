@@ -1,4 +1,4 @@
-"""Public sets by the names of ``data/hub.yaml``: ``hub:miracl?languages=sw,te``; got by ``python -m kit data get``."""
+"""What a public set is read as; those whose files another source reads are handed to it."""
 
 from __future__ import annotations
 
