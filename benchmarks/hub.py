@@ -3,9 +3,9 @@
     python benchmarks/hub.py [passages]
 
 Made sets in MIRACL's layout (five, of passages of 600 letters, default 500,000 in all) are served on this machine. A process
-gets them and is killed (``kill -9``) five times, at random, while it downloads; the last gets the rest and converts. Then one
-process reads the raw text and holds it, as a list, and another one reads the converted tables as tasks without making equal
-texts one, as the kit does above five million passages.
+gets them and is killed (``kill -9``) five times, at random, while it downloads; the last gets the rest and converts. Then
+one process reads the raw text and holds it, as a list, and another one reads the converted tables as tasks without making
+equal texts one, as the kit does above five million passages.
 """
 
 from __future__ import annotations
