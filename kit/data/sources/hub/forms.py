@@ -59,7 +59,7 @@ def bitext(set_id: str, pair: str | None = None, split: str | None = None) -> Bi
     return reading.read_bitext(set_id, pair, split)
 
 
-def digest(
+def content_digest(
     set_id: str,
     languages: Sequence[str] | None = None,
     language: str | None = None,
