@@ -11,9 +11,11 @@ A file there offers some of these functions, and needs no entry anywhere else:
     bitext(path, …) -> BitextTask        what mining is judged on
     judged(path, …) -> list[JudgedCollection]    retrieval of any size, a collection a language
     checksum() -> str                    for a source without a path: what its content depends on
+    content_digest(path, …) -> str       the same of files too large to be read at every start; without it, their SHA-256
 
-A first parameter called ``path`` or ``folder`` takes the path; the other parameters are the options, those with a default
-optional, in the default's type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
+A first parameter called ``path`` or ``folder`` takes the path, one called ``set_id`` a name in its place (``hub:miracl``);
+the other parameters are the options, those with a default optional, in the default's type (a whole number, a number, a
+text). Options called ``languages`` or ``domains`` are lists.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ def kinds(form: str | None = None) -> list[str]:
     """Kinds of source there are, sorted; those that offer a ``corpus``, ``task``, ``bitext`` or ``judged``; ``None``: all.
 
     >>> kinds("bitext")
-    ['atlas', 'bucc', 'ntrex', 'sentences', 'tatoeba', 'tico19']
+    ['atlas', 'bucc', 'hub', 'ntrex', 'sentences', 'tatoeba', 'tico19']
     """
     folder = importlib.import_module(_PACKAGE).__path__
     names = sorted(module.name for module in pkgutil.iter_modules(folder))
@@ -97,7 +99,10 @@ def checksums(specs: Iterable[str]) -> dict[str, str]:
     found = {}
     for spec in specs:
         kind, path, _ = _parts(spec)
-        found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
+        if hasattr(_source(kind), "content_digest"):
+            found[spec] = _load(spec, "content_digest", {})
+        else:
+            found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
     return found
 
 
@@ -158,8 +163,8 @@ def _existing(spec: str, path: str, what: str = "file or folder") -> Path:
         beside = [one.name for one in found.parent.iterdir()] if found.parent.is_dir() else []
         remedy = f"give the {what} that holds the data{near(found.name, sorted(beside))}"
         # Found by name, like the sources: what only an error needs is no part of any key.
-        if name := importlib.import_module("kit.data.homes.catalogue").set_of(found):
-            remedy += f", or get it: python -m kit data get {name}"
+        if (one := importlib.import_module("kit.data.hub.manifest").at_place(found)) is not None:
+            remedy += f", or get it: python -m kit data get {one.id}"
         raise ValueError(f"source {spec!r}: {found} does not exist: {remedy}")
     return found
 
@@ -178,8 +183,10 @@ def _typed(spec: str, name: str, value: str, parameters: Mapping[str, inspect.Pa
         raise ValueError(f"source {spec!r}: option {name!r} is {value!r}: write {kind}") from None
 
 
-def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Path]:
+def _path_argument(spec: str, path: str, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Path | str]:
     first = next(iter(parameters), "")
+    if first == "set_id":
+        return {first: path}
     if first not in ("path", "folder"):
         if path:
             raise ValueError(f"source {spec!r}: this kind takes no path: write {spec.partition(':')[0]!r}")

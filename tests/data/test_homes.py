@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zipfile
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from layouts import (
@@ -23,6 +24,7 @@ from layouts import (
 
 from kit.core import tables
 from kit.data.homes import catalogue, tldr
+from kit.data.hub.manifest import sets
 from kit.data.registry import load_bitext, load_corpus, load_task
 
 
@@ -129,6 +131,9 @@ class TestWrite:
 
     def test_its_place_is_where_profiles_look(self, tmp_path, monkeypatch):
         (tmp_path / "notebooks").mkdir()
+        (tmp_path / "data").mkdir()
+        for name in ("hub.yaml", "hub_sums.yaml"):
+            (tmp_path / "data" / name).symlink_to(Path(__file__).parents[2] / "data" / name)
         monkeypatch.setenv("KIT_HOME", str(tmp_path))
         with pytest.raises(ValueError, match=r"or get it: python -m kit data get policyqa$"):
             load_task("squad:data/policyqa/test.json?language=en")
@@ -140,6 +145,11 @@ class TestWrite:
         with pytest.raises(ValueError, match="does not exist") as error:
             load_corpus(f"medquad:{tmp_path / 'mine.jsonl'}")
         assert "data get" not in str(error.value)
+
+    @pytest.mark.parametrize("name", catalogue.HOMES)
+    def test_the_manifest_gets_the_files_of_the_same_commit(self, name):
+        repository, _, commit = sets()[name].home.partition(":")[2].partition("@")
+        assert repository in catalogue.HOMES[name].url and len(commit) == 40 and commit in catalogue.HOMES[name].url
 
     @pytest.mark.parametrize("name", catalogue.HOMES)
     def test_every_home_is_pinned_and_licensed(self, name):

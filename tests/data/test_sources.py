@@ -671,7 +671,8 @@ class TestOneCallForAll:
         functions = [getattr(source, form) for form in ("corpus", "task", "bitext") if hasattr(source, form)]
         assert functions
         for function in functions:
-            assert (next(iter(inspect.signature(function).parameters), "") in ("path", "folder")) is (kind != "atlas")
+            first = next(iter(inspect.signature(function).parameters), "")
+            assert (first in ("path", "folder", "set_id")) is (kind != "atlas")
 
     def test_a_new_file_is_a_new_kind(self, monkeypatch, tmp_path):
         code = "def corpus(size=1):\n    return size\n\n\ndef checksum():\n    return 'one'\n"

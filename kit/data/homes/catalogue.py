@@ -85,17 +85,6 @@ HOMES = {
 """By the name of the set, which is that of its folder in ``data/``."""
 
 
-def set_of(path: Path) -> str | None:
-    """Which of ``HOMES`` a path belongs to that may not be there: one in the set's own folder of ``data/``.
-
-    >>> set_of(paths.root() / "data" / "medquad" / "medquad.jsonl.gz"), set_of(Path("medquad"))
-    ('medquad', None)
-    """
-    data = paths.root() / "data"
-    name = path.relative_to(data).parts[:1] if path.is_relative_to(data) else ()
-    return name[0] if name and name[0] in HOMES else None
-
-
 def write(name: str, source: str | Path, out: str | Path | None = None) -> Path:
     """Make a set of the files of its home; whole or not at all.
 

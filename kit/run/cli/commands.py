@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import doing, translating
+from kit.run.cli import data, doing, translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_bench,
         _add_refresh,
         _add_cache,
+        data.add,
     ):
         add(commands)
     translating.add(commands, _listed, _at_least)
