@@ -295,6 +295,26 @@ def codes(values: pa.ChunkedArray, known: Sequence[str]) -> np.ndarray:
     return pc.index_in(values, value_set=pa.array(known, pa.string())).to_numpy().astype(np.int32)
 
 
+def numbers(values: pa.ChunkedArray) -> np.ndarray:
+    """Number of each value, from 0 in the order of their first rows, int32."""
+    return pc.index_in(values, value_set=pc.unique(values)).to_numpy().astype(np.int32)
+
+
+def values(column: pa.ChunkedArray) -> Iterator:
+    """The values one after the other, of which few are in memory as objects of Python."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), 1 << 13):
+            yield from chunk.slice(start, 1 << 13).to_pylist()
+
+
+def cells(column: pa.ChunkedArray, rows: np.ndarray) -> list:
+    """The values at some rows; ``take`` would copy all chunks of the column into one, which holds no more than 2 GiB."""
+    chunks = column.chunks
+    starts = np.cumsum([0, *map(len, chunks)])
+    places = np.searchsorted(starts, rows, side="right") - 1
+    return [chunks[place][row].as_py() for place, row in zip(places.tolist(), (rows - starts[places]).tolist())]
+
+
 def some(values: set[str]) -> str:
     """At most a dozen of the values, for an error message."""
     listed = sorted(values)

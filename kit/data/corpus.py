@@ -16,7 +16,7 @@ from kit.core import tables
 from kit.core.languages import is_tag
 from kit.core.seeding import stable_fraction
 from kit.core.tables import Column
-from kit.data.clusters import with_clusters
+from kit.data.clusters import question_numbers, with_clusters
 from kit.data.pools import own_candidates
 
 CORPUS_COLUMNS = [
@@ -103,10 +103,15 @@ class ParallelCorpus:
         """Group ids in the order of their first row; position = index of the group elsewhere."""
         return tuple(pc.unique(self.table.column("group_id")).to_pylist())
 
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.group_ids)
+
     @cached_property
     def row_of(self) -> np.ndarray:
         """Row of each (group, language), shape (n_groups, n_languages), int32; -1 where the group lacks the language."""
-        groups = tables.codes(self.table.column("group_id"), self.group_ids)
+        groups = tables.numbers(self.table.column("group_id"))
         languages = tables.codes(self.table.column("language"), self.languages)
         rows = np.full((len(self.group_ids), len(self.languages)), -1, np.int32)
         rows[groups, languages] = np.arange(len(self.table), dtype=np.int32)
@@ -115,9 +120,12 @@ class ParallelCorpus:
     @cached_property
     def cluster_of(self) -> np.ndarray:
         """Cluster of each group as a number from 0, shape (n_groups,), int32."""
-        clusters = self.table.column("cluster_id")
-        by_row = tables.codes(clusters, pc.unique(clusters).to_pylist())
-        return by_row[self.row_of.max(axis=1)]
+        return tables.numbers(self.table.column("cluster_id"))[self.row_of.max(axis=1)]
+
+    @cached_property
+    def question_of(self) -> np.ndarray:
+        """Question of each group as a number from 0 (``question_numbers``), shape (n_groups,), int32."""
+        return question_numbers(self.table)
 
     def select(
         self,
@@ -233,15 +241,8 @@ class RetrievalTask:
             for row in part.table.select(["group_id", "language", "passage"]).to_pylist():
                 key = (row["language"], row["passage"])
                 # Two corpora may give the same ids to different groups.
-                ending = "" if part is corpus else " (distractor)"
-                candidates.setdefault(
-                    key,
-                    {
-                        "candidate_id": f"{row['group_id']}@{row['language']}{ending}",
-                        "language": row["language"],
-                        "text": row["passage"],
-                    },
-                )
+                candidate_id = f"{row['group_id']}@{row['language']}{'' if part is corpus else ' (distractor)'}"
+                candidates.setdefault(key, {"candidate_id": candidate_id, "language": key[0], "text": key[1]})
         rows = corpus.table.to_pylist()
         answers: dict[str, list[str]] = {}
         for row in rows:

@@ -6,10 +6,11 @@ path starts at the project's folder, whatever folder a notebook or a command run
 
 A file there offers some of these functions, and needs no entry anywhere else:
 
-    corpus(path, …) -> ParallelCorpus    what one can train on
+    corpus(path, …) -> ParallelCorpus    what one can train on; a TripleCorpus where memory could not hold it
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
     checksum() -> str                    for a source without a path: what its content depends on
+    digest(path, …) -> str               the same of files too large to be read at every start; without it, their SHA-256
 
 A first parameter called ``path`` or ``folder`` takes the path; the other parameters are the options, those with a default
 optional, in the default's type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
@@ -23,7 +24,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kit.core.fingerprints import code_fingerprint, data_checksum
 from kit.core.paths import root
@@ -32,6 +33,7 @@ from kit.core.printing import near
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
+    from kit.data.triples.corpus import TripleCorpus
 
 _PACKAGE = "kit.data.sources"
 
@@ -58,10 +60,22 @@ def load_corpus(spec: str, **options: Any) -> ParallelCorpus:
         options: passed to the source, such as ``language="en"`` for ``squad``; they go before those of the text.
 
     Raises:
-        ValueError: an unknown kind or option, a path or an option that is missing, or whatever the source refuses.
+        ValueError: an unknown kind or option, a path or an option that is missing, or whatever the source refuses; a source
+            that is larger than memory, of which a sample has to be asked for.
 
     >>> load_corpus("squad:dev.json", language="en")  # doctest: +SKIP
     """
+    found = load_training(spec, **options)
+    if not hasattr(found, "table"):
+        raise ValueError(
+            f"source {spec!r}: {len(found):,} rows, more than a table holds: they can be trained on; to look at some, add "
+            f"{'&' if '?' in spec else '?'}sample=10000"
+        )
+    return cast("ParallelCorpus", found)
+
+
+def load_training(spec: str, **options: Any) -> ParallelCorpus | TripleCorpus:
+    """Load what one trains on: as ``load_corpus``, but what is larger than memory comes as a ``TripleCorpus``."""
     return _load(spec, "corpus", options)
 
 
@@ -87,7 +101,10 @@ def checksums(specs: Iterable[str]) -> dict[str, str]:
     found = {}
     for spec in specs:
         kind, path, _ = _parts(spec)
-        found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
+        if hasattr(_source(kind), "digest"):
+            found[spec] = _load(spec, "digest", {})
+        else:
+            found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
     return found
 
 
