@@ -85,7 +85,7 @@ class PairDataset(datasets.Dataset):
 
 
 def _add_other_answers(items: list[dict], answers: list[set[int]]) -> None:
-    """Add to the labels the clusters of the batch that answer a row's question, besides its own, equally many to all rows."""
+    """Add to the labels what else in the batch answers a row's question, equally many clusters to all rows."""
     present = {cluster for item in items for cluster in item["label"]}
     others = [sorted(known & present - {item["label"][0]}) for known, item in zip(answers, items)]
     most = max(map(len, others))
@@ -150,8 +150,8 @@ class _TripleRows:
 def pair_dataset(corpora: Sequence[TrainingCorpus], n_negatives: int = 0) -> PairDataset:
     """All rows of some corpora as columns ``query, passage[, negative_1 …], label``, in the numbering of the sampler.
 
-    Corpora that are to be mixed are given together: a ``DatasetDict`` of several such data sets cannot be drawn from. No text
-    is copied but hard negatives, and columns may be larger than 2 GiB.
+    Corpora that are to be mixed are given together: a ``DatasetDict`` of several such data sets cannot be drawn from. No
+    text is copied but hard negatives, and columns may be larger than 2 GiB.
 
     Args:
         corpora: one or more.
@@ -164,9 +164,7 @@ def pair_dataset(corpora: Sequence[TrainingCorpus], n_negatives: int = 0) -> Pai
     for corpus in corpora:
         if isinstance(corpus, TripleCorpus):
             if n_negatives > 1:
-                raise ValueError(
-                    f"{corpus.name}: a triple has one negative, fewer than hard_negatives {n_negatives}: lower it"
-                )
+                raise ValueError(f"{corpus.name}: a triple has one negative: lower hard_negatives from {n_negatives} to 1")
             parts.append(_TripleRows(corpus, n_negatives, first_cluster))
             shown, n_clusters = _columns(corpus.sample(_SHOWN), n_negatives, first_cluster), corpus.n_clusters
         else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from kit.core.fingerprints import fingerprint
 from kit.core.languages import chosen_tags, tag_of_each
 from kit.data.corpus import ParallelCorpus
-from kit.data.triples.collection import Collection, open_collection
+from kit.data.triples.collection import open_collection, refuse_other_ids
 from kit.data.triples.corpus import TripleCorpus
 from kit.data.triples.lines import open_triples
 
@@ -29,7 +29,7 @@ def corpus(folder: str | Path, languages: Sequence[str] | None = None, sample: i
         sample: read so many triples, drawn at random, as a corpus in memory; 0: all, as a ``TripleCorpus``.
 
     Raises:
-        ValueError: a file is missing; whatever ``open_collection``, ``open_triples`` and ``TripleCorpus`` refuse.
+        ValueError: a file is missing; whatever ``open_collection``, ``open_triples`` and ``refuse_other_ids`` refuse.
     """
     folder = Path(folder)
     home = folder / _COLLECTIONS
@@ -38,12 +38,12 @@ def corpus(folder: str | Path, languages: Sequence[str] | None = None, sample: i
         raise ValueError(f"{home}: no file such as german_collection.tsv: give the folder that holds mMARCO's data/")
     name_of = {tag: name for name, tag in tag_of_each(names, home).items()}
     chosen = sorted(_wanted(languages, name_of, home))
-    sides: list[tuple[Collection, ...]] = [
-        tuple(open_collection(folder / pattern.format(name_of[tag])) for tag in chosen)
-        for pattern in (f"{_QUERIES}/{{}}_queries.train.tsv", f"{_COLLECTIONS}/{{}}_collection.tsv")
-    ]
-    triples = open_triples(folder / "data/triples.train.ids.small.tsv", sides[0][0], sides[1][0])
-    found = TripleCorpus("mmarco", tuple(chosen), *sides, triples)
+    queries = tuple(open_collection(folder / _QUERIES / f"{name_of[tag]}_queries.train.tsv") for tag in chosen)
+    passages = tuple(open_collection(home / f"{name_of[tag]}_collection.tsv") for tag in chosen)
+    for texts in (queries, passages):
+        refuse_other_ids(texts)
+    triples = open_triples(folder / "data/triples.train.ids.small.tsv", queries[0], passages[0])
+    found = TripleCorpus("mmarco", tuple(chosen), queries, passages, triples)
     return found.sample(sample) if sample else found
 
 

@@ -74,6 +74,23 @@ def open_collection(path: Path) -> Collection:
     return Collection(path.name, folder, mapped(folder / "ids.npy"), facts["digest"], facts["ids_digest"])
 
 
+def refuse_other_ids(translations: Sequence[Collection]) -> None:
+    """Raise ``ValueError`` for the first collection that has not the ids of the first one, and name an id."""
+    first = translations[0]
+    for other in translations[1:]:
+        if other.ids_digest != first.ids_digest:
+            lacking, strange = (np.setdiff1d(*pair) for pair in ((first.ids, other.ids), (other.ids, first.ids)))
+            which = (
+                f"no id {lacking[0]}, which {first.name} has"
+                if len(lacking)
+                else f"an id {strange[0]}, which {first.name} has not"
+            )
+            raise ValueError(
+                f"{other.name} has {which}, and a text has one id in all languages: download both again, of one version, "
+                "or leave the language out"
+            )
+
+
 def _convert(path: Path, folder: Path) -> dict[str, Any]:
     say(f"{path.name}: converted once, to {folder.parent.name}/{path.stem} in the cache")
     reader, ids, n_empty, first_empty = Reader(path, _ROWS), [], 0, ""
@@ -99,7 +116,7 @@ def _convert(path: Path, folder: Path) -> dict[str, Any]:
         )
     np.save(folder / "rows.npy", rows.astype(np.int32))
     np.save(folder / "ids.npy", in_order)
-    return {"digest": reader.digest, "ids_digest": sha256(in_order).hexdigest()}
+    return {"digest": reader.digest, "ids_digest": sha256(in_order.data).hexdigest()}
 
 
 def _ids(cells: Sequence[tuple[bytes, bytes, bytes]], reader: Reader) -> np.ndarray:

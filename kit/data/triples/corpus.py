@@ -28,11 +28,8 @@ class TripleCorpus:
 
     name: what the corpus is called in tables and errors.
     languages: tags, sorted.
-    queries, passages: texts in each language, in the same order; the ids are the same in all languages.
+    queries, passages: texts in each language, in the same order; all have the same ids (``refuse_other_ids``).
     triples: places in them.
-
-    Raises:
-        ValueError: two languages have other ids.
     """
 
     name: str
@@ -40,15 +37,6 @@ class TripleCorpus:
     queries: tuple[Collection, ...]
     passages: tuple[Collection, ...]
     triples: Triples
-
-    def __post_init__(self) -> None:
-        for side in (self.queries, self.passages):
-            for language, collection in zip(self.languages, side):
-                if collection.ids_digest != side[0].ids_digest:
-                    raise ValueError(
-                        f"{collection.name}: {_difference(side[0], collection)}, and translations have the same ids: "
-                        f"download both again, or leave {language!r} out of languages"
-                    )
 
     def __len__(self) -> int:
         return self.n_groups * len(self.languages)
@@ -88,9 +76,8 @@ class TripleCorpus:
         """
         groups, codes = np.divmod(np.asarray(rows), len(self.languages))
         triples = self.triples
-        places = {"query": triples.question_of, "passage": triples.positive_of, "negative": triples.negative_of}[column][
-            groups
-        ]
+        of_group = {"query": triples.question_of, "passage": triples.positive_of, "negative": triples.negative_of}
+        places = of_group[column][groups]
         found = np.empty(len(places), object)
         for code in np.unique(codes):
             here = codes == code
@@ -138,14 +125,6 @@ class TripleCorpus:
             if good
         )
         return ParallelCorpus.from_rows(made, name)
-
-
-def _difference(first: Collection, other: Collection) -> str:
-    """Which id only one of two collections has."""
-    lacking = np.setdiff1d(first.ids, other.ids)[:1]
-    if len(lacking):
-        return f"id {lacking[0]} of {first.name} is missing"
-    return f"id {np.setdiff1d(other.ids, first.ids)[0]} is not in {first.name}"
 
 
 TrainingCorpus = ParallelCorpus | TripleCorpus

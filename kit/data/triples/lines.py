@@ -82,7 +82,12 @@ class Triples:
 
 
 def answers_of(answers: np.ndarray, questions: np.ndarray) -> list[set[int]]:
-    """The clusters that answer each of some questions; ``answers``: all pairs (question, cluster), sorted, (n_answers, 2)."""
+    """The clusters that answer each of some questions.
+
+    Args:
+        answers: all pairs (question, cluster), each once, sorted, (n_answers, 2).
+        questions: (n,).
+    """
     first, last = (np.searchsorted(answers[:, 0], questions, side) for side in ("left", "right"))
     return [set(answers[low:high, 1].tolist()) for low, high in zip(first, last)]
 
@@ -110,7 +115,7 @@ def _convert(path: Path, queries: Collection, passages: Collection, folder: Path
             for number, (file, collection) in enumerate(zip(files, (queries, passages, passages))):
                 places = _places(batch.column(number), collection, path, n_lines)
                 places.tofile(file)
-                digest.update(places)
+                digest.update(places.data)
             n_lines += len(batch)
             if time.monotonic() - said > _SAY_EVERY_S:
                 say(f"{path.name}: {n_lines:,} lines read")
