@@ -25,6 +25,9 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _ARROW = {"text": pa.string(), "texts": pa.list_(pa.string()), "integer": pa.int64()}
 
+_CHUNK = 1 << 13
+"""Rows that are read, written or made objects of Python at a time. A chunk of texts holds at most 2 GiB."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -183,7 +186,8 @@ def _lines(path: Path) -> Iterable[bytes]:
 
 def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
+        table = pa.Table.from_batches(file.iter_batches(_CHUNK), file.schema_arrow)  # read whole, a chunk may pass 2 GiB
         names = set(table.column_names)
     except (OSError, ValueError, pa.ArrowException) as error:  # what Arrow says of a broken page, name or end
         raise ValueError(f"{path}: not a readable Parquet file ({_in_short(error)}): write it again") from None
@@ -238,8 +242,8 @@ def write(table: pa.Table, path: str | Path) -> None:
             pq.write_table(table, partial)
             return
         with partial.open("w", encoding="utf-8", newline="\n") as file:
-            for row in table.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for batch in table.to_batches(_CHUNK):
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
 
 
 @contextmanager
@@ -256,7 +260,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 def refuse_empty(table: pa.Table, column: str, where: Where) -> None:
     """Raise ``ValueError`` for the first empty or blank text of a column."""
-    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table.column(column))), 0)
+    blank = pc.or_(pc.utf8_is_space(table.column(column)), pc.equal(table.column(column), ""))
     index = pc.index(blank, True).as_py()
     if index >= 0:
         raise ValueError(f"{where(index)}: field {column!r} is empty: write a text or drop the row")
@@ -303,8 +307,8 @@ def numbers(values: pa.ChunkedArray) -> np.ndarray:
 def values(column: pa.ChunkedArray) -> Iterator:
     """The values one after the other, of which few are in memory as objects of Python."""
     for chunk in column.chunks:
-        for start in range(0, len(chunk), 1 << 13):
-            yield from chunk.slice(start, 1 << 13).to_pylist()
+        for start in range(0, len(chunk), _CHUNK):
+            yield from chunk.slice(start, _CHUNK).to_pylist()
 
 
 def cells(column: pa.ChunkedArray, rows: np.ndarray) -> list:
