@@ -10,7 +10,7 @@ A file there offers some of these functions, and needs no entry anywhere else:
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
     checksum() -> str                    for a source without a path: what its content depends on
-    digest(path, …) -> str               the same of files too large to be read at every start; without it, their SHA-256
+    content_digest(path, …) -> str       the same of files too large to be read at every start; without it, their SHA-256
 
 A first parameter called ``path`` or ``folder`` takes the path; the other parameters are the options, those with a default
 optional, in the default's type (a whole number, a number, a text). Options called ``languages`` or ``domains`` are lists.
@@ -101,8 +101,8 @@ def checksums(specs: Iterable[str]) -> dict[str, str]:
     found = {}
     for spec in specs:
         kind, path, _ = _parts(spec)
-        if hasattr(_source(kind), "digest"):
-            found[spec] = _load(spec, "digest", {})
+        if hasattr(_source(kind), "content_digest"):
+            found[spec] = _load(spec, "content_digest", {})
         else:
             found[spec] = data_checksum(_existing(spec, path)) if path else _source(kind).checksum()
     return found

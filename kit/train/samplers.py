@@ -151,6 +151,7 @@ class PairBatchSampler:
 
     ``len`` is exact. ``set_epoch`` chooses the epoch that the next iteration walks; ``batch(epoch, i)`` is random access.
 
+    >>> from kit.data.corpus import ParallelCorpus
     >>> rows = [{"group_id": str(g), "language": l, "query": f"q{g}{l}", "passage": f"p{g}{l}"}
     ...         for g in range(9) for l in ("de", "en")]
     >>> sampler = PairBatchSampler([ParallelCorpus.from_rows(rows, "toy")], Sampling.parse("X-Y"), batch_size=4, seed=0)

@@ -109,11 +109,11 @@ class TestConversion:
         assert capsys.readouterr().out.count("converted once") == 2  # the English files
 
     def test_a_changed_or_damaged_file_is_converted_again(self, raw, kept, capsys):
-        before = mmarco.digest(raw)
+        before = mmarco.content_digest(raw)
         file = raw / TEXTS
         file.write_text(file.read_text(encoding="utf-8").replace("P7 de", "Another."), encoding="utf-8")
         assert ("de", "Q5 de", "P3 de", "Another.") in rows_of(mmarco.corpus(raw))
-        assert mmarco.digest(raw) != before
+        assert mmarco.content_digest(raw) != before
         next(kept.glob("triples/english_collection-*")).joinpath("texts.arrow").write_bytes(b"half")
         capsys.readouterr()
         assert ("en", "Q5 en", "P3 en", "P7 en") in rows_of(mmarco.corpus(raw))

@@ -47,7 +47,7 @@ def corpus(folder: str | Path, languages: Sequence[str] | None = None, sample: i
     return found.sample(sample) if sample else found
 
 
-def digest(folder: str | Path, languages: Sequence[str] | None = None, sample: int = 0) -> str:
+def content_digest(folder: str | Path, languages: Sequence[str] | None = None, sample: int = 0) -> str:
     """What the content depends on, from what was written down when the files were converted."""
     found = corpus(folder, languages)
     assert isinstance(found, TripleCorpus)
