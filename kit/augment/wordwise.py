@@ -10,11 +10,10 @@ from pathlib import Path
 from kit.augment.lexicon import Lexicon, induce_lexicon, spans
 from kit.augment.switching import longest
 from kit.augment.translator import refuse_pair, translate_distinct
-from kit.core.files import alone
+from kit.core.files import alone, whole_file
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.languages import has_spaces
 from kit.core.paths import cache
-from kit.core.tables import whole_file
 
 _MIN_COUNT, _MIN_PROBABILITY = 2, 0.1
 

@@ -11,9 +11,9 @@ from kit.compare.claims import VERDICTS, Finding
 from kit.compare.paper import NOT_TESTED
 from kit.compare.stats import MARKED
 from kit.core import records
+from kit.core.files import whole_file
 from kit.core.printing import Table
 from kit.core.records import without_nan
-from kit.core.tables import whole_file
 
 RULE = (
     "*Seen here*: the whole 95 % interval over question groups and every training seed lie on the claim's side "

@@ -24,10 +24,10 @@ from kit.compare.stats import (
 )
 from kit.compare.stored import Facts, refuse_other_rows
 from kit.core import records
+from kit.core.files import whole_file
 from kit.core.once import once
 from kit.core.printing import Table, estimate
 from kit.core.records import without_nan
-from kit.core.tables import whole_file
 from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
 
 _WHOSE = pa.schema([("model", pa.string()), ("seed_number", pa.int16())])

@@ -1,6 +1,6 @@
 from . import paths as paths
 from .configs import Config as Config
-from .files import alone as alone, whole_folder as whole_folder
+from .files import alone as alone, whole_file as whole_file, whole_folder as whole_folder
 from .fingerprints import (
     code_fingerprint as code_fingerprint,
     data_checksum as data_checksum,
@@ -16,4 +16,3 @@ from .seeding import (
     stable_fraction as stable_fraction,
     stable_hash as stable_hash,
 )
-from .tables import whole_file as whole_file

@@ -14,13 +14,24 @@ from pathlib import Path
 from typing import TextIO
 
 from kit.core.printing import say
-from kit.core.tables import whole_file
 
 CHECKSUMS = "checksums.json"
 """File in a folder with the SHA-256 of each of its files; that of a single file stands beside it, in ``<name>.checksum``."""
 
 PATIENCE_S = 1.0
 """Seconds after which a process that waits for another one says so."""
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Context that yields a path to write to and renames it to ``path`` at the end, so no reader sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

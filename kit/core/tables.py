@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,12 +17,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kit.core.files import whole_file
+
 Where = Callable[[int], str]
 """Maps the index of a row (from 0) to words that tell a reader where it stands, such as ``train.jsonl, line 12``."""
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 _ARROW = {"text": pa.string(), "texts": pa.list_(pa.string()), "integer": pa.int64()}
+
+_CHUNK = 1 << 13
+"""Rows that are read, written or made objects of Python at a time. A chunk of texts holds at most 2 GiB."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,8 @@ def _lines(path: Path) -> Iterable[bytes]:
 
 def _read_parquet(path: Path, columns: list[Column]) -> pa.Table:
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
+        table = pa.Table.from_batches(file.iter_batches(_CHUNK), file.schema_arrow)  # read whole, a chunk may pass 2 GiB
         names = set(table.column_names)
     except (OSError, ValueError, pa.ArrowException) as error:  # what Arrow says of a broken page, name or end
         raise ValueError(f"{path}: not a readable Parquet file ({_in_short(error)}): write it again") from None
@@ -237,7 +242,7 @@ def write(table: pa.Table, path: str | Path) -> None:
         if path.suffix == ".parquet":
             pq.write_table(table, partial)
             return
-        _write_lines(table.to_pylist(), partial, packed=False)
+        _write_lines((row for batch in table.to_batches(_CHUNK) for row in batch.to_pylist()), partial, packed=False)
 
 
 def write_rows(rows: Iterable[dict], path: str | Path) -> int:
@@ -267,21 +272,9 @@ def _write_lines(rows: Iterable[dict], path: Path, packed: bool) -> int:
     return n_rows
 
 
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Context that yields a path to write to and renames it to ``path`` at the end, so no reader sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def refuse_empty(table: pa.Table, column: str, where: Where) -> None:
     """Raise ``ValueError`` for the first empty or blank text of a column."""
-    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(table.column(column))), 0)
+    blank = pc.or_(pc.utf8_is_space(table.column(column)), pc.equal(table.column(column), ""))
     index = pc.index(blank, True).as_py()
     if index >= 0:
         raise ValueError(f"{where(index)}: field {column!r} is empty: write a text or drop the row")
@@ -318,6 +311,26 @@ def with_default(table: pa.Table, column: str, default: pa.ChunkedArray) -> pa.T
 def codes(values: pa.ChunkedArray, known: Sequence[str]) -> np.ndarray:
     """Position of each value in ``known``, int32."""
     return pc.index_in(values, value_set=pa.array(known, pa.string())).to_numpy().astype(np.int32)
+
+
+def numbers(values: pa.ChunkedArray) -> np.ndarray:
+    """Number of each value, from 0 in the order of their first rows, int32."""
+    return pc.index_in(values, value_set=pc.unique(values)).to_numpy().astype(np.int32)
+
+
+def values(column: pa.ChunkedArray) -> Iterator:
+    """The values one after the other, of which few are in memory as objects of Python."""
+    for chunk in column.chunks:
+        for start in range(0, len(chunk), _CHUNK):
+            yield from chunk.slice(start, _CHUNK).to_pylist()
+
+
+def cells(column: pa.ChunkedArray, rows: np.ndarray) -> list:
+    """The values at some rows; ``take`` would copy all chunks of the column into one, which holds no more than 2 GiB."""
+    chunks = column.chunks
+    starts = np.cumsum([0, *map(len, chunks)])
+    places = np.searchsorted(starts, rows, side="right") - 1
+    return [chunks[place][row].as_py() for place, row in zip(places.tolist(), (rows - starts[places]).tolist())]
 
 
 def some(values: set[str]) -> str:

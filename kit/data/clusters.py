@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from kit.core.tables import Where
+from kit.core.tables import Where, numbers, values
 from kit.data.texts import Normaliser
 
 
@@ -43,12 +44,20 @@ def question_numbers(table: pa.Table) -> np.ndarray:
     no question: it is known by the passage.
     """
     normalise = Normaliser()
-    rows = zip(*(table.column(name).to_pylist() for name in ("language", "query", "passage")))
-    keys = ((tag, passage if passage.startswith(query) else normalise(query)) for tag, query, passage in rows)
-    hashes = np.fromiter(map(hash, keys), np.int64, len(table))
-    groups = table.column("group_id").combine_chunks().dictionary_encode().indices.to_numpy()
-    component = _components(groups, np.unique(hashes, return_inverse=True)[1])
+    rows = zip(*(values(table.column(name)) for name in ("query", "passage")))
+    texts = (passage if passage.startswith(query) else normalise(query) for query, passage in rows)
+    keys = np.unique(hashes(values(table.column("language")), texts), return_inverse=True)[1]
+    component = _components(numbers(table.column("group_id")), keys)
     return np.unique(component, return_inverse=True)[1].astype(np.int32)
+
+
+def hashes(*columns: Iterable) -> np.ndarray:
+    """A hash of each row of some columns, shape (n_rows,), int64: equal for equal rows, in one process.
+
+    It stands for the row, so that no table of texts is held: of ten million rows, two that differ share one with a
+    probability of 3 in a million.
+    """
+    return np.fromiter(map(hash, zip(*columns)), np.int64)
 
 
 def _components(groups: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -66,8 +75,11 @@ def with_clusters(table: pa.Table, where: Where) -> pa.Table:
     """Fill an empty cluster column from the texts, or check a given one: one cluster a group."""
     given = np.array([cluster != "" for cluster in table.column("cluster_id").to_pylist()])
     if not given.any():
-        keys = list(zip(table.column("language").to_pylist(), table.column("passage").to_pylist()))
-        clusters = pa.array(passage_clusters(table.column("group_id").to_pylist(), keys), pa.string())
+        groups, names = numbers(table.column("group_id")), pc.unique(table.column("group_id"))
+        keys = np.unique(hashes(values(table.column("language")), values(table.column("passage"))), return_inverse=True)[1]
+        component = _components(groups, keys)
+        first = np.unique(component, return_index=True)[1]  # the first group of each component names it
+        clusters = names.take(pa.array(first[component[groups]]))
         return table.set_column(table.column_names.index("cluster_id"), "cluster_id", clusters)
     if not given.all():
         raise ValueError(

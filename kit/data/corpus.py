@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kit.core import tables
+from kit.core.files import whole_file
 from kit.core.languages import is_tag
 from kit.core.seeding import stable_fraction
 from kit.core.tables import Column
-from kit.data.clusters import with_clusters
+from kit.data.clusters import question_numbers, with_clusters
 from kit.data.pools import own_candidates
 
 CORPUS_COLUMNS = [
@@ -48,8 +49,7 @@ class ParallelCorpus:
     where: names a row in an error (set by the readers).
 
     A *cluster* is one passage seen over all languages and groups: two groups that share an answer in any language are in
-    one cluster, because each other's passages would be false negatives. Groups without a ``cluster_id`` get one from
-    their texts (``passage_clusters``).
+    one, as each other's passages would be false negatives. Without ``cluster_id`` it comes from the texts (``clusters``).
 
     Raises:
         ValueError: no rows; an empty text; a (group, language) twice; a malformed language; a group whose rows are in
@@ -87,7 +87,7 @@ class ParallelCorpus:
         return cls(table, name=Path(path).name.split(".")[0], where=where)
 
     def write(self, path: str | Path) -> None:
-        """Write the corpus as ``.jsonl`` or ``.parquet``, in the form that ``read`` reads."""
+        """Write the corpus as ``.jsonl`` or ``.parquet``, as ``read`` reads it."""
         tables.write(self.table, path)
 
     def __len__(self) -> int:
@@ -103,10 +103,15 @@ class ParallelCorpus:
         """Group ids in the order of their first row; position = index of the group elsewhere."""
         return tuple(pc.unique(self.table.column("group_id")).to_pylist())
 
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return len(self.group_ids)
+
     @cached_property
     def row_of(self) -> np.ndarray:
         """Row of each (group, language), shape (n_groups, n_languages), int32; -1 where the group lacks the language."""
-        groups = tables.codes(self.table.column("group_id"), self.group_ids)
+        groups = tables.numbers(self.table.column("group_id"))
         languages = tables.codes(self.table.column("language"), self.languages)
         rows = np.full((len(self.group_ids), len(self.languages)), -1, np.int32)
         rows[groups, languages] = np.arange(len(self.table), dtype=np.int32)
@@ -115,9 +120,12 @@ class ParallelCorpus:
     @cached_property
     def cluster_of(self) -> np.ndarray:
         """Cluster of each group as a number from 0, shape (n_groups,), int32."""
-        clusters = self.table.column("cluster_id")
-        by_row = tables.codes(clusters, pc.unique(clusters).to_pylist())
-        return by_row[self.row_of.max(axis=1)]
+        return tables.numbers(self.table.column("cluster_id"))[self.row_of.max(axis=1)]
+
+    @cached_property
+    def question_of(self) -> np.ndarray:
+        """Question of each group as a number from 0 (``question_numbers``), shape (n_groups,), int32."""
+        return question_numbers(self.table)
 
     def select(
         self,
@@ -233,15 +241,8 @@ class RetrievalTask:
             for row in part.table.select(["group_id", "language", "passage"]).to_pylist():
                 key = (row["language"], row["passage"])
                 # Two corpora may give the same ids to different groups.
-                ending = "" if part is corpus else " (distractor)"
-                candidates.setdefault(
-                    key,
-                    {
-                        "candidate_id": f"{row['group_id']}@{row['language']}{ending}",
-                        "language": row["language"],
-                        "text": row["passage"],
-                    },
-                )
+                candidate_id = f"{row['group_id']}@{row['language']}{'' if part is corpus else ' (distractor)'}"
+                candidates.setdefault(key, {"candidate_id": candidate_id, "language": key[0], "text": key[1]})
         rows = corpus.table.to_pylist()
         answers: dict[str, list[str]] = {}
         for row in rows:
@@ -283,7 +284,7 @@ class RetrievalTask:
         folder = Path(folder)
         for part in _PARTS:
             tables.write(getattr(self, part), folder / f"{part}{ending}")
-        with tables.whole_file(folder / "task.json") as partial:
+        with whole_file(folder / "task.json") as partial:
             partial.write_text(json.dumps({"name": self.name, "languages": list(self.languages)}) + "\n", encoding="utf-8")
 
     def sample(self, n_groups: int, n_candidates: int, seed: int = 0) -> RetrievalTask:
@@ -345,5 +346,5 @@ def _check_relevance(task: RetrievalTask, where: dict[str, tables.Where]) -> Non
 
 
 def _refuse_malformed_languages(table: pa.Table, where: tables.Where) -> None:
-    known = [tag for tag in pc.unique(table.column("language")).to_pylist() if is_tag(tag)]
-    tables.refuse_unknown(table, "language", known, where, _TAG_REMEDY)
+    tags = filter(is_tag, pc.unique(table.column("language")).to_pylist())
+    tables.refuse_unknown(table, "language", list(tags), where, _TAG_REMEDY)

@@ -6,7 +6,7 @@ path starts at the project's folder, whatever folder a notebook or a command run
 
 A file there offers some of these functions, and needs no entry anywhere else:
 
-    corpus(path, …) -> ParallelCorpus    what one can train on
+    corpus(path, …) -> ParallelCorpus    what one can train on; a TripleCorpus where memory could not hold it
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
     judged(path, …) -> list[JudgedCollection]    retrieval of any size, a collection a language
@@ -26,7 +26,7 @@ import pkgutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kit.core.fingerprints import code_fingerprint, data_checksum
 from kit.core.paths import root
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
     from kit.data.judged.collection import JudgedCollection
+    from kit.data.triples.corpus import TripleCorpus
 
 _PACKAGE = "kit.data.sources"
 
@@ -62,10 +63,22 @@ def load_corpus(spec: str, **options: Any) -> ParallelCorpus:
         options: passed to the source, such as ``language="en"`` for ``squad``; they go before those of the text.
 
     Raises:
-        ValueError: an unknown kind or option, a path or an option that is missing, or whatever the source refuses.
+        ValueError: an unknown kind or option, a path or an option that is missing, or whatever the source refuses; a source
+            that is larger than memory, of which a sample has to be asked for.
 
     >>> load_corpus("squad:dev.json", language="en")  # doctest: +SKIP
     """
+    found = load_training(spec, **options)
+    if not hasattr(found, "table"):
+        raise ValueError(
+            f"source {spec!r}: {len(found):,} rows, more than a table holds: they can be trained on; to look at some, add "
+            f"{'&' if '?' in spec else '?'}sample=10000"
+        )
+    return cast("ParallelCorpus", found)
+
+
+def load_training(spec: str, **options: Any) -> ParallelCorpus | TripleCorpus:
+    """Load what one trains on: as ``load_corpus``, but what is larger than memory comes as a ``TripleCorpus``."""
     return _load(spec, "corpus", options)
 
 

@@ -32,4 +32,6 @@ class Normaliser(dict):
         """What ``normalised`` says."""
         # Folding can undo the normal form, so that it is made twice.
         folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+        if not any(mark in folded for mark in ".,٫"):  # a regular expression costs more than all else
+            return folded.translate(self) or text
         return ".".join(part.translate(self) for part in _DECIMAL_MARK.split(folded)) or text

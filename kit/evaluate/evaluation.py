@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kit.core.files import refuse_damaged, seal
-from kit.core.tables import whole_file
+from kit.core.files import refuse_damaged, seal, whole_file
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.ranks import SETTINGS, mean_by_cell, setting_mean
 

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.core.configs import whole_number
+from kit.core.files import whole_file
 from kit.core.printing import say
-from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
 from kit.data.embeddings.encoding import TextEncoder, precision
 from kit.data.embeddings.given import GivenEmbeddings, is_given

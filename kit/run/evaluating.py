@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit.core.files import CHECKSUMS
+from kit.core.files import CHECKSUMS, whole_file
 from kit.core.fingerprints import data_checksum
 from kit.core.printing import say
-from kit.core.tables import whole_file
 from kit.data.corpus import RetrievalTask
 from kit.data.embeddings.encoding import is_transformer
 from kit.data.embeddings.stored import StoredEncoder

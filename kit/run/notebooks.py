@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.core import fingerprints, paths, records
+from kit.core.files import whole_file
 from kit.core.printing import say
 from kit.core.records import Record
-from kit.core.tables import whole_file
 from kit.data.registry import source_fingerprints
 from kit.run import profiles
 from kit.run.profiles import notebook, notebook_settings, parameter_names

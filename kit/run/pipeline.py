@@ -40,6 +40,7 @@ from kit.run.settings import Settings
 from kit.run.training import (
     VALIDATION_SIZE,
     TrainJob,
+    as_table,
     encoder_checksum,
     is_trained,
     located,
@@ -63,7 +64,7 @@ Log = Callable[[str], None]
 class Data:
     """What an experiment works on.
 
-    corpora: training data.  validation: questions held out of it.  test: the evaluation task.
+    corpora: training data, of triples a sample.  validation: questions held out of it.  test: the evaluation task.
     overlaps: of each training corpus with the test.
     """
 
@@ -82,8 +83,8 @@ def load_data(settings: Settings) -> Data:
 @lru_cache(maxsize=2)
 def _load_data(train: tuple[str, ...], test: str, sums: tuple[str, ...]) -> Data:
     """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
-    corpora, held_out = training_data(train)
-    task = load_test(test)
+    whole, held_out = training_data(train)
+    corpora, task = [as_table(corpus) for corpus in whole], load_test(test)
     return Data(corpora, held_out.sample(**VALIDATION_SIZE), task, [overlap(corpus, task) for corpus in corpora])
 
 
@@ -209,7 +210,7 @@ def _texts(sources: Any, of: str) -> Iterator[tuple[str, list[str]]]:
     if of == "train":
         corpora, held_out = training_data(sources)
         tasks = [held_out.sample(**VALIDATION_SIZE)]
-    for table in (corpus.table for corpus in corpora):
+    for table in (as_table(corpus).table for corpus in corpora):
         yield from ((side, table.column(side).unique().to_pylist()) for side in ("query", "passage"))
     for task in tasks:
         yield "query", task.queries.column("text").unique().to_pylist()

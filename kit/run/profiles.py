@@ -14,9 +14,9 @@ from typing import Literal, cast
 import yaml
 
 from kit.core import paths, records
+from kit.core.files import whole_file
 from kit.core.printing import near
 from kit.core.records import Record
-from kit.core.tables import whole_file
 from kit.run.settings import FLAT, Settings
 
 _HEAD = """\

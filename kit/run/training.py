@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kit.core.files import alone, refuse_damaged
+from kit.core.files import alone, refuse_damaged, whole_file
 from kit.core.fingerprints import data_checksum
 from kit.core.paths import root
 from kit.core.seeding import stable_hash
-from kit.core.tables import whole_file
+from kit.core.tables import values
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.inputs import cut_of_corpora, limit_of, reader
-from kit.data.registry import checksums, load_corpus, load_task
+from kit.data.registry import checksums, load_task, load_training
+from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 from kit.evaluate.bias.rank_distance import rank_distance
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.metrics import average_precision
@@ -69,7 +70,7 @@ class TrainJob:
         return {"sampling": self.sampling, "seed": self.seed, **settings}
 
 
-def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
+def training_data(train: tuple[str, ...]) -> tuple[list[TrainingCorpus], RetrievalTask]:
     """Training corpora, and the validation task of the first: Atlas brings its own, others hold clusters out.
 
     The last ones are kept in memory as long as their files stay: models of one experiment learn from the same data.
@@ -78,21 +79,26 @@ def training_data(train: tuple[str, ...]) -> tuple[list[ParallelCorpus], Retriev
 
 
 @lru_cache(maxsize=2)
-def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[ParallelCorpus], RetrievalTask]:
+def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[TrainingCorpus], RetrievalTask]:
     """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
-    corpora = [load_corpus(spec) for spec in train]
+    corpora = [load_training(spec) for spec in train]
     if train[0].partition("?")[0] == "atlas":
         return corpora, load_task(train[0], split="validation")
     first = corpora[0]
     try:
         rest, held_out = first.split(VALIDATION_SHARE)
     except ValueError as error:  # nothing fell on one of the sides
-        n_clusters = len(set(first.table.column("cluster_id").to_pylist()))
+        n_clusters = len(set(first.cluster_of.tolist()))
         raise ValueError(
             f"{first.name} has {n_clusters} passage cluster(s), too few to hold {VALIDATION_SHARE:.0%} of them out for "
             f"validation: give about {round(3 / VALIDATION_SHARE)} or more, or name a larger source first in train ({error})"
         ) from None
     return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{first.name}, held out")
+
+
+def as_table(corpus: TrainingCorpus) -> ParallelCorpus:
+    """A corpus for who reads all its texts: tokenizers, tables; of triples a sample."""
+    return corpus.sample() if isinstance(corpus, TripleCorpus) else corpus
 
 
 def train_job(job: TrainJob, log: Log) -> None:
@@ -137,11 +143,10 @@ def _train(job: TrainJob, log: Log) -> None:
     if not gc.get_freeze_count():  # a trainer that ends looks for garbage among all that the libraries have imported
         gc.freeze()
     corpora, held_out = training_data(job.train)
+    read = [as_table(corpus) for corpus in corpora]
     validation = held_out.sample(**VALIDATION_SIZE)
     watched = watched_query(validation)
-    texts = (
-        text for corpus in corpora for column in ("query", "passage") for text in corpus.table.column(column).to_pylist()
-    )
+    texts = (text for corpus in read for column in ("query", "passage") for text in values(corpus.table.column(column)))
     judged = (text for table in (validation.queries, validation.candidates) for text in table.column("text").to_pylist())
     model = make_encoder(located(job.encoder), texts, job.seed, judged)
     facts, limit = job.facts(), limit_of(model, "passage")
@@ -150,7 +155,7 @@ def _train(job: TrainJob, log: Log) -> None:
         partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     if job.encoder.trim_vocabulary:
         log(f"seed {job.seed} {job.sampling:>14}  {len(reader(model, 'query').tokenizer.get_vocab()):,} tokens are kept")
-    for told in cut_of_corpora(model, corpora):
+    for told in cut_of_corpora(model, read):
         log(f"seed {job.seed} {job.sampling:>14}  training: {told} (-p max_tokens=… sets the limit)")
     fine_tune(
         model,

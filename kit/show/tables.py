@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from kit.core.files import whole_file
 from kit.core.printing import Table, visible
-from kit.core.tables import whole_file
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -16,7 +16,7 @@ import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 
 from kit.core.files import refuse_damaged, seal
-from kit.data.corpus import ParallelCorpus
+from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 from kit.train.config import TrainingConfig
 from kit.train.samplers import Sampling
 
@@ -176,7 +176,7 @@ def _refuse_other(recipe: dict[str, Any], checkpoint: Path) -> None:
 
 def recipe_of(
     model: SentenceTransformer,
-    corpora: Sequence[ParallelCorpus],
+    corpora: Sequence[TrainingCorpus],
     sampling: Sampling,
     config: TrainingConfig,
     seed: int,
@@ -193,10 +193,13 @@ def recipe_of(
     }
 
 
-def _data_digest(corpora: Sequence[ParallelCorpus], n_rows: int = 1 << 14) -> str:
+def _data_digest(corpora: Sequence[TrainingCorpus], n_rows: int = 1 << 14) -> str:
     digest = hashlib.sha256()
     for corpus in corpora:
-        digest.update(f"{corpus.name}\0{len(corpus.table)}\0".encode())
+        digest.update(f"{corpus.name}\0{len(corpus)}\0".encode())
+        if isinstance(corpus, TripleCorpus):
+            digest.update(corpus.digest.encode())
+            continue
         for first in range(0, len(corpus.table), n_rows):
             part = corpus.table.slice(first, n_rows)
             part = part.take(np.arange(len(part))).combine_chunks()  # equal rows are now equal bytes

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from kit.core.tables import whole_file
+from kit.core.files import whole_file
 from kit.data.inputs import reader
 
 if TYPE_CHECKING:

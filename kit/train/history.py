@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kit.core.files import refuse_damaged, seal
-from kit.core.tables import whole_file
+from kit.core.files import refuse_damaged, seal, whole_file
 
 MEDIAN, ANSWER = "median rank ", "answer rank "
 """Begin the names of two scores a language: the median rank, over the validation questions, of the version of the answer in

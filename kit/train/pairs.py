@@ -10,6 +10,7 @@ float16, where most updates are too small to change a weight. ``fine_tune`` does
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,10 +18,14 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from datasets.fingerprint import generate_random_fingerprint
 from datasets.table import InMemoryTable
 
-from kit.data.clusters import question_numbers
+from kit.core import tables
+from kit.data.clusters import hashes
 from kit.data.corpus import ParallelCorpus
+from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
+from kit.data.triples.lines import answers_of
 from kit.train.samplers import PairBatchSampler, Sampling
 
 if TYPE_CHECKING:
@@ -35,14 +40,23 @@ class PairDataset(datasets.Dataset):
     hard negative that does so has the cluster of the passage. So the loss leaves all of them out. A loss that reads no
     labels, such as ``MultipleNegativesRankingLoss``, takes the data set as it is.
 
+    Of a ``TripleCorpus`` its table holds a sample, which is what a model card shows; ``len`` and items are of all rows.
+
     corpora: what the rows are of; copies, and what worker processes get, have none: they read rows and draw no batches.
     epoch: the pass over the data that its batches are drawn for.
-    answers: of each row of the corpora (n_rows,) the number of its question, and by that number all clusters that answer it.
+    parts: how the rows of each corpus are read.
+    firsts: number of the first row of each corpus, and of all rows, (n_corpora + 1,).
     """
 
-    corpora: tuple[ParallelCorpus, ...] = ()
+    corpora: tuple[TrainingCorpus, ...] = ()
     epoch = 0
-    answers: tuple[np.ndarray, list[frozenset[int]]] = (np.zeros(0, np.int64), [])
+    parts: tuple[_TableRows | _TripleRows, ...] = ()
+    firsts: np.ndarray | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of all corpora."""
+        return super().num_rows if self.firsts is None else int(self.firsts[-1])
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the pass.
@@ -56,68 +70,158 @@ class PairDataset(datasets.Dataset):
         return {name: value for name, value in self.__dict__.items() if name != "corpora"}
 
     def __getitems__(self, pairs: list[tuple[int, int]]) -> list[dict]:
-        query_rows, passage_rows = (pa.array(rows) for rows in zip(*pairs))
-        table = self.data.table
-        columns = {"query": table.column("query").take(query_rows).to_pylist()}
+        assert self.firsts is not None
+        rows = np.array(pairs, np.int64)  # (batch, 2)
+        part_of = np.searchsorted(self.firsts, rows[:, 0], side="right") - 1
+        items: list[dict] = [{}] * len(pairs)
+        answers: list[set[int]] = [set()] * len(pairs)
+        for number in np.unique(part_of):
+            here = np.flatnonzero(part_of == number)
+            columns, known = self.parts[number].read(self.data.table, *(rows[here] - self.firsts[number]).T)
+            for place, clusters, *values in zip(here.tolist(), known, *columns.values()):
+                items[place], answers[place] = dict(zip(columns, values)), clusters
+        _add_other_answers(items, answers)
+        return items
+
+
+def _add_other_answers(items: list[dict], answers: list[set[int]]) -> None:
+    """Add to the labels what else in the batch answers a row's question, equally many clusters to all rows."""
+    present = {cluster for item in items for cluster in item["label"]}
+    others = [sorted(known & present - {item["label"][0]}) for known, item in zip(answers, items)]
+    most = max(map(len, others))
+    for item, known in zip(items, others):
+        item["label"] = item["label"] + known + [-1] * (most - len(known))
+
+
+@dataclass(frozen=True, eq=False)
+class _TableRows:
+    """Rows of a ``ParallelCorpus``, which stand in the data set's table.
+
+    start: of its rows in the table.
+    question_of: number of each row's question, (n_rows,).
+    answers: all pairs (question, cluster), each once, sorted, (n_answers, 2); clusters as in the labels.
+    """
+
+    start: int
+    question_of: np.ndarray
+    answers: np.ndarray
+
+    def read(
+        self, table: pa.Table, query_rows: np.ndarray, passage_rows: np.ndarray
+    ) -> tuple[dict[str, list], list[set[int]]]:
+        """Values of each column, and the clusters that answer each query."""
+        columns = {"query": tables.cells(table.column("query"), query_rows + self.start)}
         for name in table.column_names[1:]:
-            columns[name] = table.column(name).take(passage_rows).to_pylist()
-        columns["label"] = self._with_other_answers(columns["label"], [query for query, _ in pairs])
-        return [dict(zip(columns, values)) for values in zip(*columns.values())]
-
-    def _with_other_answers(self, labels: list[list[int]], query_rows: list[int]) -> list[list[int]]:
-        """Labels with the clusters of the batch that answer a row's question, besides its own, equally many in all rows."""
-        question_of, clusters_of = self.answers
-        present = {cluster for label in labels for cluster in label}
-        asked = (clusters_of[question] for question in question_of[query_rows].tolist())
-        others = [sorted(known & present - {label[0]}) for known, label in zip(asked, labels)]
-        most = max(map(len, others))
-        return [label + known + [-1] * (most - len(known)) for label, known in zip(labels, others)]
+            columns[name] = tables.cells(table.column(name), passage_rows + self.start)
+        return columns, answers_of(self.answers, self.question_of[query_rows])
 
 
-def pair_dataset(corpora: Sequence[ParallelCorpus], n_negatives: int = 0) -> PairDataset:
+@dataclass(frozen=True, eq=False)
+class _TripleRows:
+    """Rows of a ``TripleCorpus``, whose texts are looked up.
+
+    first_cluster: what its numbers of clusters begin at in the labels.
+    """
+
+    corpus: TripleCorpus
+    n_negatives: int
+    first_cluster: int
+
+    def read(
+        self, table: pa.Table, query_rows: np.ndarray, passage_rows: np.ndarray
+    ) -> tuple[dict[str, list], list[set[int]]]:
+        """Values of each column, and the clusters that answer each query."""
+        corpus = self.corpus
+        columns: dict[str, list] = {
+            "query": corpus.texts("query", query_rows),
+            "passage": corpus.texts("passage", passage_rows),
+        }
+        groups = passage_rows // len(corpus.languages)
+        known = answers_of(corpus.triples.answers, corpus.question_of[groups])
+        labels = [corpus.cluster_of[groups].tolist()]
+        if self.n_negatives:
+            columns["negative_1"] = corpus.texts("negative", passage_rows)
+            negatives = corpus.triples.negative_of[groups].tolist()
+            labels.append([own if other in right else other for own, other, right in zip(labels[0], negatives, known)])
+        columns["label"] = [[label + self.first_cluster for label in row] for row in zip(*labels)]
+        return columns, [{cluster + self.first_cluster for cluster in clusters} for clusters in known]
+
+
+def pair_dataset(corpora: Sequence[TrainingCorpus], n_negatives: int = 0) -> PairDataset:
     """All rows of some corpora as columns ``query, passage[, negative_1 …], label``, in the numbering of the sampler.
 
-    Corpora that are to be mixed are given together: a ``DatasetDict`` of several such data sets cannot be drawn from.
+    Corpora that are to be mixed are given together: a ``DatasetDict`` of several such data sets cannot be drawn from. No
+    text is copied but hard negatives, and columns may be larger than 2 GiB.
 
     Args:
         corpora: one or more.
-        n_negatives: how many of a row's ``negatives`` become columns.
+        n_negatives: how many of a row's ``negatives`` become columns; a ``TripleCorpus`` has one.
 
     Raises:
         ValueError: a row has fewer than ``n_negatives`` negatives.
     """
-    table = pa.concat_tables([corpus.table for corpus in corpora]).combine_chunks()
-    cluster = _numbered(corpora, "cluster_id").dictionary_encode().indices.cast(pa.int64())
-    columns, labels = {"query": table.column("query"), "passage": table.column("passage")}, [cluster]
-    if n_negatives:
-        short = pc.index(pc.less(pc.list_value_length(table.column("negatives")), n_negatives), True).as_py()
-        if short >= 0:
-            row = table.slice(short, 1).to_pylist()[0]
-            raise ValueError(
-                f"group {row['group_id']!r} in {row['language']!r} has {len(row['negatives'])} negatives, fewer "
-                f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives"
-            )
-    place = _numbered(corpora, "language") if n_negatives else None  # a text may be another passage in another language
-    question_of = _questions(corpora)
-    question = pc.cast(pa.array(question_of), pa.string())
+    made, parts, start, first_cluster = [], [], 0, 0
+    for corpus in corpora:
+        if isinstance(corpus, TripleCorpus):
+            if n_negatives > 1:
+                raise ValueError(f"{corpus.name}: a triple has one negative: lower hard_negatives from {n_negatives} to 1")
+            parts.append(_TripleRows(corpus, n_negatives, first_cluster))
+            shown, n_clusters = _columns(corpus.sample(_SHOWN), n_negatives, first_cluster), corpus.n_clusters
+        else:
+            shown = _columns(corpus, n_negatives, first_cluster)
+            clusters = tables.numbers(corpus.table.column("cluster_id"))
+            question_of = corpus.question_of[tables.numbers(corpus.table.column("group_id"))]
+            answers = np.unique(np.stack([question_of, clusters + first_cluster], axis=1).astype(np.int64), axis=0)
+            parts.append(_TableRows(start, question_of, answers))
+            n_clusters = int(clusters.max()) + 1
+        made.append(shown)
+        start, first_cluster = start + len(shown), first_cluster + n_clusters
+    dataset = PairDataset(InMemoryTable(pa.concat_tables(made)), fingerprint=generate_random_fingerprint())
+    dataset.corpora, dataset.parts = tuple(corpora), tuple(parts)
+    dataset.firsts = np.cumsum([0, *map(len, corpora)])
+    return dataset
+
+
+_SHOWN = 100
+"""Triples of which a data set's table holds the rows."""
+
+
+def _columns(corpus: ParallelCorpus, n_negatives: int, first_cluster: int) -> pa.Table:
+    """The columns of one corpus; numbers of its clusters begin at ``first_cluster``."""
+    table = corpus.table
+    columns, labels = {"query": table.column("query"), "passage": table.column("passage")}, _labels(corpus, n_negatives)
+    for nth in range(n_negatives):
+        columns[f"negative_{nth + 1}"] = pc.list_element(table.column("negatives"), nth)
+    labels = np.where(labels < 0, -1, labels + first_cluster)
+    ends = pa.array(np.arange(0, labels.size + 1, labels.shape[1], dtype=np.int32))
+    columns["label"] = pa.chunked_array([pa.ListArray.from_arrays(ends, pa.array(labels.reshape(-1)))])
+    return pa.table(columns)
+
+
+def _labels(corpus: ParallelCorpus, n_negatives: int) -> np.ndarray:
+    """Cluster of each row's passage and hard negatives, numbered from 0, -1 for none, (n_rows, 1 + n_negatives), int64."""
+    table, clusters = corpus.table, tables.numbers(corpus.table.column("cluster_id"))
+    labels = np.repeat(clusters.astype(np.int64)[:, None], 1 + n_negatives, axis=1)
+    if not n_negatives:
+        return labels
+    short = pc.index(pc.less(pc.list_value_length(table.column("negatives")), n_negatives), True).as_py()
+    if short >= 0:
+        row = table.slice(short, 1).to_pylist()[0]
+        raise ValueError(
+            f"group {row['group_id']!r} in {row['language']!r} has {len(row['negatives'])} negatives, fewer "
+            f"than hard_negatives {n_negatives}: mine more, or lower hard_negatives"
+        )
+    language, question = table.column("language"), corpus.question_of[tables.numbers(table.column("group_id"))].tolist()
+    passages, first = np.unique(hashes(tables.values(language), tables.values(table.column("passage"))), return_index=True)
+    answers = hashes(question, tables.values(table.column("passage")))
     for nth in range(n_negatives):
         texts = pc.list_element(table.column("negatives"), nth)
-        columns[f"negative_{nth + 1}"] = texts
-        passages, negatives = (
-            pc.binary_join_element_wise(place, part.combine_chunks(), ":") for part in (table.column("passage"), texts)
-        )
-        known = pc.index_in(negatives, value_set=passages)  # a negative may be another's passage
-        found, answers = (pc.binary_join_element_wise(question, part, ":") for part in (negatives, passages))
-        own = pc.is_in(found, value_set=answers)  # it answers this question elsewhere, though it is of another cluster
-        labels.append(pc.if_else(own, cluster, pc.fill_null(cluster.take(known), -1)))
-    columns["label"] = pa.array(list(zip(*(label.to_pylist() for label in labels))), pa.list_(pa.int64()))
-    dataset = PairDataset(InMemoryTable(pa.table(columns)))
-    dataset.corpora = tuple(corpora)
-    answers: list[set[int]] = [set() for _ in range(int(question_of.max(initial=-1)) + 1)]
-    for number, own in zip(question_of.tolist(), cluster.to_pylist()):
-        answers[number].add(own)
-    dataset.answers = question_of, [frozenset(clusters) for clusters in answers]
-    return dataset
+        found = hashes(tables.values(language), tables.values(texts))  # a text may be another passage in another language
+        places = np.minimum(np.searchsorted(passages, found), len(passages) - 1)
+        known = np.where(passages[places] == found, clusters[first[places]], -1)  # a negative may be another's passage
+        own = np.isin(hashes(question, tables.values(texts)), answers)  # it answers this question elsewhere
+        labels[:, nth + 1] = np.where(own, clusters, known)
+    return labels
 
 
 def pair_batches(
@@ -171,7 +275,7 @@ class _Passes(PairBatchSampler):
     def __init__(
         self,
         dataset: PairDataset,
-        corpora: Sequence[ParallelCorpus],
+        corpora: Sequence[TrainingCorpus],
         sampling: Sampling,
         batch_size: int,
         seed: int,
@@ -198,22 +302,3 @@ class _Passes(PairBatchSampler):
         first = self.epoch * self.n_batches
         for place in range(first, first + self.n_batches):
             yield self.batch(*divmod(place, super().__len__())).pairs()
-
-
-def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
-    """A column of all rows whose values cannot be taken for those of another corpus."""
-    values = [
-        pc.binary_join_element_wise(str(number), corpus.table.column(column), ":") for number, corpus in enumerate(corpora)
-    ]
-    return pa.chunked_array([chunk for part in values for chunk in part.chunks]).combine_chunks()
-
-
-def _questions(corpora: Sequence[ParallelCorpus]) -> np.ndarray:
-    """Number of each row's question, shape (n_rows,); no two corpora share one."""
-    numbers, first = [], 0
-    for corpus in corpora:
-        groups = corpus.table.column("group_id").combine_chunks().dictionary_encode().indices
-        of_group = question_numbers(corpus.table)
-        numbers.append(of_group[groups.to_numpy()].astype(np.int64) + first)
-        first += int(of_group.max(initial=-1)) + 1
-    return np.concatenate(numbers)

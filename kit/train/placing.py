@@ -6,11 +6,12 @@ import warnings
 
 import numpy as np
 
-from kit.data.clusters import question_numbers
+from kit.core.seeding import Shuffle
 from kit.data.corpus import ParallelCorpus
+from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 
 
-class Source:
+def source_of(corpus: TrainingCorpus, languages: tuple[str, ...], offset: int) -> Source:
     """What a sampler needs to know of one corpus.
 
     Args:
@@ -18,17 +19,25 @@ class Source:
         languages: of all corpora of the sampler, in the order of its indices.
         offset: number of its first row among the rows of all corpora.
     """
+    if isinstance(corpus, TripleCorpus):
+        return ImpliedSource(corpus, languages, offset)
+    return Source(corpus, languages, offset)
+
+
+class Source:
+    """A corpus with a table of its rows; arguments as of ``source_of``."""
 
     def __init__(self, corpus: ParallelCorpus, languages: tuple[str, ...], offset: int) -> None:
-        self.name, self.offset = corpus.name, offset
-        self.row_of = np.full((len(corpus.group_ids), len(languages)), -1, np.int32)  # (n_groups, n_languages)
+        self._know(corpus, offset)
+        self.row_of = np.full((self.n_groups, len(languages)), -1, np.int32)  # (n_groups, n_languages)
         self.row_of[:, [languages.index(language) for language in corpus.languages]] = corpus.row_of
-        self.cluster_of = corpus.cluster_of  # (n_groups,)
-        self.question_of = question_numbers(corpus.table)  # (n_groups,)
-        self.n_groups = len(self.row_of)
         present = (self.row_of >= 0).astype(np.float32)
         self._together = present.T @ present > 0  # (n_languages, n_languages)
         self._with_both: dict[tuple[int, int], np.ndarray] = {}
+
+    def _know(self, corpus: TrainingCorpus, offset: int) -> None:
+        self.name, self.offset, self.n_groups = corpus.name, offset, corpus.n_groups
+        self.cluster_of, self.question_of = corpus.cluster_of, corpus.question_of  # each (n_groups,)
 
     def pairs(self, allowed: np.ndarray) -> np.ndarray:
         """Ordered language pairs that some group has, of those allowed (n_languages, n_languages); shape (n_pairs, 2)."""
@@ -36,9 +45,13 @@ class Source:
 
     def rows(self, groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
         """Rows (query, passage) in the numbering of all corpora, shape (batch, 2), int64."""
-        return self.row_of[groups[:, None], pairs].astype(np.int64) + self.offset
+        return self._rows(groups[:, None], pairs).astype(np.int64) + self.offset
 
-    def order(self, rng: np.random.Generator) -> np.ndarray:
+    def _rows(self, groups: np.ndarray | int, codes: np.ndarray) -> np.ndarray:
+        """Rows of groups in languages in the corpus's own numbering, -1 for none; the shapes are broadcast."""
+        return self.row_of[groups, codes]
+
+    def order(self, rng: np.random.Generator) -> np.ndarray | Shuffle:
         """Random order of the groups in which the groups of one cluster lie far apart, shape (n_groups,).
 
         A cluster of m groups puts them at u, u + 1/m, u + 2/m … (u uniform), so that hardly ever two meet in a batch.
@@ -100,7 +113,7 @@ class Source:
             groups (batch,) and pairs (batch, 2).
         """
         groups, pairs = walk.copy(), pairs.copy()
-        good = np.flatnonzero((self.row_of[groups[:, None], pairs] >= 0).all(axis=1))
+        good = np.flatnonzero((self._rows(groups[:, None], pairs) >= 0).all(axis=1))
         used = _Used(self.cluster_of, self.question_of)
         kept = [row for row in good.tolist() if used.take(groups[row])]
         for row in np.setdiff1d(np.arange(len(groups)), kept):
@@ -119,7 +132,7 @@ class Source:
     def _draw_group(self, rng: np.random.Generator, pair: np.ndarray, used: _Used) -> int | None:
         """Take one of the groups that have both languages and are free, drawn uniformly, or None."""
         for group in rng.integers(self.n_groups, size=8).tolist():  # where most groups have all languages, no list is made
-            if (self.row_of[group, pair] >= 0).all() and used.take(group):
+            if (self._rows(group, pair) >= 0).all() and used.take(group):
                 return group
         fits = self._groups_with(int(pair[0]), int(pair[1]))
         for group in fits[rng.integers(len(fits), size=32)].tolist():
@@ -138,6 +151,44 @@ class Source:
         if key not in self._with_both:
             self._with_both[key] = np.flatnonzero((self.row_of[:, list(key)] >= 0).all(axis=1)).astype(np.int32)
         return self._with_both[key]
+
+
+class ImpliedSource(Source):
+    """A corpus in which every group has every language, so that rows are computed; arguments as of ``source_of``.
+
+    It holds no array of groups or rows: those of its corpus are memory-mapped, and its order is computed place by place.
+    """
+
+    def __init__(self, corpus: TripleCorpus, languages: tuple[str, ...], offset: int) -> None:
+        self._know(corpus, offset)
+        there = np.isin(languages, corpus.languages)  # (n_languages,)
+        self._together = there[:, None] & there
+        self._code_of, self._n_codes = np.cumsum(there) - 1, len(corpus.languages)  # both tuples of tags are sorted
+
+    def _rows(self, groups: np.ndarray | int, codes: np.ndarray) -> np.ndarray:
+        return np.asarray(groups, np.int64) * self._n_codes + self._code_of[codes]
+
+    def order(self, rng: np.random.Generator) -> np.ndarray | Shuffle:
+        """Random order of the groups, as if there were no clusters.
+
+        Two groups of a batch hardly ever share one of several hundred thousand; where they do, another one is drawn.
+        """
+        return Shuffle(self.n_groups, rng)
+
+    def _n_distinct(self, of_group: np.ndarray, pairs: np.ndarray, enough: int) -> int:
+        found = of_group[:0]
+        for start in range(0, self.n_groups, _LOOKED_AT):
+            found = np.union1d(found, of_group[start : start + _LOOKED_AT])
+            if len(found) >= enough:
+                break
+        return len(found)
+
+    def _groups_with(self, first: int, second: int) -> np.ndarray:
+        return np.arange(self.n_groups, dtype=np.int32)
+
+
+_LOOKED_AT = 1 << 16
+"""Groups of which distinct clusters are counted at a time."""
 
 
 class _Used:

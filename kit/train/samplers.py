@@ -28,9 +28,9 @@ from functools import lru_cache
 import numpy as np
 
 from kit.core.printing import near
-from kit.core.seeding import generator
-from kit.data.corpus import ParallelCorpus
-from kit.train.placing import Source
+from kit.core.seeding import Shuffle, generator
+from kit.data.triples.corpus import TrainingCorpus
+from kit.train.placing import source_of
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class PairBatchSampler:
 
     ``len`` is exact. ``set_epoch`` chooses the epoch that the next iteration walks; ``batch(epoch, i)`` is random access.
 
+    >>> from kit.data.corpus import ParallelCorpus
     >>> rows = [{"group_id": str(g), "language": l, "query": f"q{g}{l}", "passage": f"p{g}{l}"}
     ...         for g in range(9) for l in ("de", "en")]
     >>> sampler = PairBatchSampler([ParallelCorpus.from_rows(rows, "toy")], Sampling.parse("X-Y"), batch_size=4, seed=0)
@@ -159,7 +160,12 @@ class PairBatchSampler:
     """
 
     def __init__(
-        self, corpora: Sequence[ParallelCorpus], sampling: Sampling, batch_size: int, seed: int, tau: float = 1.0
+        self,
+        corpora: Sequence[TrainingCorpus],
+        sampling: Sampling,
+        batch_size: int,
+        seed: int,
+        tau: float = 1.0,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size {batch_size} is below 1")
@@ -168,7 +174,7 @@ class PairBatchSampler:
         self.sampling, self.batch_size, self.seed, self.epoch = sampling, batch_size, seed, 0
         self.languages = tuple(sorted({language for corpus in corpora for language in corpus.languages}))
         offsets = np.cumsum([0, *(len(corpus) for corpus in corpora)])
-        self._sources = [Source(corpus, self.languages, int(offset)) for corpus, offset in zip(corpora, offsets)]
+        self._sources = [source_of(corpus, self.languages, int(offset)) for corpus, offset in zip(corpora, offsets)]
         self._n_batches = max(1, sum(source.n_groups for source in self._sources) // batch_size)
         allowed = [kind.allowed(self.languages) for kind in sampling.kinds]
         self._pairs = [[source.pairs(those) for source in self._sources] for those in allowed]  # each (n_pairs, 2)
@@ -239,5 +245,5 @@ class PairBatchSampler:
         rounds, places = np.divmod(places, self._sources[source].n_groups)
         return np.concatenate([self._order(epoch, source, int(lap))[places[rounds == lap]] for lap in np.unique(rounds)])
 
-    def _draw_order(self, epoch: int, source: int, lap: int) -> np.ndarray:
+    def _draw_order(self, epoch: int, source: int, lap: int) -> np.ndarray | Shuffle:
         return self._sources[source].order(generator(self.seed, "order", epoch, source, lap))

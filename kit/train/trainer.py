@@ -13,9 +13,9 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 from transformers import PrinterCallback, TrainerCallback
 
 from kit.core.files import seal
-from kit.data.corpus import ParallelCorpus
 from kit.data.embeddings.encoding import quick_in_bfloat16
 from kit.data.inputs import first_module, prompts_of
+from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.cost import Cost, Meter
@@ -37,7 +37,7 @@ Validation = Callable[[SentenceTransformer], dict[str, float]]
 
 def fine_tune(
     model: SentenceTransformer,
-    corpora: Sequence[ParallelCorpus],
+    corpora: Sequence[TrainingCorpus],
     sampling: Sampling,
     config: TrainingConfig,
     folder: str | Path,
@@ -97,11 +97,16 @@ def fine_tune(
     return history
 
 
-def _look_up(model: SentenceTransformer, corpora: Sequence[ParallelCorpus]) -> None:
+def _look_up(model: SentenceTransformer, corpora: Sequence[TrainingCorpus]) -> None:
     """Let an encoder that does not learn embed all texts at once."""
     look_up = getattr(first_module(model), "look_up", None)
     if look_up is not None:
         for corpus in corpora:
+            if isinstance(corpus, TripleCorpus):
+                raise ValueError(
+                    f"corpus {corpus.name!r} has more texts than a head can keep embeddings of: take a sample of it "
+                    "(sample=10000), or another encoder"
+                )
             look_up(corpus.table.column("query").to_pylist(), corpus.table.column("passage").to_pylist())
 
 
@@ -120,9 +125,10 @@ def _save(model: SentenceTransformer, history: History, cost: Cost | None, folde
         shutil.rmtree(checkpoint)
 
 
-def _describe(model: SentenceTransformer, corpora: Sequence[ParallelCorpus], sampling: Sampling) -> None:
+def _describe(model: SentenceTransformer, corpora: Sequence[TrainingCorpus], sampling: Sampling) -> None:
     """Fill in what the model card cannot find out by itself, and keep it from asking the hub."""
-    card, first = model.model_card_data, corpora[0].table.slice(0, 3).to_pylist()
+    shown = corpora[0].sample(3) if isinstance(corpora[0], TripleCorpus) else corpora[0]
+    card, first = model.model_card_data, shown.table.slice(0, 3).to_pylist()
     card.local_files_only = True
     card.model_name = f"Retriever fine-tuned with {sampling.name} batches"
     card.language = sorted({language for corpus in corpora for language in corpus.languages})

@@ -361,7 +361,7 @@ class TestFiles:
         with pytest.raises(ValueError, match=r"relevance.jsonl, line 3: grade 0 is below 1"):
             RetrievalTask.read(tmp_path)
 
-    @pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"{}\n" * 99)[:-9]])
+    @pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"{}\n" * 99, mtime=0)[:-9]])
     def test_broken_gzip(self, tmp_path, content):
         (tmp_path / "a.jsonl.gz").write_bytes(content)
         with pytest.raises(ValueError, match=r"a.jsonl.gz: not a whole gzip file .*: download or write it again"):

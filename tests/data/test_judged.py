@@ -152,7 +152,11 @@ class TestStream:
             ("docs-0.jsonl", b'{"docid": "a", "text": null}', "row 1: field 'text' is None: write it as a text"),
             ("docs-0.jsonl", b'{"docid": "a", "title": 3, "text": "x"}', "row 1: field 'title' is 3: write it as a text"),
             ("docs-0.jsonl", b'{"docid": "a"', "docs-0.jsonl, line 1: not a JSON object"),
-            ("docs-0.jsonl.gz", gzip.compress(b'{"docid": "a", "text": "x"}')[:-9], "docs-0.jsonl.gz: not a whole gzip"),
+            (
+                "docs-0.jsonl.gz",
+                gzip.compress(b'{"docid": "a", "text": "x"}', mtime=0)[:-9],
+                "docs-0.jsonl.gz: not a whole gzip",
+            ),
             ("docs-0.parquet", b"PAR1", "docs-0.parquet: not a readable Parquet file"),
         ],
     )

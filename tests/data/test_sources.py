@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
-from kit.data.registry import checksums, kinds, load_corpus, load_task
+from kit.data.registry import checksums, kinds, load_corpus, load_task, load_training
 from kit.data.sources import beir, lareqa, squad
 from kit.evaluate.evaluator import evaluate_embeddings
 
@@ -680,7 +680,7 @@ class TestOneCallForAll:
         package = importlib.import_module("kit.data.sources")
         monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
         assert "made" in kinds("corpus") and "made" not in kinds("task")
-        assert load_corpus("made?size=3") == load_corpus("made", size=3) == 3
+        assert load_training("made?size=3") == load_training("made", size=3) == 3
         assert checksums(["made"]) == {"made": "one"}
         for spec, words in (
             ("made:x", "source 'made:x': this kind takes no path: write 'made'"),
@@ -688,7 +688,7 @@ class TestOneCallForAll:
             ("made?colour=x", "unknown option 'colour': choose from size"),
         ):
             with pytest.raises(ValueError, match=words):
-                load_corpus(spec)
+                load_training(spec)
 
     def test_importing_it_imports_nothing_heavy(self):
         code = "import sys, kit.data.registry; print(sorted({'numpy', 'pyarrow', 'babel', 'scipy'} & set(sys.modules)))"

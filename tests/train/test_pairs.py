@@ -6,6 +6,7 @@ import copy
 import pickle
 from itertools import pairwise
 
+import pyarrow as pa
 import pytest
 import torch
 from accelerate.data_loader import prepare_data_loader, skip_first_batches
@@ -285,6 +286,30 @@ class TestOtherAnswers:
                 met += len(answers) > 1
                 assert answers <= known
         assert met > 1000  # else nothing was shown
+
+
+class TestLarge:
+    def test_columns_beyond_2_gib(self):
+        """34 chunks that share one buffer of 64 MiB, so that the texts have 2.1 GiB and their table does not."""
+        letters = ["".join(chr(97 + number) * 1024) * 4096 for number in range(16)]  # of 4 MiB
+        chunk = pa.array(letters)
+        passages = pa.chunked_array([chunk] * 34)
+        n_rows = len(passages)
+        assert passages.nbytes > 2**31
+        groups = [str(row // 2) for row in range(n_rows)]
+        columns = {
+            "group_id": groups,
+            "language": ["de", "en"] * (n_rows // 2),
+            "query": [f"{row}?" for row in range(n_rows)],
+        }
+        more = {"cluster_id": groups, "domain": [""] * n_rows, "source": [""] * n_rows, "negatives": [["no"]] * n_rows}
+        corpus = ParallelCorpus(pa.table({**columns, "passage": passages, **more}), "large")
+        data = pair_dataset([corpus])
+        (batch, *_) = PairBatchSampler([corpus], Sampling.parse("X-Y"), 20, SEED)
+        items = data.__getitems__([*batch, (0, n_rows - 1)])
+        assert [item["passage"] == letters[row % 16] for item, (_, row) in zip(items, batch)] == [True] * 20
+        assert items[-1]["passage"] == letters[(n_rows - 1) % 16] and items[-1]["query"] == "0?"
+        assert [item["label"][0] for item in items] == [*(row // 2 for _, row in batch), n_rows // 2 - 1]
 
 
 class TestCopies:

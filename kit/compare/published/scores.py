@@ -14,9 +14,10 @@ from kit.compare.published.figures import MEAN, TRAINING, Place, data_of, encode
 from kit.compare.results import Results
 from kit.compare.stats import Interval, confidence_interval
 from kit.core import records
+from kit.core.files import whole_file
 from kit.core.records import without_nan
-from kit.core.tables import whole_file
-from kit.data.corpus import ParallelCorpus, RetrievalTask
+from kit.data.corpus import RetrievalTask
+from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 from kit.evaluate.evaluation import CellValues
 
 PAIRS = (("Hybrid", "X-X-mono"), ("Hybrid", "X-Y"))
@@ -69,13 +70,16 @@ def scores_of(results: Results, encoder: str, task: RetrievalTask) -> list[Score
     return found
 
 
-def rows_of(corpora: Iterable[ParallelCorpus]) -> list[Score]:
-    """The rows of training sets by language."""
-    return [
-        score
-        for corpus in corpora
-        for score in _counts(Place(data=data_of(corpus.name), setting=TRAINING), corpus.table, "rows")
-    ]
+def rows_of(corpora: Iterable[TrainingCorpus]) -> list[Score]:
+    """The rows of training sets by language; triples have one of each in all their languages."""
+    found = []
+    for corpus in corpora:
+        at = Place(data=data_of(corpus.name), setting=TRAINING)
+        if isinstance(corpus, TripleCorpus):
+            found += [_score(at.but(measure="rows", language=tag), float(corpus.n_groups)) for tag in corpus.languages]
+        else:
+            found += _counts(at, corpus.table, "rows")
+    return found
 
 
 def _counts(at: Place, table: pa.Table, measure: str) -> list[Score]:

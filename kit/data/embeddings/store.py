@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kit.core import paths
+from kit.core.files import whole_file
 from kit.core.fingerprints import fingerprint
 from kit.core.printing import say
-from kit.core.tables import whole_file
 
 ABOUT = "about.json"
 """File of a collection that says what it holds; its time is that of the last use."""

@@ -8,10 +8,9 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from kit.core.files import whole_folder
+from kit.core.files import whole_file, whole_folder
 from kit.core.fingerprints import code_fingerprint, fingerprint
 from kit.core.paths import root
-from kit.core.tables import whole_file
 from kit.data.hub import shards
 from kit.data.hub.fetching import counted
 from kit.data.hub.layouts import COLUMNS, layouts

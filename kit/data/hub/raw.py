@@ -14,7 +14,8 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from kit.core.tables import json_lines, parsed_json, whole_file
+from kit.core.files import whole_file
+from kit.core.tables import json_lines, parsed_json
 from kit.data.hub.manifest import MANIFEST, Entry, File
 from kit.data.hub.remote import filled
 

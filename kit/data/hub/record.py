@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from kit.core.files import whole_file
 from kit.core.paths import root
-from kit.core.tables import parsed_json, whole_file
+from kit.core.tables import parsed_json
 
 
 def home() -> Path:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.core.tables import whole_file
+from kit.core.files import whole_file
 from kit.data.lines import text_lines
 
 _SCORE_COLUMNS = ("score", "grade", "relevance")

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from kit.core.files import refuse_damaged, seal
+from kit.core.files import refuse_damaged, seal, whole_file
 from kit.core.seeding import stable_hash
-from kit.core.tables import whole_file
 from kit.data.bitext import SIDES, BitextTask
 from kit.evaluate.mining.margins import MinedPairs, mine_neighbourhood, pair_keys
 from kit.evaluate.mining.neighbours import neighbourhood

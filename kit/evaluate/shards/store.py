@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kit.core import records
+from kit.core.files import whole_file
 from kit.core.printing import say
 from kit.core.seeding import stable_hash
-from kit.core.tables import whole_file
 from kit.data.judged.collection import Passage, text_digest
 
 ABOUT = "about.json"

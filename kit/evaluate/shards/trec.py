@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kit.core.tables import whole_file
+from kit.core.files import whole_file
 from kit.data.judged.qrels import word
 from kit.data.lines import text_lines
 from kit.evaluate import metrics

@@ -25,6 +25,7 @@ KINDS = {
     "starts": "encoders that trainings start from",
     "tasks": "tasks cut out of parallel data",
     "training": "trained models",
+    "triples": "texts and triples by id, converted to memory-mapped files",
     "translators": "word lists and small translators",
 }
 """What is kept, each in a folder of its name."""

@@ -13,9 +13,9 @@ import numpy as np
 
 from kit.compare.stats import MARKED, Interval, confidence_interval, mark
 from kit.core import paths
+from kit.core.files import whole_file
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.printing import Table, number, say, span
-from kit.core.tables import whole_file
 from kit.data.embeddings.encoding import TextEncoder
 from kit.data.embeddings.stored import known_by
 from kit.data.inputs import LOOKED_AT, cut_of_texts

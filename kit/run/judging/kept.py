@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kit.core.files import refuse_damaged, seal
-from kit.core.tables import whole_file
+from kit.core.files import refuse_damaged, seal, whole_file
 from kit.data.judged.collection import JudgedCollection
 from kit.evaluate.shards.judging import JudgedRun
 from kit.evaluate.shards.store import Counts

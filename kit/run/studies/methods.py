@@ -11,8 +11,8 @@ from kit.augment.lexicon import Lexicon, induce_lexicon
 from kit.augment.switching import code_switch
 from kit.compare.mining import MiningResults
 from kit.core import fingerprints, paths
+from kit.core.files import whole_file
 from kit.core.printing import say
-from kit.core.tables import whole_file
 from kit.data.bitext import SIDES, BitextTask
 from kit.data.corpus import ParallelCorpus
 from kit.data.parallel import rows_of_corpus

@@ -26,7 +26,7 @@ from kit.run.evaluating import AGREEMENT_GROUPS, evaluate_remedied, language_tag
 from kit.run.mending import NONE, head_of
 from kit.run.settings import Settings
 from kit.run.studies.arms import run_arms
-from kit.run.training import training_data
+from kit.run.training import as_table, training_data
 from kit.train.encoders.finding import MADE
 
 Log = Callable[[str], None]
@@ -125,7 +125,9 @@ def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
     heads = {one: headed.changed(samplings=(one,)) for one in settings.samplings}
     trained = run_arms(heads, settings.data.tests, log)
     model = pipeline.below_head(headed)
-    learned = [RetrievalTask.from_corpus(corpus, corpus.name) for corpus in training_data(settings.data.train)[0]]
+    learned = [
+        RetrievalTask.from_corpus(corpus, corpus.name) for corpus in map(as_table, training_data(settings.data.train)[0])
+    ]
     centred = [pipeline.load_model(heads["Hybrid"], "Hybrid", seed) for seed in settings.seeds] if "Hybrid" in heads else []
     found = {}
     for test in settings.data.tests:

@@ -10,10 +10,10 @@ from kit.compare.published.beside import Beside, Effect, beside, effects
 from kit.compare.published.figures import paper
 from kit.compare.published.scores import Score, rows_of, scores_of
 from kit.compare.results import Results
+from kit.core.files import whole_file
 from kit.core.fingerprints import versions
 from kit.core.paths import reports, run_folder
 from kit.core.printing import Table, say
-from kit.core.tables import whole_file
 from kit.run import pipeline
 from kit.run.evaluating import load_test
 from kit.run.settings import Settings

@@ -12,10 +12,10 @@ from kit.compare.claims import Finding, adjusted
 from kit.compare.columns import COLUMNS, DIGITS, HEADLINE
 from kit.compare.results import Results
 from kit.compare.stats import mark
+from kit.core.files import whole_file
 from kit.core.fingerprints import versions
 from kit.core.paths import notebooks, reports, root, run_folder
 from kit.core.printing import Table, estimate, span
-from kit.core.tables import whole_file
 from kit.run import profiles
 from kit.run.settings import Settings
 from kit.show import report

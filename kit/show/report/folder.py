@@ -16,8 +16,8 @@ from kit.compare.columns import BIAS_COLUMNS
 from kit.compare.results import Results
 from kit.compare.stored import read_metrics
 from kit.core import paths, records
+from kit.core.files import whole_file
 from kit.core.records import Record, without_nan
-from kit.core.tables import whole_file
 from kit.show.report.drawing import baseline_first, figures
 from kit.show.report.page import summary, web_page
 from kit.show.tables import picture, write_figures
