@@ -61,7 +61,10 @@ class PairDataset(datasets.Dataset):
         columns = {"query": table.column("query").take(query_rows).to_pylist()}
         for name in table.column_names[1:]:
             columns[name] = table.column(name).take(passage_rows).to_pylist()
-        columns["label"] = self._with_other_answers(columns["label"], [query for query, _ in pairs])
+        whole = pairs.whole if isinstance(pairs, _Pairs) else pairs
+        labels = table.column("label").take(pa.array([passage for _, passage in whole])).to_pylist()
+        labels = self._with_other_answers(labels, [query for query, _ in whole])
+        columns["label"] = [labels[place] for place in pairs.places] if isinstance(pairs, _Pairs) else labels
         return [dict(zip(columns, values)) for values in zip(*columns.values())]
 
     def _with_other_answers(self, labels: list[list[int]], query_rows: list[int]) -> list[list[int]]:
@@ -126,7 +129,9 @@ def pair_batches(
     """The ``batch_sampler`` argument of ``SentenceTransformerTrainingArguments`` for a data set of ``pair_dataset``.
 
     Batch size and seed are the trainer's (``per_device_train_batch_size``, ``seed``). Of several processes each gets whole
-    batches in turn, every process equally many. A resumed run goes on with the batches that it would have had.
+    batches in turn, every process equally many; with ``accelerator_config={"split_batches": True}`` process r of n gets the
+    r-th n-th of each batch, with labels that name the answers in all of it. A resumed run goes on with the batches that it
+    would have had.
 
     Args:
         sampling: how batches are drawn, or its name (``Sampling.parse``).
@@ -197,7 +202,21 @@ class _Passes(PairBatchSampler):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         first = self.epoch * self.n_batches
         for place in range(first, first + self.n_batches):
-            yield self.batch(*divmod(place, super().__len__())).pairs()
+            yield _Pairs(self.batch(*divmod(place, super().__len__())).pairs())
+
+
+class _Pairs(list[tuple[int, int]]):
+    """Pairs of a batch: all, or a slice of them, which is the part of one of several processes.
+
+    whole: all pairs of the batch.  places: where in it these are.
+    """
+
+    def __init__(self, whole: Sequence[tuple[int, int]], places: range | None = None) -> None:
+        self.whole, self.places = whole, range(len(whole)) if places is None else places
+        super().__init__(whole[place] for place in self.places)
+
+    def __getitem__(self, place: Any) -> Any:
+        return _Pairs(self.whole, self.places[place]) if isinstance(place, slice) else super().__getitem__(place)
 
 
 def _numbered(corpora: Sequence[ParallelCorpus], column: str) -> pa.Array:
