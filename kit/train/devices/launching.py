@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -94,8 +95,9 @@ def _failure(told: dict[str, str], output: str, n_devices: int) -> Exception:
     """Why it ended. A process that was killed makes others fail, which lose their connection to it."""
     if "refused" in told:
         return ValueError(told["refused"])
-    killed = re.search(r"rank\s*: (\d+) .*\n\s*exitcode\s*: -(\d+) ", output)  # torchrun's report
+    killed = re.findall(r"rank\s*: (\d+) .*\n\s*exitcode\s*: -(\d+) ", output)  # in torchrun's report
     if killed:
-        return JobError(f"process {killed[1]} of {n_devices} (counted from 0) was killed by signal {killed[2]}, which ended all")
+        rank, number = min(killed, key=lambda one: int(one[1]) == signal.SIGTERM)  # by which torchrun ends the others
+        return JobError(f"process {rank} of {n_devices} (counted from 0) was killed by signal {number}, which ended all")
     last = "\n".join(output.strip().splitlines()[-SHOWN_LINES:])
     return JobError(f"a process of {n_devices} failed:\n{told.get('failed') or last or 'it wrote nothing'}")
