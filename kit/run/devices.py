@@ -46,6 +46,6 @@ def _refuse(job: TrainJob, n_devices: int) -> None:
         fewer = batch_size - batch_size % n_devices
         fitting = " or ".join(f"{size}" for size in (fewer, fewer + n_devices) if size)
         raise ValueError(
-            f"batch_size is {batch_size}, which {n_devices} devices cannot share evenly: choose {fitting}, or another number "
-            "of devices"
+            f"batch_size is {batch_size}, which {n_devices} devices cannot share evenly: choose {fitting}, or another "
+            "number of devices"
         )

@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from kit.core.files import refuse_damaged, seal
 from kit.data.corpus import ParallelCorpus
 from kit.train.config import TrainingConfig
-from kit.train.devices.ranks import from_first, wait_for_all
+from kit.train.devices.ranks import from_first, seed_rank, wait_for_all
 from kit.train.samplers import Sampling
 
 RECIPE, TRAINED = "recipe.json", "trained.pt"
@@ -29,7 +29,8 @@ class CheckedTrainer(SentenceTransformerTrainer):
     """A trainer that stops at a loss or weight that is not finite, and seals its checkpoints.
 
     The last two checkpoints are kept, and the best one where the run goes back to it; an older one is deleted only when the
-    new one is whole. Of several processes the first one writes them; how many there were is no part of a checkpoint. A checkpoint has the weights that are trained; the others are those that a run starts with.
+    new one is whole. A checkpoint has the weights that are trained; the others are those that a run starts with. Of several
+    processes the first one writes it, but for the state of their random numbers; any number of them may go on from it.
 
     Args:
         recipe: of this training; the other arguments are those of ``SentenceTransformerTrainer``.
@@ -37,6 +38,7 @@ class CheckedTrainer(SentenceTransformerTrainer):
 
     def __init__(self, recipe: dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
+        seed_rank(self.args.seed)
         self.recipe = recipe
 
     def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:

@@ -20,7 +20,7 @@ from transformers import TrainerCallback
 
 from kit.core.tables import whole_file
 from kit.data.inputs import reader
-from kit.train.devices.ranks import n_ranks
+from kit.train.devices.ranks import from_first, n_ranks
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -100,7 +100,8 @@ class Meter(TrainerCallback):
             return None
         update_s = statistics.median(self.update_s)
         padding = 1 - int(self.n_read) / self.n_computed if self.n_computed else None
-        peak = peak_flops(self.model.device.type, precision, torch.get_num_threads()) if self.operations else None
+        measured = self.model.device.type, precision, torch.get_num_threads()
+        peak = from_first(lambda: peak_flops(*measured)) if self.operations else None  # several would disturb each other
         needed = self.operations * (1 - (padding or 0.0)) / len(self.update_s)
         used = needed / update_s / peak if peak else None
         memory, peak_gflops = _memory_gib(self.model.device), peak and peak / 1e9

@@ -19,7 +19,7 @@ from kit.data.inputs import first_module, prompts_of
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.cost import Cost, Meter
-from kit.train.devices.ranks import from_first, is_first, seed_rank, wait_for_all
+from kit.train.devices.ranks import from_first, is_first
 from kit.train.encoders.loading import quiet
 from kit.train.encoders.saving import save_encoder
 from kit.train.encoders.trainable import training_only
@@ -49,11 +49,8 @@ def fine_tune(
     """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
 
     A run that was interrupted goes on from its last whole checkpoint in ``folder`` when it is called again with the same
-    arguments, with the batches and losses that an uninterrupted run would have had. The weights are float32, whatever the
-    encoder's were: in bfloat16 most updates are too small to change one. The device computes in bf16 where it is fast in it.
-
-    Under torchrun each of n processes, which call it alike, has ``batch_size / n`` rows of each batch; batches and losses are
-    those of one process, and a run may go on with another number of them. The first one validates, logs and writes.
+    arguments, on any number of devices, with the batches and losses that an uninterrupted run would have had. Weights are
+    float32, since in bfloat16 most updates are too small to change one. The device computes in bf16 where it is fast in it.
 
     Args:
         model: the encoder; it is trained in place, and its weights become float32.
@@ -86,12 +83,7 @@ def fine_tune(
             args=_arguments(config, sampling, folder, seed, validation is not None, model),
             loss=make_loss(model, config),
             evaluator=_Evaluator(validation) if validation else None,
-            callbacks=[
-                _Progress(log, sampling.name, validation is None),
-                _Patience(config.patience),
-                _OwnDropout(),
-                meter := Meter(model),
-            ],
+            callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter := Meter(model)],
         )
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = from_first(lambda: last_whole(folder, recipe, log))
@@ -99,13 +91,10 @@ def fine_tune(
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             trainer.refuse_not_finite()
             trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # from here on it computes in float32 again
-    history = _history(trainer.state)
-    if is_first():
-        cost = meter.cost(torch.bfloat16 if trainer.args.bf16 else torch.float32)
-        _save(model, history, cost, folder)
-        if cost:
-            log(f"{sampling.name:>14}  {cost}")
-    wait_for_all()
+    history, cost = _history(trainer.state), meter.cost(torch.bfloat16 if trainer.args.bf16 else torch.float32)
+    from_first(lambda: _save(model, history, cost, folder))
+    if cost and is_first():
+        log(f"{sampling.name:>14}  {cost}")
     return history
 
 
@@ -218,14 +207,6 @@ class _Patience(TrainerCallback):
         if self.patience and state.best_global_step:  # the folder may have been moved
             state.best_model_checkpoint = str(Path(str(args.output_dir)) / f"checkpoint-{state.best_global_step}")
         self.on_evaluate(args, state, control)
-
-
-class _OwnDropout(TrainerCallback):
-    """Each of several processes draws dropout of its own; a run that is resumed goes on with what its checkpoint has."""
-
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """The trainer gave all of them one seed."""
-        seed_rank(args.seed, state.global_step)
 
 
 def _arguments(

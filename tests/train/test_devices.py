@@ -190,7 +190,7 @@ class TestAKilledProcess:
         with subprocess.Popen([sys.executable, "-c", watching.format(parent)], stdin=subprocess.PIPE) as process:
             if whose == "caller":
                 with pytest.raises(subprocess.TimeoutExpired):
-                    process.wait(timeout=2)
+                    process.wait(timeout=0.7)
                 process.stdin.close()
             assert process.wait(timeout=30) == 1
 

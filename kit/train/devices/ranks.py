@@ -1,7 +1,8 @@
 """What the processes of one training have of each other: the rows of all, what the first one found, and when all are there.
 
-Process r of n, its *rank*, has rows ``r * b`` to ``(r + 1) * b`` of each batch of ``n * b``. A process that is alone has all
-of them: then nothing here does anything.
+Process r of n, its *rank*, has rows ``r * b`` to ``(r + 1) * b`` of each batch of ``n * b``. All of them compute the loss of
+the whole batch from the rows of all, so that batches, losses and updates are those of one process. The first one validates,
+logs and writes. For a process that is alone nothing here does anything.
 """
 
 from __future__ import annotations
@@ -50,10 +51,10 @@ def from_first(find: Callable[[], Found]) -> Found:
     return found[0]
 
 
-def seed_rank(seed: int, update: int) -> None:
-    """Begin torch's random numbers of each of several processes, by its rank; of one that is alone they stay as they are."""
+def seed_rank(seed: int) -> None:
+    """Give each of several processes dropout of its own, by its rank; with one seed, rows of all would lose the same."""
     if n_ranks() > 1:
-        torch.manual_seed(int(generator(seed, "rank", distributed.get_rank(), update).integers(2**62)))
+        torch.manual_seed(int(generator(seed, "rank", distributed.get_rank()).integers(2**62)))
 
 
 def rows_of_all(rows: Tensor) -> Tensor:
