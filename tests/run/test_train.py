@@ -97,7 +97,7 @@ class TestDevices:
     )
     def test_refuse_before_anything_is_trained(self, home, shared, changes, n_devices, message):
         with pytest.raises(ValueError, match=message):
-            devices.train_on_devices([self.job(), self.job(**changes)], n_devices, print)
+            devices.train_on_devices([self.job(batch_size=6), self.job(**changes)], n_devices, print)
         assert shared == []
 
     def test_are_no_more_than_there_are_gpus(self, shared, monkeypatch):
