@@ -120,6 +120,7 @@ class TestCommands:
         "python -m kit run --profile xlmr": "needs a model of the hub",
         "python -m kit run 03 04 --profile tuned-e5": "needs a model of the hub",
         "python -m kit run 06 --profile ratio-large": "needs a model of the hub",
+        "python -m kit train --profile xlmr": "needs a model of the hub; tests/train/test_devices.py starts torchrun",
         "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
         "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
         "papermill": "starts a kernel: tests/run/test_notebooks.py reads params.yaml with it",

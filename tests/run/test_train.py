@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from kit.train.history import History
 
 HERE = Path(__file__).resolve().parents[2]
 ASKED = ["-p", "samplings=X-Y,Hybrid", "-p", "updates=2", "-p", "evaluations=1", "-p", "batch_size=20"]
-FEW = [*ASKED, "-p", "train=atlas?languages=de,en&domains=currency", "-p", "dimension=16", "-p", "vocabulary_size=300"]
+FEW = [*ASKED, "-p", 'train=["atlas?languages=de,en&domains=currency"]', "-p", "dimension=16", "-p", "vocabulary_size=300"]
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ class TestCommand:
         assert line.startswith(
             "kit: process 1 of 2 was killed; this goes on from the last whole checkpoint: python -m kit train"
         )
-        assert line.endswith("--devices 2 " + " ".join(f"'{one}'" if "?" in one else one for one in FEW))
+        assert line.endswith(": " + shlex.join(["python", "-m", "kit", "train", "--devices", "2", *FEW]))
 
 
 class TestDevices:
