@@ -61,6 +61,8 @@ def on_devices(function: Callable[[Job, Log], object], job: Job, n_devices: int,
         ) as torchrun:
             assert torchrun.stdout is not None
             told, output = _hear(torchrun.stdout, log)
+    if torchrun.returncode < 0:
+        raise JobError(f"torchrun was killed by signal {-torchrun.returncode}, which ended its {n_devices} processes")
     if torchrun.returncode:
         raise _failure(told, output, n_devices)
 
