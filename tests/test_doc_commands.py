@@ -137,6 +137,7 @@ class TestCommands:
         "python -m kit run 11 --profile": "needs a model of the hub",
         "python -m kit run 03 -p train=mmarco": "needs mMARCO; tests/train/test_placing.py trains on a miniature of it",
         "python -m kit run 03 -p 'train=": "needs mMARCO, too",
+        "python -m kit train --profile xlmr": "needs a model of the hub; tests/train/test_devices.py starts torchrun",
         "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
         "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
         "python -m kit translate": "needs a model of the hub; tests/augment/test_translating.py types it with another",

@@ -127,6 +127,7 @@ class TestImports:
             "kit.evaluate.sentence_evaluator",
             "kit.train.checkpoints",
             "kit.train.cost",
+            "kit.train.devices.ranks",
             "kit.train.encoders.heads",
             "kit.train.losses",
             "kit.train.pairs",

@@ -27,6 +27,7 @@ from kit.data.registry import checksums, load_bitext, source_fingerprints
 from kit.evaluate.debias.remedies import REMEDIES
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
+from kit.run.devices import train_on_devices
 from kit.run.evaluating import (
     EvaluateJob,
     evaluate_job,
@@ -144,12 +145,13 @@ def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
     return found
 
 
-def train_all(settings: Settings, log: Log = say) -> dict[tuple[str, int], History]:
-    """Train a model for each sampling and seed that is not in the cache yet, as many at a time as there are cores.
+def train_all(settings: Settings, log: Log = say, devices: int = 1) -> dict[tuple[str, int], History]:
+    """Train a model for each sampling and seed that is not in the cache yet, as many at a time as there are cores or GPUs.
 
-    On a GPU one at a time. The histories come in the order of the settings, whatever finished first.
+    With several ``devices`` one after the other on all of them; which they were is no part of a model's key. The histories
+    come in the order of the settings, whatever finished first.
     """
-    train_missing([settings], log)
+    train_missing([settings], log, devices)
     return {
         (sampling, seed): History.read(model_folder(settings, sampling, seed) / "history.json")
         for seed in settings.seeds
@@ -157,7 +159,7 @@ def train_all(settings: Settings, log: Log = say) -> dict[tuple[str, int], Histo
     }
 
 
-def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
+def train_missing(recipes: Sequence[Settings], log: Log = say, devices: int = 1) -> None:
     """Train what is not in the cache of several recipes, each with its samplings and seeds, all of them together."""
     models = [(recipe, sampling, seed) for recipe in recipes for seed in recipe.seeds for sampling in recipe.samplings]
     for _, sampling, _ in models:
@@ -165,13 +167,16 @@ def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     folders = {model_folder(*model): model for model in models}  # recipes may share a model
     missing = {folder: model for folder, model in folders.items() if not is_trained(folder, log)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
-    encode_ahead([recipe for recipe, _, _ in missing.values()], "train", log)
     n_threads = threads_of(len(folders))
     jobs = [
         TrainJob(settings.data.train, settings.encoder, settings.training, sampling, seed, folder, n_threads)
         for folder, (settings, sampling, seed) in missing.items()
     ]
-    in_processes(train_job, jobs, log)
+    if devices > 1:
+        train_on_devices(jobs, devices, log)
+    else:
+        encode_ahead([recipe for recipe, _, _ in missing.values()], "train", log)
+        in_processes(train_job, jobs, log)
 
 
 def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
@@ -290,13 +295,7 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     encode_ahead([recipe for recipe, _, _ in missing.values()], "test", log)
     n_threads = threads_of(len(wanted))
     jobs = [
-        EvaluateJob(
-            model_folder(settings, sampling, seed),
-            f"{sampling}, seed {seed}",
-            settings.data.test,
-            path,
-            n_threads,
-        )
+        EvaluateJob(model_folder(settings, sampling, seed), f"{sampling}, seed {seed}", settings.data.test, path, n_threads)
         for path, (settings, sampling, seed) in missing.items()
     ]
     in_processes(evaluate_job, jobs, log)

@@ -108,6 +108,12 @@ def train_job(job: TrainJob, log: Log) -> None:
             _train(job, log)
 
 
+def train_part(job: TrainJob, log: Log) -> None:
+    """What each of several processes does that share a training; who starts them holds its folder."""
+    with threads(job.n_threads):
+        _train(job, log)
+
+
 @contextmanager
 def threads(n_threads: int) -> Iterator[None]:
     """Compute with so many threads, and give a GPU's memory back: the process may rest for a while."""

@@ -18,6 +18,7 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from kit.core.files import refuse_damaged, seal
 from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 from kit.train.config import TrainingConfig
+from kit.train.devices.ranks import from_first, seed_rank, wait_for_all
 from kit.train.samplers import Sampling
 
 RECIPE, TRAINED = "recipe.json", "trained.pt"
@@ -28,7 +29,8 @@ class CheckedTrainer(SentenceTransformerTrainer):
     """A trainer that stops at a loss or weight that is not finite, and seals its checkpoints.
 
     The last two checkpoints are kept, and the best one where the run goes back to it; an older one is deleted only when the
-    new one is whole. A checkpoint has the weights that are trained; the others are those that a run starts with.
+    new one is whole. A checkpoint has the weights that are trained; the others are those that a run starts with. Of several
+    processes the first one writes it, but for the state of their random numbers; any number of them may go on from it.
 
     Args:
         recipe: of this training; the other arguments are those of ``SentenceTransformerTrainer``.
@@ -36,6 +38,7 @@ class CheckedTrainer(SentenceTransformerTrainer):
 
     def __init__(self, recipe: dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
+        seed_rank(self.args.seed)
         self.recipe = recipe
 
     def training_step(self, *arguments: Any, **options: Any) -> torch.Tensor:
@@ -86,11 +89,15 @@ class CheckedTrainer(SentenceTransformerTrainer):
         checkpoint = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
         with writing(checkpoint):
             super()._save_checkpoint(*arguments, **options)
-            # The trainer sorts the names of scores; unsorted, they come back in the order in which they were given.
-            content = json.dumps(asdict(self.state), indent=1)
-            (checkpoint / "trainer_state.json").write_text(content, encoding="utf-8")
-            (checkpoint / RECIPE).write_text(json.dumps(self.recipe, indent=1), encoding="utf-8")
-            seal(checkpoint)
+            wait_for_all()  # each process writes the state of its random numbers
+            from_first(lambda: self._finish(checkpoint))
+
+    def _finish(self, checkpoint: Path) -> None:
+        # The trainer sorts the names of scores; unsorted, they come back in the order in which they were given.
+        content = json.dumps(asdict(self.state), indent=1)
+        (checkpoint / "trainer_state.json").write_text(content, encoding="utf-8")
+        (checkpoint / RECIPE).write_text(json.dumps(self.recipe, indent=1), encoding="utf-8")
+        seal(checkpoint)
         kept = [checkpoint, _best(checkpoint)] if self.recipe["patience"] else [checkpoint]
         for older in [one for one in checkpoints(checkpoint.parent) if one not in kept][:-1]:
             shutil.rmtree(older)

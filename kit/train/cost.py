@@ -20,6 +20,7 @@ from transformers import TrainerCallback
 
 from kit.core.files import whole_file
 from kit.data.inputs import reader
+from kit.train.devices.ranks import from_first, n_ranks
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -38,6 +39,7 @@ class Cost:
         maps on tokens that are no padding, forward, and backward as far as something is trained there; passes that are made
         twice to save memory count once, products of attention scores do not count. None for an encoder without such maps.
     peak_gflops: of a product of large matrices on this device, in the training's precision, as measured.
+    n_devices: how many processes trained together; padding, memory and utilisation are those of the first.
     """
 
     updates: int
@@ -46,6 +48,7 @@ class Cost:
     memory_gib: float
     utilisation: float | None
     peak_gflops: float | None
+    n_devices: int = 1
 
     def __str__(self) -> str:
         """One line."""
@@ -97,10 +100,12 @@ class Meter(TrainerCallback):
             return None
         update_s = statistics.median(self.update_s)
         padding = 1 - int(self.n_read) / self.n_computed if self.n_computed else None
-        peak = peak_flops(self.model.device.type, precision, torch.get_num_threads()) if self.operations else None
+        measured = self.model.device.type, precision, torch.get_num_threads()
+        peak = from_first(lambda: peak_flops(*measured)) if self.operations else None  # several would disturb each other
         needed = self.operations * (1 - (padding or 0.0)) / len(self.update_s)
         used = needed / update_s / peak if peak else None
-        return Cost(len(self.update_s), update_s, padding, _memory_gib(self.model.device), used, peak and peak / 1e9)
+        memory, peak_gflops = _memory_gib(self.model.device), peak and peak / 1e9
+        return Cost(len(self.update_s), update_s, padding, memory, used, peak_gflops, n_ranks())
 
     def _read(self, part: nn.Module, inputs: tuple[dict[str, Any]]) -> None:
         mask = inputs[0].get("attention_mask")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kit.train.config import TrainingConfig
+from kit.train.devices.ranks import rows_of_all
 
 
 class InfoNCE(CachedLossMixin, nn.Module):
@@ -31,6 +32,9 @@ class InfoNCE(CachedLossMixin, nn.Module):
             whole batch, in the memory of a mini-batch and one more pass (Gao et al. 2021, arXiv 2101.06983): all texts are
             embedded without gradients, then those of the embeddings are carried on into the model, mini-batch after
             mini-batch, with the dropout that the first pass had.
+        gather_across_devices: whether the batch is that of all processes of a distributed training, each of which has a part
+            of it, equally many rows, with labels that name what answers a query in any part. Every process computes the loss
+            of the whole batch, so that it is the same in all, and the same as that of one process.
 
     Inputs:
         One column of queries, one of passages, then any number of hard negatives, in this order. Labels: the cluster of
@@ -52,6 +56,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         margin: float = 0.0,
         symmetric: bool = False,
         mini_batch: int = 0,
+        gather_across_devices: bool = False,
     ) -> None:
         super().__init__()
         if not temperature > 0:
@@ -63,6 +68,7 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self.model = model
         self.temperature, self.margin, self.symmetric = temperature, margin, symmetric
         self.mini_batch_size, self.uses_gradient_cache = mini_batch, mini_batch > 0
+        self.gather_across_devices = gather_across_devices
 
     def forward(self, sentence_features: Iterable[dict[str, Tensor]], labels: Tensor) -> Tensor:
         """Mean loss of a batch, a scalar."""
@@ -74,9 +80,12 @@ class InfoNCE(CachedLossMixin, nn.Module):
         self, reps: list[list[Tensor]], labels: Tensor | None = None, *, with_backward: bool = False
     ) -> Tensor:
         """The loss from the embeddings of each column's mini-batches; with ``with_backward`` they have their gradients."""
-        queries, *candidates = [torch.cat(column) for column in reps]
+        columns = [torch.cat(column) for column in reps]
         assert labels is not None
-        labels = labels.reshape(len(queries), -1)  # (batch, n_columns - 1 + n_answers)
+        labels = labels.reshape(len(columns[0]), -1)  # (batch, n_columns - 1 + n_answers)
+        if self.gather_across_devices:  # column by column: the passages of all processes come before any hard negative
+            columns, labels = [rows_of_all(column) for column in columns], rows_of_all(labels)
+        queries, *candidates = columns
         clusters, answers = labels[:, : len(candidates)].T.reshape(-1), labels[:, len(candidates) :]
         settings = self.temperature, self.margin, self.symmetric
         loss = info_nce(queries, torch.cat(candidates), clusters, *settings, answers)
@@ -100,7 +109,9 @@ class InfoNCE(CachedLossMixin, nn.Module):
 
 
 LOSSES: dict[str, Callable[[nn.Module, TrainingConfig], nn.Module]] = {
-    "info-nce": lambda model, recipe: InfoNCE(model, recipe.temperature, recipe.margin, recipe.symmetric, recipe.mini_batch),
+    "info-nce": lambda model, recipe: InfoNCE(
+        model, recipe.temperature, recipe.margin, recipe.symmetric, recipe.mini_batch, gather_across_devices=True
+    ),
 }
 """Losses by the name that a recipe gives (``kit.train.config.LOSS_NAMES``); each is made from the model and the recipe."""
 

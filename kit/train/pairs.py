@@ -70,6 +70,12 @@ class PairDataset(datasets.Dataset):
         return {name: value for name, value in self.__dict__.items() if name != "corpora"}
 
     def __getitems__(self, pairs: list[tuple[int, int]]) -> list[dict]:
+        if not isinstance(pairs, _Pairs):
+            return self._read(pairs)
+        whole = self._read(pairs.whole)  # what answers a question may stand in the part of another process
+        return [whole[place] for place in pairs.places]
+
+    def _read(self, pairs: Sequence[tuple[int, int]]) -> list[dict]:
         assert self.firsts is not None
         rows = np.array(pairs, np.int64)  # (batch, 2)
         part_of = np.searchsorted(self.firsts, rows[:, 0], side="right") - 1
@@ -230,7 +236,9 @@ def pair_batches(
     """The ``batch_sampler`` argument of ``SentenceTransformerTrainingArguments`` for a data set of ``pair_dataset``.
 
     Batch size and seed are the trainer's (``per_device_train_batch_size``, ``seed``). Of several processes each gets whole
-    batches in turn, every process equally many. A resumed run goes on with the batches that it would have had.
+    batches in turn, every process equally many; with ``accelerator_config={"split_batches": True}`` process r of n gets the
+    r-th n-th of each batch, with labels that name the answers in all of it. A resumed run goes on with the batches that it
+    would have had.
 
     Args:
         sampling: how batches are drawn, or its name (``Sampling.parse``).
@@ -301,4 +309,18 @@ class _Passes(PairBatchSampler):
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         first = self.epoch * self.n_batches
         for place in range(first, first + self.n_batches):
-            yield self.batch(*divmod(place, super().__len__())).pairs()
+            yield _Pairs(self.batch(*divmod(place, super().__len__())).pairs())
+
+
+class _Pairs(list[tuple[int, int]]):
+    """Pairs of a batch: all, or a slice of them, which is the part of one of several processes.
+
+    whole: all pairs of the batch.  places: where in it these are.
+    """
+
+    def __init__(self, whole: Sequence[tuple[int, int]], places: range | None = None) -> None:
+        self.whole, self.places = whole, range(len(whole)) if places is None else places
+        super().__init__(whole[place] for place in self.places)
+
+    def __getitem__(self, place: Any) -> Any:
+        return _Pairs(self.whole, self.places[place]) if isinstance(place, slice) else super().__getitem__(place)

@@ -19,6 +19,7 @@ from kit.data.triples.corpus import TrainingCorpus, TripleCorpus
 from kit.train.checkpoints import CheckedTrainer, checkpoints, last_whole, recipe_of, writing
 from kit.train.config import TrainingConfig
 from kit.train.cost import Cost, Meter
+from kit.train.devices.ranks import from_first, is_first
 from kit.train.encoders.loading import quiet
 from kit.train.encoders.saving import save_encoder
 from kit.train.encoders.trainable import training_only
@@ -48,8 +49,8 @@ def fine_tune(
     """Fine-tune an encoder and save it under ``folder/model`` as a plain sentence-transformers folder.
 
     A run that was interrupted goes on from its last whole checkpoint in ``folder`` when it is called again with the same
-    arguments, with the batches and losses that an uninterrupted run would have had. The weights are float32, whatever the
-    encoder's were: in bfloat16 most updates are too small to change one. The device computes in bf16 where it is fast in it.
+    arguments, on any number of devices, with the batches and losses that an uninterrupted run would have had. Weights are
+    float32, since in bfloat16 most updates are too small to change one. The device computes in bf16 where it is fast in it.
 
     Args:
         model: the encoder; it is trained in place, and its weights become float32.
@@ -85,14 +86,14 @@ def fine_tune(
             callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter := Meter(model)],
         )
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
-        checkpoint = last_whole(folder, recipe, log)
+        checkpoint = from_first(lambda: last_whole(folder, recipe, log))
         with quiet(), remembered_tokens(model), meter.watching():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             trainer.refuse_not_finite()
             trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # from here on it computes in float32 again
     history, cost = _history(trainer.state), meter.cost(torch.bfloat16 if trainer.args.bf16 else torch.float32)
-    _save(model, history, cost, folder)
-    if cost:
+    from_first(lambda: _save(model, history, cost, folder))
+    if cost and is_first():
         log(f"{sampling.name:>14}  {cost}")
     return history
 
@@ -187,7 +188,8 @@ class _Progress(TrainerCallback):
     ) -> None:
         """Print the line."""
         scores = "  ".join(f"{name} {value:.3f}" for name, value in headline(_scores(metrics or {})).items())
-        self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
+        if state.is_world_process_zero:
+            self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
 
 
 class _Patience(TrainerCallback):
@@ -246,9 +248,12 @@ def _arguments(
         greater_is_better=True if validated else None,
         disable_tqdm=True,
         report_to="none",
+        accelerator_config={"split_batches": True},  # each process has a part of a batch
+        ddp_static_graph=True,  # texts of several columns go through the model before the first gradient comes back
+        ddp_find_unused_parameters=False,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # one device a process: on several, the trainer would enlarge the batch
-    arguments.batch_sampler = pair_batches(sampling, config.tau, n_batches=config.updates * arguments.world_size)
+    arguments.batch_sampler = pair_batches(sampling, config.tau, n_batches=config.updates)
     return arguments
 
 

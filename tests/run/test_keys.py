@@ -35,6 +35,9 @@ CODE = {
     "train/pairs.py": BOTH,
     "train/tokens.py": BOTH,
     "train/config.py": BOTH,
+    "train/devices/ranks.py": BOTH,
+    "train/devices/launching.py": NOTHING,  # how many processes there are changes nothing
+    "train/devices/process.py": NOTHING,
     "data/corpus.py": BOTH,
     "data/clusters.py": BOTH,
     "data/sources/jsonl.py": BOTH,  # the source that is read
@@ -59,6 +62,7 @@ CODE = {
     "show/report/page.py": NOTHING,
     "run/settings.py": NOTHING,
     "run/pipeline.py": NOTHING,
+    "run/devices.py": NOTHING,
     "run/cli/commands.py": NOTHING,
     "run/cli/doing.py": NOTHING,
 }

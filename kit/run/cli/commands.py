@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_run,
+        _add_train,
         _add_audit,
         _add_judge,
         _add_mend,
@@ -91,6 +92,19 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         help="also draw the figures as PNG, in the notebooks, too (needs Chrome or Chromium)",
     )
     run.set_defaults(function=doing.do_run)
+
+
+def _add_train(commands: argparse._SubParsersAction) -> None:
+    train = commands.add_parser(
+        "train",
+        help="train models without notebooks, on several devices if need be",
+        description="Train the models of notebook 03 that are not in the cache yet; 'run' then finds them there. A training "
+        "that was interrupted goes on from its last whole checkpoint, on any number of devices.",
+    )
+    _add_settings(train, "change one parameter; lists are written a,b; may be repeated")
+    shared = "GPUs, or without any processes, that share each training (default: 1); batch_size is that of all together"
+    train.add_argument("--devices", type=_at_least(1), default=1, metavar="N", help=shared)
+    train.set_defaults(function=doing.do_train)
 
 
 def _add_audit(commands: argparse._SubParsersAction) -> None:

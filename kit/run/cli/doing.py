@@ -88,6 +88,13 @@ def do_run(parsed: argparse.Namespace) -> None:
     say(f"the same again: python -m kit run --again {name}")
 
 
+def do_train(parsed: argparse.Namespace) -> None:
+    """Train models."""
+    from kit.run.cli import training
+
+    training.train(parsed.profile, dict(pairs_of(parsed)), parsed.devices, parsed.command)
+
+
 def do_open(parsed: argparse.Namespace) -> None:
     """Show the page of a run."""
     import webbrowser
