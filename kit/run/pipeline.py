@@ -99,7 +99,7 @@ def keep_corpus(corpus: ParallelCorpus) -> str:
 def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     """Key of a trained model: its recipe, the content of its data, the code that it executes, library versions."""
     content = {
-        "recipe": [dict(settings.encoder), dict(settings.training), sampling, seed],
+        "recipe": [dict(settings.encoder), settings.training.decisive(), sampling, seed],
         "data": list(source_fingerprints(settings.data.train).items()),  # batches depend on the order of the sources
         "code": code_fingerprint("kit.run.training"),
         "versions": versions(),
