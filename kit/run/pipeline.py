@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -60,7 +60,7 @@ Log = Callable[[str], None]
 class Data:
     """What an experiment works on.
 
-    corpora: training data.  validation: questions held out of it.  test: the evaluation task.
+    corpora: training data.  validation: what is scored while a model learns.  test: the evaluation task.
     overlaps: of each training corpus with the test.
     """
 
@@ -73,15 +73,15 @@ class Data:
 def load_data(settings: Settings) -> Data:
     """Load what the settings name; one copy is kept in memory for each choice of data."""
     data = settings.data
-    return _load_data(data.train, data.test, tuple(checksums((*data.train, data.test)).values()))
+    return _load_data(data.train, data.validation, data.test, tuple(checksums(data.sources()).values()))
 
 
 @lru_cache(maxsize=2)
-def _load_data(train: tuple[str, ...], test: str, sums: tuple[str, ...]) -> Data:
+def _load_data(train: tuple[str, ...], validation: str, test: str, sums: tuple[str, ...]) -> Data:
     """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
-    corpora, held_out = training_data(train)
+    corpora, watched = training_data(train, validation)
     task = load_test(test)
-    return Data(corpora, held_out.sample(**VALIDATION_SIZE), task, [overlap(corpus, task) for corpus in corpora])
+    return Data(corpora, watched, task, [overlap(corpus, task) for corpus in corpora])
 
 
 def keep_corpus(corpus: ParallelCorpus) -> str:
@@ -101,6 +101,7 @@ def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     content = {
         "recipe": [dict(settings.encoder), settings.training.decisive(), sampling, seed],
         "data": list(source_fingerprints(settings.data.train).items()),  # batches depend on the order of the sources
+        "validation": source_fingerprints(filter(None, [settings.data.validation])),
         "code": code_fingerprint("kit.run.training"),
         "versions": versions(),
         "weights": encoder_checksum(settings.encoder),
@@ -164,8 +165,8 @@ def train_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     encode_ahead([recipe for recipe, _, _ in missing.values()], "train", log)
     n_threads = threads_of(len(folders))
     jobs = [
-        TrainJob(settings.data.train, settings.encoder, settings.training, sampling, seed, folder, n_threads)
-        for folder, (settings, sampling, seed) in missing.items()
+        TrainJob(one.data.train, one.data.validation, one.encoder, one.training, sampling, seed, folder, n_threads)
+        for folder, (one, sampling, seed) in missing.items()
     ]
     in_processes(train_job, jobs, log)
 
@@ -176,13 +177,13 @@ def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
     Args:
         of: ``train``, ``test`` or ``bitexts``: the setting that names the sources of the texts.
     """
-    wanted = {str((one.encoder, one.flat()[of])): one for one in recipes if has_head(one.encoder.name)}
+    wanted = {str((one.encoder, one.flat()[of], one.data.validation)): one for one in recipes if has_head(one.encoder.name)}
     bases = {str(one.encoder): one for one in wanted.values()}
     encoders = {name: below_head(one) for name, one in bases.items()}
     for one in wanted.values():
-        base, sources = encoders[str(one.encoder)], one.flat()[of]
+        base = encoders[str(one.encoder)]
         if isinstance(base, StoredEncoder):
-            for side, texts in _texts(sources, of):
+            for side, texts in _texts(one, of):
                 {"query": base.encode_query, "passage": base.encode_document, "sentence": base.encode}[side](texts)
 
 
@@ -195,17 +196,17 @@ def below_head(settings: Settings) -> TextEncoder:
     return base
 
 
-def _texts(sources: Any, of: str) -> Iterator[tuple[str, list[str]]]:
+def _texts(settings: Settings, of: str) -> Iterator[tuple[str, list[str]]]:
     """Sides and their texts, each once: of training data and what is held out of it, of a task, or of bitexts."""
     if of == "bitexts":
-        yield from (
-            ("sentence", list(dict.fromkeys(task.texts(side)))) for task in map(load_bitext, sources) for side in SIDES
-        )
+        tasks = map(load_bitext, settings.mining.bitexts)
+        yield from (("sentence", list(dict.fromkeys(task.texts(side)))) for task in tasks for side in SIDES)
         return
-    corpora, tasks = [], [] if of == "train" else [load_test(sources)]
     if of == "train":
-        corpora, held_out = training_data(sources)
-        tasks = [held_out.sample(**VALIDATION_SIZE)]
+        corpora, watched = training_data(settings.data.train, settings.data.validation)
+        tasks = [watched]
+    else:
+        corpora, tasks = [], [load_test(settings.data.test)]
     for table in (corpus.table for corpus in corpora):
         yield from ((side, table.column(side).unique().to_pylist()) for side in ("query", "passage"))
     for task in tasks:
@@ -286,14 +287,8 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     encode_ahead([recipe for recipe, _, _ in missing.values()], "test", log)
     n_threads = threads_of(len(wanted))
     jobs = [
-        EvaluateJob(
-            model_folder(settings, sampling, seed),
-            f"{sampling}, seed {seed}",
-            settings.data.test,
-            path,
-            n_threads,
-        )
-        for path, (settings, sampling, seed) in missing.items()
+        EvaluateJob(model_folder(one, sampling, seed), f"{sampling}, seed {seed}", one.data.test, path, n_threads)
+        for path, (one, sampling, seed) in missing.items()
     ]
     in_processes(evaluate_job, jobs, log)
 
@@ -322,16 +317,20 @@ def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Log) -> 
 def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n_candidates: int) -> Results:
     """A trained model with each training-free remedy (``kit.evaluate.debias.remedies.REMEDIES``), side by side.
 
-    The remedies are fitted on the texts of the validation task and judged on a part of the test task: ``n_groups``
-    questions against ``n_candidates`` candidates. ``none`` is the model as it is, on the same part.
+    The remedies are fitted on the texts of the validation task (where that is named, and so may lack languages, on a part of
+    the training data) and judged on a part of the test task: ``n_groups`` questions against ``n_candidates`` candidates.
+    ``none`` is the model as it is, on the same part.
     """
     data, model = load_data(settings), load_model(settings, sampling, seed)
-    test = data.test.sample(n_groups, n_candidates)
-    fit_on, judged_on = (encode_task(model, task) for task in (data.validation, test))
+    test, known = data.test.sample(n_groups, n_candidates), data.validation
+    if settings.data.validation:
+        first = data.corpora[0]
+        known = RetrievalTask.from_corpus(first.select(group_ids=first.group_ids[: VALIDATION_SIZE["n_groups"]]), first.name)
+    fit_on, judged_on = (encode_task(model, task) for task in (known, test))
     queries, candidates = language_tags(test)
     evaluations = {}
     for name, fit in REMEDIES.items():
-        remedy = fit(*fit_on, *language_tags(data.validation))
+        remedy = fit(*fit_on, *language_tags(known))
         rescore = remedy.rescore and _on_indices(remedy.rescore, queries, candidates)
         embeddings = remedy.apply(*judged_on, queries, candidates)
         evaluations[name] = [evaluate_embeddings(*embeddings, test, name, 0, AGREEMENT_GROUPS, rescore)]

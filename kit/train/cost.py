@@ -34,7 +34,7 @@ class Cost:
 
     updates: how many these are.
     update_s: median of the seconds from one update to the next, without evaluations and checkpoints.
-    pairs_per_s: rows of its batches, each a query and a passage, that this process trained on in a second.
+    pairs_per_s: rows of a batch, each a query and a passage, by ``update_s``; of several processes together.
     padding: share of the tokens computed that are padding, in [0, 1]; None for an encoder without padding.
     memory_gib: most that the process has held so far; on a GPU, most that its tensors took there during the training.
     utilisation: floating-point operations that the updates need (``Work``), a second, in shares of ``peak_gflops``; passes
@@ -88,7 +88,7 @@ class Meter(TrainerCallback):
 
     Args:
         model: the encoder that is trained.
-        batch_size: rows of a batch in this process.
+        batch_size: rows of a batch, in all processes together.
     """
 
     def __init__(self, model: SentenceTransformer, batch_size: int) -> None:

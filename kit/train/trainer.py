@@ -78,7 +78,6 @@ def fine_tune(
     model.float()
     recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
     _look_up(model, corpora)
-    meter = Meter(model, config.batch_size)
     with training_only(model, config.trainable, seed), passing(model, config):
         trainer = CheckedTrainer(
             recipe,
@@ -87,7 +86,11 @@ def fine_tune(
             args=_arguments(config, sampling, folder, seed, validation is not None, model),
             loss=make_loss(model, config),
             evaluator=_Evaluator(validation) if validation else None,
-            callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter],
+            callbacks=[
+                _Progress(log, sampling.name, validation is None),
+                _Patience(config.patience),
+                meter := Meter(model, config.batch_size),
+            ],
         )
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = last_whole(folder, recipe, log)
