@@ -194,7 +194,8 @@ class _Progress(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Print the line."""
-        scores = "  ".join(f"{name} {value:.3f}" for name, value in headline(_scores(metrics or {})).items())
+        known = {name: value for name, value in headline(_scores(metrics or {})).items() if value == value}  # not NaN
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in known.items())
         self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
 
 

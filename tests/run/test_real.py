@@ -7,9 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
+from sentence_transformers import SentenceTransformer
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.run import pipeline
+from kit.run.cli import export
 from kit.run.cli.commands import main
 from kit.run.profiles import settings_of
 from kit.train.history import History
@@ -98,3 +101,78 @@ def test_it_is_part_of_the_key(home, settings):
 def test_remedies_are_fitted_on_texts_in_all_languages(settings):
     tried = pipeline.with_remedies(settings, "X-Y", 3, n_groups=10, n_candidates=40)
     assert tried.languages == ("de", "en") and len(tried.models) > 1
+
+
+@pytest.fixture(scope="module")
+def folder(home):
+    target = home / "out" / "model"
+    assert main(["export", "paper", "Hybrid", str(target), "--licence", "cc-by-sa-4.0"]) == 0
+    return target
+
+
+class TestExport:
+    def test_it_is_the_trained_model_and_loads_anywhere(self, folder, settings):
+        trained = SentenceTransformer(str(pipeline.model_folder(settings, "Hybrid", 3) / "model"), device="cpu")
+        texts = ["一", "丁 1."]
+        assert (SentenceTransformer(str(folder), device="cpu").encode(texts) == trained.encode(texts)).all()
+        assert {"modules.json", "README.md"} <= {path.name for path in folder.iterdir()}
+        assert not list(folder.rglob("checksums.json"))
+
+    def test_the_card_says_what_it_was_trained_on_and_what_it_scores(self, folder, home):
+        written = ModelCard.load(folder / "README.md")
+        metrics = json.loads((home / "reports" / "paper" / "metrics.json").read_text(encoding="utf-8"))
+        interval = metrics["models"]["Hybrid"]["intervals"]["multi mAP"]
+        own = metrics["models"]["Hybrid"]["by_seed"][0]["multilingual"]["average_precision"]
+        row = f"| multi mAP | {own:.3f} | {interval['estimate']:.3f} | {interval['low']:.3f} to {interval['high']:.3f} |"
+        for told in (
+            row,
+            "`jsonl:data/train.jsonl`",
+            "shifts.json",
+            "Batches of Hybrid from `tiny`",
+            "| `weight_decay` | 0.01 |",
+        ):
+            assert told in written.text
+        assert written.data.license == "cc-by-sa-4.0" and written.data.language == ["de", "en"]
+        assert {one.metric_name: one.metric_value for one in written.data.eval_results}["multi mAP"] == pytest.approx(own)
+        assert written.text.count("arXiv") >= 1 and written.text.count("\n## Citation\n") == 1
+
+    def test_it_goes_to_the_hub_as_it_lies_in_the_folder(self, home, monkeypatch, capsys):
+        pushed = []
+
+        def push_to_hub(self, name, local_model_path):
+            pushed.append((name, "## Scores on test" in (Path(local_model_path) / "README.md").read_text(encoding="utf-8")))
+            return "https://hub/commit"
+
+        monkeypatch.setattr(SentenceTransformer, "push_to_hub", push_to_hub)
+        assert main(["export", "paper", "X-Y", "--push", "me/model"]) == 0
+        assert pushed == [("me/model", True)] and capsys.readouterr().out.endswith("https://hub/commit\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "refused"),
+        [
+            (
+                ["paper", "Hybird", "other"],
+                "paper trained no model 'Hybird': it trained X-Y, Hybrid (did you mean 'Hybrid'?)",
+            ),
+            (["paper", "Hybrid", "other", "--seed", "7"], "paper trained no Hybrid with seed 7: choose from 3"),
+            (["paper", "Hybrid", "out/model"], "out/model is there already: choose another folder, or take it away first"),
+            (["paper", "Hybrid"], "export: give a folder to write, or --push NAME for the hub, or both"),
+        ],
+    )
+    def test_refusals(self, folder, arguments, refused, capsys):
+        assert main(["export", *arguments]) == 1
+        assert refused in capsys.readouterr().err
+
+    def test_of_several_seeds_one_is_chosen(self, home):
+        about = {
+            "kind": "training",
+            "models": {"X-Y": {"seed 4": "data/4", "seed 9": "data/9", "longest input": "8 tokens"}},
+        }
+        assert export.trained_folder(home / "reports" / "paper", about, "X-Y", 9) == (1, home / "data" / "9")
+        with pytest.raises(ValueError, match="paper trained X-Y with seeds 4, 9: choose one with --seed"):
+            export.trained_folder(home / "reports" / "paper", about, "X-Y", None)
+
+    def test_what_left_the_cache_is_trained_again(self, folder, home, monkeypatch, capsys):
+        monkeypatch.setattr("kit.run.training.is_trained", lambda folder, log: False)
+        assert main(["export", "paper", "Hybrid", "other"]) == 1
+        assert "python -m kit run --again paper trains it again" in capsys.readouterr().err and not Path("other").exists()

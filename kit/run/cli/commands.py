@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import doing
+from kit.run.cli import doing, export
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_run,
         _add_audit,
         _add_mend,
+        export.add_export,
         _add_report,
         _add_open,
         _add_claims,
