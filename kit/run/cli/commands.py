@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import doing, export
+from kit.run.cli import doing, export, negatives
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_audit,
         _add_mend,
         export.add_export,
+        negatives.add_negatives,
         _add_report,
         _add_open,
         _add_claims,
