@@ -17,6 +17,7 @@ from kit.data.corpus import ParallelCorpus
 from kit.data.embeddings.encoding import quick_in_bfloat16
 from kit.data.inputs import prompts_of
 from kit.train.config import TrainingConfig
+from kit.train.encoders.loading import quiet
 from kit.train.encoders.making import PROMPTS, train_tokenizer, xlmr_shaped
 from kit.train.samplers import PairBatchSampler, Sampling
 
@@ -153,7 +154,7 @@ class _Side:
                     self.started, self.ended = self.ended, time.perf_counter()
 
         clock, meter = Clock(), Meter(self.model, self.sampler.batch_size)
-        with tempfile.TemporaryDirectory() as folder, passing(self.model, self.recipe), meter.watching():
+        with quiet(), tempfile.TemporaryDirectory() as folder, passing(self.model, self.recipe), meter.watching():
             trainer = _trainer(self.model, self.sampler, self.corpus, warm + updates, Path(folder), self.stock)
             for callback in (clock, meter):
                 trainer.add_callback(callback)
