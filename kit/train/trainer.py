@@ -64,20 +64,18 @@ def fine_tune(
         log: takes one line of progress at each evaluation, one for the cost at the end, one for a checkpoint passed over.
 
     Raises:
-        ValueError: ``patience`` without ``validation``; a loss that is not known; a tracker that is not installed; a model
-            without the weights that are to be trained, or that cannot compute as the recipe says; rows with fewer negatives
-            than ``hard_negatives``; a checkpoint in ``folder`` of another recipe, data or start; a loss or weight that is
-            not finite, with which nothing is saved; whatever the sampler refuses.
+        ValueError: ``patience`` without ``validation``; a tracker that is not installed; an unknown loss; a model that cannot
+            be trained or compute as asked for; rows with fewer negatives than ``hard_negatives``; a checkpoint of another
+            recipe, data or start; a loss or weight that is not finite (nothing is saved then); what the sampler refuses.
         OSError: the disk refuses a checkpoint or the model.
     """
-    if config.patience and validation is None:
-        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or 0")
-    _refuse_absent(config.report_to)
+    _refuse_absent(config, validation)
     folder = Path(folder)
     _describe(model, corpora, sampling)
     model.float()
     recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
     _look_up(model, corpora)
+    meter = Meter(model, config.batch_size)
     with training_only(model, config.trainable, seed), passing(model, config):
         trainer = CheckedTrainer(
             recipe,
@@ -86,11 +84,7 @@ def fine_tune(
             args=_arguments(config, sampling, folder, seed, validation is not None, model),
             loss=make_loss(model, config),
             evaluator=_Evaluator(validation) if validation else None,
-            callbacks=[
-                _Progress(log, sampling.name, validation is None),
-                _Patience(config.patience),
-                meter := Meter(model, config.batch_size),
-            ],
+            callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter],
         )
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = last_whole(folder, recipe, log)
@@ -105,8 +99,11 @@ def fine_tune(
     return history
 
 
-def _refuse_absent(tracker: str) -> None:
-    """Raise ``ValueError`` for a tracker that is not installed."""
+def _refuse_absent(config: TrainingConfig, validation: Validation | None) -> None:
+    """Raise ``ValueError`` where a recipe asks for a validation task or a tracker that is not there."""
+    if config.patience and validation is None:
+        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or 0")
+    tracker = config.report_to
     if tracker != "none" and tracker not in get_available_reporting_integrations():
         raise ValueError(f"report_to is {tracker!r}, which is not installed here: pip install {tracker}, or choose none")
 

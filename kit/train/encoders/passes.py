@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from kit.data.inputs import reader
 from kit.train.config import TrainingConfig
 from kit.train.encoders.trainable import transformers_of
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
+    from torch import Tensor
 
 
 @contextmanager
@@ -74,6 +72,7 @@ def _read_anew(model: SentenceTransformer, attention: str) -> None:
 
 def _in_passes(forward: Any, pass_tokens: int) -> Any:
     """A model's ``forward`` that embeds a column in passes of texts alike in length, each padded to its own longest one."""
+    import torch
 
     def passes(model: SentenceTransformer, features: dict[str, Any], **options: Any) -> dict[str, Any]:
         mask = features.get("attention_mask")  # (batch, length)
@@ -102,11 +101,11 @@ def _dealt(lengths: Tensor, order: Tensor, pass_tokens: int) -> Iterator[Tensor]
 def _part(features: dict[str, Any], mask: Tensor, rows: Tensor) -> dict[str, Any]:
     """What a model reads of some rows, without the columns in which all of them are padded."""
     read = mask[rows].any(dim=0)  # (length,)
-    return {
-        name: value[rows][:, read]
-        if isinstance(value, Tensor) and value.shape[:2] == mask.shape
-        else value[rows]
-        if isinstance(value, Tensor) and value.shape[:1] == mask.shape[:1]
-        else value
-        for name, value in features.items()
-    }
+    found = dict(features)
+    for name, value in features.items():
+        shape = tuple(getattr(value, "shape", ()))
+        if shape[:2] == tuple(mask.shape):
+            found[name] = value[rows][:, read]
+        elif shape[:1] == (len(mask),):
+            found[name] = value[rows]
+    return found
