@@ -141,6 +141,7 @@ class TestCommands:
         "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
         "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
         "python -m kit translate": "needs a model of the hub; tests/augment/test_translating.py types it with another",
+        "python -m kit run 03 04 -p run=watched": "needs a tracker; tests/train/test_trackers.py has one of its own",
         "papermill": "starts a kernel: tests/run/test_notebooks.py reads params.yaml with it",
     }
     """Starts of commands that no test runs as they are typed, and why."""

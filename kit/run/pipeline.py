@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from kit.compare.results import Results
 from kit.core import paths, processes
@@ -65,7 +65,7 @@ Log = Callable[[str], None]
 class Data:
     """What an experiment works on.
 
-    corpora: training data, of triples a sample.  validation: questions held out of it.  test: the evaluation task.
+    corpora: training data, of triples a sample.  validation: what is scored in training.  test: the evaluation task.
     overlaps: of each training corpus with the test.
     """
 
@@ -78,15 +78,15 @@ class Data:
 def load_data(settings: Settings) -> Data:
     """Load what the settings name; one copy is kept in memory for each choice of data."""
     data = settings.data
-    return _load_data(data.train, data.test, tuple(checksums((*data.train, data.test)).values()))
+    return _load_data(data.train, data.validation, data.test, tuple(checksums(data.sources()).values()))
 
 
 @lru_cache(maxsize=2)
-def _load_data(train: tuple[str, ...], test: str, sums: tuple[str, ...]) -> Data:
+def _load_data(train: tuple[str, ...], validation: str, test: str, sums: tuple[str, ...]) -> Data:
     """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
-    whole, held_out = training_data(train)
+    whole, watched = training_data(train, validation)
     corpora, task = [as_table(corpus) for corpus in whole], load_test(test)
-    return Data(corpora, held_out.sample(**VALIDATION_SIZE), task, [overlap(corpus, task) for corpus in corpora])
+    return Data(corpora, watched, task, [overlap(corpus, task) for corpus in corpora])
 
 
 def keep_corpus(corpus: ParallelCorpus) -> str:
@@ -104,8 +104,9 @@ def keep_corpus(corpus: ParallelCorpus) -> str:
 def training_fingerprint(settings: Settings, sampling: str, seed: int) -> str:
     """Key of a trained model: its recipe, the content of its data, the code that it executes, library versions."""
     content = {
-        "recipe": [dict(settings.encoder), dict(settings.training), sampling, seed],
+        "recipe": [dict(settings.encoder), settings.training.decisive(), sampling, seed],
         "data": list(source_fingerprints(settings.data.train).items()),  # batches depend on the order of the sources
+        "validation": source_fingerprints(filter(None, [settings.data.validation])),
         "code": code_fingerprint("kit.run.training"),
         "versions": versions(),
         "weights": encoder_checksum(settings.encoder),
@@ -169,8 +170,8 @@ def train_missing(recipes: Sequence[Settings], log: Log = say, devices: int = 1)
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
     n_threads = threads_of(len(folders))
     jobs = [
-        TrainJob(settings.data.train, settings.encoder, settings.training, sampling, seed, folder, n_threads)
-        for folder, (settings, sampling, seed) in missing.items()
+        TrainJob(one.data.train, one.data.validation, one.encoder, one.training, sampling, seed, folder, n_threads)
+        for folder, (one, sampling, seed) in missing.items()
     ]
     if devices > 1:
         train_on_devices(jobs, devices, log)
@@ -185,13 +186,13 @@ def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
     Args:
         of: ``train``, ``test`` or ``bitexts``: the setting that names the sources of the texts.
     """
-    wanted = {str((one.encoder, one.flat()[of])): one for one in recipes if has_head(one.encoder.name)}
+    wanted = {str((one.encoder, one.flat()[of], one.data.validation)): one for one in recipes if has_head(one.encoder.name)}
     bases = {str(one.encoder): one for one in wanted.values()}
     encoders = {name: below_head(one) for name, one in bases.items()}
     for one in wanted.values():
-        base, sources = encoders[str(one.encoder)], one.flat()[of]
+        base = encoders[str(one.encoder)]
         if isinstance(base, StoredEncoder):
-            for side, texts in _texts(sources, of):
+            for side, texts in _texts(one, of):
                 {"query": base.encode_query, "passage": base.encode_document, "sentence": base.encode}[side](texts)
 
 
@@ -204,17 +205,17 @@ def below_head(settings: Settings) -> TextEncoder:
     return base
 
 
-def _texts(sources: Any, of: str) -> Iterator[tuple[str, list[str]]]:
+def _texts(settings: Settings, of: str) -> Iterator[tuple[str, list[str]]]:
     """Sides and their texts, each once: of training data and what is held out of it, of a task, or of bitexts."""
     if of == "bitexts":
-        yield from (
-            ("sentence", list(dict.fromkeys(task.texts(side)))) for task in map(load_bitext, sources) for side in SIDES
-        )
+        tasks = map(load_bitext, settings.mining.bitexts)
+        yield from (("sentence", list(dict.fromkeys(task.texts(side)))) for task in tasks for side in SIDES)
         return
-    corpora, tasks = [], [] if of == "train" else [load_test(sources)]
     if of == "train":
-        corpora, held_out = training_data(sources)
-        tasks = [held_out.sample(**VALIDATION_SIZE)]
+        corpora, watched = training_data(settings.data.train, settings.data.validation)
+        tasks = [watched]
+    else:
+        corpora, tasks = [], [load_test(settings.data.test)]
     for table in (as_table(corpus).table for corpus in corpora):
         yield from ((side, table.column(side).unique().to_pylist()) for side in ("query", "passage"))
     for task in tasks:
@@ -295,8 +296,8 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     encode_ahead([recipe for recipe, _, _ in missing.values()], "test", log)
     n_threads = threads_of(len(wanted))
     jobs = [
-        EvaluateJob(model_folder(settings, sampling, seed), f"{sampling}, seed {seed}", settings.data.test, path, n_threads)
-        for path, (settings, sampling, seed) in missing.items()
+        EvaluateJob(model_folder(one, sampling, seed), f"{sampling}, seed {seed}", one.data.test, path, n_threads)
+        for path, (one, sampling, seed) in missing.items()
     ]
     in_processes(evaluate_job, jobs, log)
 
@@ -325,14 +326,18 @@ def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Log) -> 
 def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n_candidates: int) -> Results:
     """A trained model with each training-free remedy (``kit.evaluate.debias.remedies.REMEDIES``), side by side.
 
-    The remedies are fitted on the texts of the validation task and judged on a part of the test task: ``n_groups``
-    questions against ``n_candidates`` candidates. ``none`` is the model as it is, on the same part.
+    The remedies are fitted on the texts of the validation task (where that is named, and so may lack languages, on a part of
+    the training data) and judged on a part of the test task: ``n_groups`` questions against ``n_candidates`` candidates.
+    ``none`` is the model as it is, on the same part.
     """
     data, model = load_data(settings), load_model(settings, sampling, seed)
-    test = data.test.sample(n_groups, n_candidates)
-    fit_on, judged_on = (encode_task(model, task) for task in (data.validation, test))
+    test, known = data.test.sample(n_groups, n_candidates), data.validation
+    if settings.data.validation:
+        first = data.corpora[0]
+        known = RetrievalTask.from_corpus(first.select(group_ids=first.group_ids[: VALIDATION_SIZE["n_groups"]]), first.name)
+    fit_on, judged_on = (encode_task(model, task) for task in (known, test))
     evaluations = {}
     for name, fit in REMEDIES.items():
-        remedy = fit(*fit_on, *language_tags(data.validation))
+        remedy = fit(*fit_on, *language_tags(known))
         evaluations[name] = [evaluate_remedied(remedy, judged_on, test, name)]
     return Results(evaluations)

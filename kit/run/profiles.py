@@ -195,7 +195,7 @@ def notebook(number: str) -> Path:
 def parameter_names(source: Path) -> list[str]:
     """What a notebook takes: the names that its parameters cell assigns and, where it trains, the rest of the recipe."""
     own = list(notebook_defaults(source))
-    recipe = [name for name, (part, _) in FLAT.items() if part in ("encoder", "training")]
+    recipe = [name for name, (part, _) in FLAT.items() if part in ("encoder", "training") or name == "validation"]
     return list(dict.fromkeys(own + recipe)) if "updates" in own else own
 
 

@@ -24,13 +24,20 @@ class DataConfig(Config):
     """Sources (``kit.data.registry``).
 
     train: of the training data, mixed by size.
+    validation: of the task that is scored while a model learns, and stops it early; empty: a part of the first source of
+        ``train``, which is then held out (Atlas has questions of its own for it).
     test: of the evaluation task.
     tests: of the tasks that a study judges on beside it, or instead.
     """
 
     train: Texts = ("atlas",)
+    validation: str = ""
     test: Text = "atlas"
     tests: Texts = ("atlas",)
+
+    def sources(self) -> tuple[str, ...]:
+        """What a training and its evaluation read."""
+        return (*self.train, *filter(None, [self.validation]), self.test)
 
 
 class MixtureConfig(Config):

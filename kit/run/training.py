@@ -43,12 +43,15 @@ VALIDATION_SHARE = 0.1
 VALIDATION_SIZE = {"n_groups": 100, "n_candidates": 5000}
 """Questions and candidates of the validation task: enough for a curve, cheap enough to be asked often."""
 
+_NAMED_QUERIES = 1000
+"""Questions, in all languages together, of a validation task that is named: one in English alone has as many as others."""
+
 
 @dataclass(frozen=True)
 class TrainJob:
     """A training run.
 
-    train: sources of the corpora.
+    train: sources of the corpora; validation: source of the validation task, or empty (``training_data``).
     encoder, training: the recipe.
     sampling: name of it.
     seed: of the batches, and of an encoder made from scratch.
@@ -57,6 +60,7 @@ class TrainJob:
     """
 
     train: tuple[str, ...]
+    validation: str
     encoder: EncoderConfig
     training: TrainingConfig
     sampling: str
@@ -66,24 +70,33 @@ class TrainJob:
 
     def facts(self) -> dict[str, Any]:
         """What is told of the run in a file beside the model."""
-        settings = {"train": list(self.train), "encoder": dict(self.encoder), "training": dict(self.training)}
+        named = {"validation": self.validation} if self.validation else {}
+        settings = {"train": list(self.train), **named, "encoder": dict(self.encoder), "training": dict(self.training)}
         return {"sampling": self.sampling, "seed": self.seed, **settings}
 
 
-def training_data(train: tuple[str, ...]) -> tuple[list[TrainingCorpus], RetrievalTask]:
-    """Training corpora, and the validation task of the first: Atlas brings its own, others hold clusters out.
+def training_data(train: tuple[str, ...], validation: str = "") -> tuple[list[TrainingCorpus], RetrievalTask]:
+    """Training corpora, and the task that is scored meanwhile: the one that is named, else of the first corpus.
 
-    The last ones are kept in memory as long as their files stay: models of one experiment learn from the same data.
+    Atlas brings its own, others hold clusters out; with a task that is named nothing is held out. The task is a sample of at
+    most ``VALIDATION_SIZE``, a named one of up to ``_NAMED_QUERIES``. The last ones are kept in memory as long as their
+    files stay: models of one experiment learn from the same data.
     """
-    return _training_data(train, tuple(checksums(train).values()))
+    return _training_data(train, validation, tuple(checksums([*train, *filter(None, [validation])]).values()))
 
 
 @lru_cache(maxsize=2)
-def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[TrainingCorpus], RetrievalTask]:
+def _training_data(
+    train: tuple[str, ...], validation: str, sums: tuple[str, ...]
+) -> tuple[list[TrainingCorpus], RetrievalTask]:
     """``sums`` of the data are not read: with them, files that have changed are another choice of data."""
     corpora = [load_training(spec) for spec in train]
+    if validation:
+        task = load_task(validation)
+        n_groups = max(VALIDATION_SIZE["n_groups"], _NAMED_QUERIES // len(task.languages))
+        return corpora, task.sample(n_groups, VALIDATION_SIZE["n_candidates"])
     if train[0].partition("?")[0] == "atlas":
-        return corpora, load_task(train[0], split="validation")
+        return corpora, load_task(train[0], split="validation").sample(**VALIDATION_SIZE)
     first = corpora[0]
     try:
         rest, held_out = first.split(VALIDATION_SHARE)
@@ -93,7 +106,8 @@ def _training_data(train: tuple[str, ...], sums: tuple[str, ...]) -> tuple[list[
             f"{first.name} has {n_clusters} passage cluster(s), too few to hold {VALIDATION_SHARE:.0%} of them out for "
             f"validation: give about {round(3 / VALIDATION_SHARE)} or more, or name a larger source first in train ({error})"
         ) from None
-    return [rest, *corpora[1:]], RetrievalTask.from_corpus(held_out, f"{first.name}, held out")
+    held_out_task = RetrievalTask.from_corpus(held_out, f"{first.name}, held out")
+    return [rest, *corpora[1:]], held_out_task.sample(**VALIDATION_SIZE)
 
 
 def as_table(corpus: TrainingCorpus) -> ParallelCorpus:
@@ -148,9 +162,8 @@ def _train(job: TrainJob, log: Log) -> None:
 
     if not gc.get_freeze_count():  # a trainer that ends looks for garbage among all that the libraries have imported
         gc.freeze()
-    corpora, held_out = training_data(job.train)
+    corpora, validation = training_data(job.train, job.validation)
     read = [as_table(corpus) for corpus in corpora]
-    validation = held_out.sample(**VALIDATION_SIZE)
     watched = watched_query(validation)
     texts = (text for corpus in read for column in ("query", "passage") for text in values(corpus.table.column(column)))
     judged = (text for table in (validation.queries, validation.candidates) for text in table.column("text").to_pylist())

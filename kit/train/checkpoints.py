@@ -191,7 +191,7 @@ def recipe_of(
 ) -> dict[str, Any]:
     """What a training's result depends on, as can be written as JSON; content is named by twelve hexadecimal digits."""
     return {
-        **dict(config),
+        **config.decisive(),
         "sampling": sampling.name,
         "seed": seed,
         "validation": validated,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from kit.core.configs import Config, Text
 
@@ -16,6 +16,15 @@ HEADS = ("linear", "low-rank", "residual")
 
 LOSS_NAMES = ("info-nce",)
 """Names of ``kit.train.losses.LOSSES``; here, so that a name can be checked without torch."""
+
+ATTENTIONS = ("eager", "sdpa", "flash_attention_2", "flash_attention_3")
+"""Ways to compute attention, as transformers calls them."""
+
+TRACKERS = ("tensorboard", "trackio", "wandb", "mlflow", "comet_ml", "clearml", "swanlab")
+"""Trackers that a training can report to, as transformers calls them; each is a package to install."""
+
+_WATCHING = ("report_to", "log_every")
+"""Settings that look on while an encoder learns, and change no weight and no score."""
 
 
 class EncoderConfig(Config):
@@ -97,6 +106,14 @@ class TrainingConfig(Config):
     evaluations: how often the validation task is scored, at equal distances, the last time after the last update.
     patience: stop after so many evaluations without a better score, and keep the best model; 0: train to the end and
         keep the last.
+    attention: one of ``ATTENTIONS``; empty: what transformers chooses (sdpa where the model has it). With flash attention,
+        which needs a GPU and its package, texts stand one after the other and nothing is padded.
+    compile: whether the transformer is compiled (``torch.compile``), once, at the first update.
+    pass_tokens: tokens, with their padding, of one pass through a transformer: texts of a column that are alike in length go
+        together, so that less is padded; 0: a column in one pass, padded to its longest text. The loss is that of the whole
+        batch; dropout draws other numbers.
+    report_to: one of ``TRACKERS``, which gets losses and scores beside the kit's own history; ``none``.
+    log_every: updates from one logged loss to the next; 0: the losses are logged at the evaluations.
     """
 
     updates: int = Field(default=1000, ge=1, le=_MANY)
@@ -114,13 +131,23 @@ class TrainingConfig(Config):
     tau: float = Field(default=1.0, ge=0.0, le=10.0)
     evaluations: int = Field(default=5, ge=1, le=_MANY)
     patience: int = Field(default=0, ge=0, le=_MANY)
+    attention: str = ""
+    compile: bool = False
+    pass_tokens: int = Field(default=0, ge=0, le=_MANY)
+    report_to: str = "none"
+    log_every: int = Field(default=0, ge=0, le=_MANY)
 
-    @field_validator("loss")
+    def decisive(self) -> dict[str, object]:
+        """What a trained model depends on: all but how its training is watched."""
+        return {name: value for name, value in self if name not in _WATCHING}
+
+    @field_validator("loss", "attention", "report_to")
     @classmethod
-    def _is_known(cls, loss: str) -> str:
-        if loss not in LOSS_NAMES:
-            raise ValueError(f"choose from {', '.join(LOSS_NAMES)}")
-        return loss
+    def _is_known(cls, name: str, field: ValidationInfo) -> str:
+        known = {"loss": LOSS_NAMES, "attention": ("", *ATTENTIONS), "report_to": ("none", *TRACKERS)}[str(field.field_name)]
+        if name not in known:
+            raise ValueError(f"choose from {', '.join(filter(None, known))}")
+        return name
 
     @field_validator("trainable")
     @classmethod
@@ -133,4 +160,8 @@ class TrainingConfig(Config):
     def _fits(self) -> Self:
         if self.evaluations > self.updates:
             raise ValueError(f"evaluations {self.evaluations} exceeds updates {self.updates}: lower it (-p evaluations=1)")
+        if self.pass_tokens and self.mini_batch:
+            raise ValueError(
+                f"pass_tokens is {self.pass_tokens} and mini_batch {self.mini_batch}: both cut a batch: choose one"
+            )
         return self

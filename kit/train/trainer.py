@@ -11,6 +11,7 @@ import torch
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.evaluation import BaseEvaluator
 from transformers import PrinterCallback, TrainerCallback
+from transformers.integrations.integration_utils import get_available_reporting_integrations
 
 from kit.core.files import seal
 from kit.data.embeddings.encoding import quick_in_bfloat16
@@ -21,6 +22,7 @@ from kit.train.config import TrainingConfig
 from kit.train.cost import Cost, Meter
 from kit.train.devices.ranks import from_first, is_first
 from kit.train.encoders.loading import quiet
+from kit.train.encoders.passes import passing
 from kit.train.encoders.saving import save_encoder
 from kit.train.encoders.trainable import training_only
 from kit.train.history import History, headline
@@ -63,19 +65,19 @@ def fine_tune(
         log: takes one line of progress at each evaluation, one for the cost at the end, one for a checkpoint passed over.
 
     Raises:
-        ValueError: ``patience`` without ``validation``; a loss that is not known; a model without the weights that are to be
-            trained; rows with fewer negatives than ``hard_negatives``; a checkpoint in ``folder`` of another recipe, data or
-            start; a loss or weight that is not finite, with which nothing is saved; whatever the sampler refuses.
+        ValueError: ``patience`` without ``validation``; a tracker that is not installed; an unknown loss; a model that
+            cannot be trained or compute as asked for; rows with fewer negatives than ``hard_negatives``; a checkpoint of
+            another recipe, data or start; a loss or weight that is not finite; what the sampler refuses.
         OSError: the disk refuses a checkpoint or the model.
     """
-    if config.patience and validation is None:
-        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or 0")
+    _refuse_absent(config, validation)
     folder = Path(folder)
     _describe(model, corpora, sampling)
     model.float()
     recipe = recipe_of(model, corpora, sampling, config, seed, validation is not None)
     _look_up(model, corpora)
-    with training_only(model, config.trainable, seed):
+    meter = Meter(model, config.batch_size)
+    with training_only(model, config.trainable, seed), passing(model, config):
         trainer = CheckedTrainer(
             recipe,
             model=model,
@@ -83,7 +85,7 @@ def fine_tune(
             args=_arguments(config, sampling, folder, seed, validation is not None, model),
             loss=make_loss(model, config),
             evaluator=_Evaluator(validation) if validation else None,
-            callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter := Meter(model)],
+            callbacks=[_Progress(log, sampling.name, validation is None), _Patience(config.patience), meter],
         )
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = from_first(lambda: last_whole(folder, recipe, log))
@@ -96,6 +98,15 @@ def fine_tune(
     if cost and is_first():
         log(f"{sampling.name:>14}  {cost}")
     return history
+
+
+def _refuse_absent(config: TrainingConfig, validation: Validation | None) -> None:
+    """Raise ``ValueError`` where a recipe asks for a validation task or a tracker that is not there."""
+    if config.patience and validation is None:
+        raise ValueError(f"patience is {config.patience}, but there is no validation task to stop by: give one, or 0")
+    tracker = config.report_to
+    if tracker != "none" and tracker not in get_available_reporting_integrations():
+        raise ValueError(f"report_to is {tracker!r}, which is not installed here: pip install {tracker}, or choose none")
 
 
 def _look_up(model: SentenceTransformer, corpora: Sequence[TrainingCorpus]) -> None:
@@ -187,7 +198,8 @@ class _Progress(TrainerCallback):
         **kwargs: Any,
     ) -> None:
         """Print the line."""
-        scores = "  ".join(f"{name} {value:.3f}" for name, value in headline(_scores(metrics or {})).items())
+        known = {name: value for name, value in headline(_scores(metrics or {})).items() if value == value}  # not NaN
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in known.items())
         if state.is_world_process_zero:
             self.log(f"{self.name:>14}  update {state.global_step:>5}/{state.max_steps}  loss {self.loss:.3f}  {scores}")
 
@@ -240,17 +252,19 @@ def _arguments(
         dataloader_pin_memory=on_gpu,
         eval_strategy="steps" if validated else "no",
         eval_steps=every,
-        logging_steps=every,
+        logging_steps=config.log_every or every,
         save_steps=every,
         logging_nan_inf_filter=False,  # a loss that is not finite stops the run
         load_best_model_at_end=config.patience > 0,
         metric_for_best_model="score" if validated else None,
         greater_is_better=True if validated else None,
         disable_tqdm=True,
-        report_to="none",
         accelerator_config={"split_batches": True},  # each process has a part of a batch
         ddp_static_graph=True,  # texts of several columns go through the model before the first gradient comes back
         ddp_find_unused_parameters=False,
+        report_to=config.report_to,
+        run_name=f"{sampling.name}, seed {seed}",
+        project="hybrid-batch-kit",
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # one device a process: on several, the trainer would enlarge the batch
     arguments.batch_sampler = pair_batches(sampling, config.tau, n_batches=config.updates)

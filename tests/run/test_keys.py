@@ -27,6 +27,7 @@ CODE = {
     "train/encoders/making.py": BOTH,
     "train/encoders/loading.py": BOTH,
     "train/encoders/trainable.py": BOTH,
+    "train/encoders/passes.py": BOTH,
     "train/encoders/vocabulary.py": BOTH,
     "train/encoders/distilled.py": BOTH,
     "train/samplers.py": BOTH,
@@ -83,11 +84,19 @@ OTHER_VALUES = {
     "head": "low-rank",
     "trainable": "last:2",
     "test": "jsonl:data/other",
+    "validation": "jsonl:data/other",
+    "attention": "eager",
+    "report_to": "tensorboard",
     "run": "other",
     "samplings": ("X-Y",),
     "seeds": (5,),
 }
-SETTING = dict.fromkeys(FLAT, NOTHING) | dict.fromkeys(RECIPE, BOTH) | {"train": BOTH, "test": EVALUATION}
+SETTING = (
+    dict.fromkeys(FLAT, NOTHING)
+    | dict.fromkeys(RECIPE, BOTH)
+    | {"train": BOTH, "validation": BOTH, "test": EVALUATION}
+    | {"report_to": NOTHING, "log_every": NOTHING}  # how a training is watched
+)
 
 
 def _corpus(groups: range, name: str) -> ParallelCorpus:

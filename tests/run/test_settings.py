@@ -23,7 +23,7 @@ def _changed(name: str) -> Settings:
     if isinstance(default, tuple):
         value = (*default, {str: "other", float: 0.123, int: 7}[type(default[0])])
     else:
-        value = {str: "last:2" if name == "trainable" else "other", float: 0.123, int: 5}.get(type(default), True)
+        value = {str: OTHER.get(name, "other"), float: 0.123, int: 5}.get(type(default), True)
     return Settings().changed(**{name: value})
 
 
@@ -104,6 +104,10 @@ class TestCollect:
     def test_checks_types(self):
         with pytest.raises(ValueError, match="updates is '50'"):
             Settings.collect({"updates": "50"})
+
+
+OTHER = {"trainable": "last:2", "attention": "eager", "report_to": "trackio"}
+"""Values of texts of which not every one is taken."""
 
 
 class TestFingerprint:

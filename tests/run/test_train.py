@@ -66,7 +66,7 @@ class TestCommand:
 class TestDevices:
     def job(self, **changes):
         encoder = EncoderConfig(name=changes.pop("encoder", "static"))
-        return TrainJob(("atlas",), encoder, TrainingConfig(**changes), "X-Y", 0, Path("nowhere"), 1)
+        return TrainJob(("atlas",), "", encoder, TrainingConfig(**changes), "X-Y", 0, Path("nowhere"), 1)
 
     def test_share_a_training_after_the_other(self, home, shared, monkeypatch):
         monkeypatch.setattr("os.cpu_count", lambda: 8)

@@ -20,13 +20,25 @@ def corpus() -> ParallelCorpus:
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="expects no GPU memory to be used")
-def test_both_trainers_are_timed(corpus):
-    measured = bench.throughput(lambda: bench.xlmr_base_shaped(corpus, 1, 64), corpus, updates=5, batch_size=4)
-    assert measured.kit_rows_per_s > 0 and measured.stock_rows_per_s > 0 and measured.kit_memory_gib == 0
+def test_both_trainers_are_timed_in_turns(corpus):
+    make = lambda: bench.shaped(corpus, "labse", 1, 64)
+    measured = bench.throughput(make, corpus, updates=2, batch_size=4, n_rounds=2, pass_tokens=8)
+    assert [len(measured.kit_rows_per_s), len(measured.stock_rows_per_s), measured.kit_memory_gib] == [2, 2, 0]
+    assert min(measured.kit_rows_per_s + measured.stock_rows_per_s) > 0
+    assert 0 <= measured.kit_padding <= measured.stock_padding < 1
+
+
+def test_the_ratio_is_that_of_each_round():
+    lines = str(bench.Throughput([30.0, 20.0, 26.0], [20.0, 10.0, 20.0], 0.1, 0.5, 2.0, 3.0)).splitlines()
+    assert lines == [
+        "kit    26 rows/s (20 to 30), padding 10%, GPU memory 2.0 GiB",
+        "stock  20 rows/s (10 to 20), padding 50%, GPU memory 3.0 GiB",
+        "kit / stock: 1.50 (by round: 1.50, 2.00, 1.30)",
+    ]
 
 
 def test_the_encoder_has_the_shape_of_xlmr_base(corpus):
-    transformer = bench.xlmr_base_shaped(corpus)[0].auto_model
+    transformer = bench.shaped(corpus)[0].auto_model
     shape = transformer.config
     assert (shape.model_type, shape.num_hidden_layers, shape.hidden_size, shape.num_attention_heads) == (
         "xlm-roberta",

@@ -10,7 +10,7 @@ import torch
 from test_trainer import CONFIG, CORPUS, HYBRID, Interrupted, encoder, one_thread as one_thread, scripted
 
 from kit.train import cost as module
-from kit.train.cost import Cost, Meter, peak_flops
+from kit.train.cost import Cost, Meter, peak_flops, stated_flops
 from kit.train.encoders.trainable import training_only
 from kit.train.trainer import fine_tune
 
@@ -31,6 +31,10 @@ def clock(monkeypatch):
     return now
 
 
+POOLER = 2 * 32 * 32 * 3
+"""Operations of a map of the first token of each text, which the transformer has and nothing reads; they count."""
+
+
 def one_pass(meter, model, text="一 一"):
     with meter.watching():
         model.train()
@@ -41,7 +45,7 @@ def one_pass(meter, model, text="一 一"):
 
 class TestCount:
     def test_time_is_that_of_updates_alone(self, clock):
-        meter, event = Meter(encoder()), (None, None, None)
+        meter, event = Meter(encoder(), 7), (None, None, None)
         clock.s = 100
         meter.on_epoch_begin(*event)
         for step_s, other_s in ((9, 0), (2, 50), (4, 0), (3, 7)):
@@ -50,45 +54,48 @@ class TestCount:
             clock.s += other_s
             (meter.on_evaluate if other_s == 50 else meter.on_save)(*event)
         found = meter.cost(torch.float32)
-        assert (found.updates, found.update_s) == (4, 3.5)  # the median of 9, 2, 4, 3
+        assert (found.updates, found.update_s, found.pairs_per_s) == (4, 3.5, 2.0)  # the median of 9, 2, 4, 3; batches of 7
 
     def test_padding_and_operations_by_hand(self, clock, monkeypatch):
         monkeypatch.setattr(module, "peak_flops", lambda *device: 1e9)
         model = encoder("tiny")
-        meter = Meter(model)
+        meter = Meter(model, 2)
         mask = one_pass(meter, model)
         clock.s = 2.0
         meter.on_step_end(None, None, None)
         found = meter.cost(torch.float32)
         assert found.padding == pytest.approx(1 - float(mask.sum()) / mask.numel()) and 0 < found.padding < 1
-        # A layer: four maps of 32 x 32, two of 32 x 128; two operations for each weight, forward, and twice backward.
-        of_a_token = 2 * (4 * 32 * 32 + 2 * 32 * 128) * 2 * 3
-        assert found.utilisation == pytest.approx(of_a_token * int(mask.sum()) / 2.0 / 1e9, rel=0.1)  # and the pooler's
+        # A layer: four maps of 32 x 32, two of 32 x 128; two operations for each weight, forward, and twice backward. The
+        # products of attention: two of 32 numbers for each pair of tokens, the same thrice.
+        of_tokens, of_pairs = 2 * (4 * 32 * 32 + 2 * 32 * 128) * 2 * 3, 2 * 2 * 32 * 2 * 3
+        needed = of_tokens * int(mask.sum()) + of_pairs * int((mask.sum(1) ** 2).sum()) + POOLER * len(mask)
+        assert found.utilisation == pytest.approx(needed / 2.0 / 1e9) and found.mfu is None
 
     def test_frozen_layers_are_passed_forward_only(self):
         model = encoder("tiny")
         counted = {}
         for trainable in ("all", "last:1"):
-            meter = Meter(model)
+            meter = Meter(model, 2)
             with training_only(model, trainable):
-                one_pass(meter, model)
+                mask = one_pass(meter, model)
             counted[trainable] = meter.operations
-        n_tokens, layer = int(meter.n_computed), 2 * (4 * 32 * 32 + 2 * 32 * 128)
-        pooler = 2 * 32 * 32 * 2  # of the first token of each text; nothing is carried back through it
-        assert counted["all"] - 3 * pooler == n_tokens * layer * 2 * 3
+        n_tokens, n_pairs = int(mask.sum()), int((mask.sum(1) ** 2).sum())
+        layer, attention, pooler = 2 * (4 * 32 * 32 + 2 * 32 * 128), 4 * 32, POOLER * len(mask)
+        assert counted["all"] - pooler == n_tokens * layer * 2 * 3 + n_pairs * attention * 2 * 3
         # In the layer that is trained, three maps are of what comes from the frozen one, which needs no gradient.
-        assert counted["last:1"] - 3 * pooler == n_tokens * (layer + 3 * layer - 3 * 2 * 32 * 32)
+        maps = layer + 3 * layer - 3 * 2 * 32 * 32
+        assert counted["last:1"] - pooler == n_tokens * maps + n_pairs * attention * (1 + 3)
 
     def test_passes_without_gradients_do_not_count(self):
         model = encoder("tiny")
-        meter = Meter(model)
+        meter = Meter(model, 2)
         with meter.watching():
             model.encode(["一"])
         assert meter.operations == meter.n_computed == 0
 
     def test_afterwards_it_looks_no_more(self):
         model = encoder("tiny")
-        meter = Meter(model)
+        meter = Meter(model, 2)
         one_pass(meter, model)
         before = meter.operations
         model(model.preprocess(["一"]))
@@ -108,7 +115,7 @@ class TestKept:
         train(tmp_path, encoder())
         found = kept(tmp_path)
         assert found["padding"] is found["utilisation"] is found["peak_gflops"] is None
-        assert str(Cost(**found)).split("  ")[1].startswith("memory ")
+        assert str(Cost(**found)).split("  ")[2].startswith("memory ")
 
     def test_small_passes_count_once(self, tmp_path, monkeypatch):
         counted = []
@@ -129,7 +136,21 @@ def test_the_peak_is_that_of_the_best_product():
     assert 1e8 < peak_flops("cpu", torch.float32, torch.get_num_threads()) < 1e14
 
 
+def test_what_a_maker_states_is_looked_up_by_name(monkeypatch):
+    named = {
+        "NVIDIA A100-SXM4-80GB": 312e12,
+        "NVIDIA H100 PCIe": 756e12,
+        "NVIDIA H100 80GB HBM3": 989e12,
+        "NVIDIA L40S": 362e12,
+    }
+    for name, stated in ({"NVIDIA A1000": None, "made": None} | named).items():
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda name=name: name)
+        assert stated_flops("cuda", torch.bfloat16) == stated
+        assert stated_flops("cuda", torch.float32) is stated_flops("cpu", torch.bfloat16) is None
+
+
 def test_a_line_by_hand():
-    line = str(Cost(5, 0.01234, 0.314, 1.5, 0.4567, 1234.5))
-    assert line == "0.0123 s an update  padding 31%  memory 1.50 GiB  utilisation 46% of 1,234 GFLOP/s"
-    assert str(Cost(5, 12.5, None, 1.5, None, None)) == "12.5 s an update  memory 1.50 GiB"
+    line = str(Cost(5, 0.01234, 8103.7, 0.314, 1.5, 0.4567, 1234.5, 0.401))
+    told = "0.0123 s an update  8,104 pairs/s  padding 31%  memory 1.50 GiB  utilisation 46% of 1,234 GFLOP/s  MFU 40%"
+    assert line == told
+    assert str(Cost(5, 12.5, 8.0, None, 1.5, None, None, None)) == "12.5 s an update  8 pairs/s  memory 1.50 GiB"

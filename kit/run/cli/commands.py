@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import data, doing, translating
+from kit.run.cli import data, doing, export, negatives, translating
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_audit,
         _add_judge,
         _add_mend,
+        export.add_export,
+        negatives.add_negatives,
         _add_report,
         _add_open,
         _add_claims,
@@ -224,14 +226,22 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     bench = commands.add_parser(
         "bench",
         help="measure training throughput against the stock trainer",
-        description="Train an encoder of XLM-R-base's shape (random weights) with this kit's trainer and "
-        "with the stock one of sentence-transformers, on the same rows; print rows a second.",
+        description="Train an encoder, by default of XLM-R base's shape with random weights, with this kit's trainer and "
+        "with the stock one of sentence-transformers, in turns, on the same rows and in the same precision; print rows a "
+        "second and their ratio.",
     )
     bench.add_argument("--train", default="atlas", metavar="SOURCE", help="training data (default: atlas)")
-    bench.add_argument("--updates", type=_at_least(1), default=50)
+    bench.add_argument("--updates", type=_at_least(1), default=50, help="of each turn (default: 50)")
+    bench.add_argument("--rounds", type=_at_least(1), default=3, help="turns of each trainer (default: 3)")
     bench.add_argument("--batch-size", type=_at_least(2), default=100)
-    bench.add_argument("--layers", type=_at_least(1), default=12, help="12 is XLM-R base; fewer for a CPU")
-    bench.add_argument("--dimension", type=_at_least(1), default=768, help="768 is XLM-R base; smaller for a CPU")
+    bench.add_argument("--encoder", default="", metavar="MODEL", help="a model of the hub or a folder, not random weights")
+    bench.add_argument("--trim", action="store_true", help="keep only the tokens of the training data of that model")
+    bench.add_argument("--shape", choices=("xlmr", "labse"), default="xlmr", help="of random weights (default: xlmr)")
+    bench.add_argument("--layers", type=_at_least(1), default=12, help="of random weights; fewer for a CPU (default: 12)")
+    bench.add_argument("--dimension", type=_at_least(1), default=768, help="the same (default: 768)")
+    bench.add_argument("--pass-tokens", type=_at_least(0), default=0, metavar="N", help="the kit's setting pass_tokens")
+    bench.add_argument("--attention", default="", metavar="NAME", help="the kit's setting attention")
+    bench.add_argument("--compile", action="store_true", help="the kit's setting compile")
     bench.set_defaults(function=doing.do_bench)
 
 

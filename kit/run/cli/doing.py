@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from sentence_transformers import SentenceTransformer
+
 
 def pairs_of(parsed: argparse.Namespace) -> list[tuple[str, str]]:
     """The ``-p NAME=VALUE`` of a command line."""
@@ -202,15 +204,21 @@ def do_bench(parsed: argparse.Namespace) -> None:
     from kit.show import report
     from kit.train import bench
     from kit.train.config import EncoderConfig
+    from kit.train.encoders.making import make_encoder
 
     dimension = EncoderConfig(name="tiny", dimension=parsed.dimension).dimension
     corpus = load_corpus(parsed.train)
-    measured = bench.throughput(
-        lambda: bench.xlmr_base_shaped(corpus, parsed.layers, dimension), corpus, parsed.updates, parsed.batch_size
-    )
+
+    def make() -> SentenceTransformer:
+        if not parsed.encoder:
+            return bench.shaped(corpus, parsed.shape, parsed.layers, dimension)
+        texts = [text for side in ("query", "passage") for text in corpus.table.column(side).to_pylist()]
+        return make_encoder(EncoderConfig(name=parsed.encoder, trim_vocabulary=parsed.trim), texts, seed=0)
+
+    how = {"pass_tokens": parsed.pass_tokens, "attention": parsed.attention, "compile": parsed.compile}
+    measured = bench.throughput(make, corpus, parsed.updates, parsed.batch_size, parsed.rounds, **how)
     say(", ".join(f"{name}: {value}" for name, value in report.machine().items()))
-    say(f"kit    {measured.kit_rows_per_s:,.0f} rows/s, peak GPU memory {measured.kit_memory_gib:.1f} GiB")
-    say(f"stock  {measured.stock_rows_per_s:,.0f} rows/s")
+    say(str(measured))
 
 
 def do_refresh(parsed: argparse.Namespace) -> None:

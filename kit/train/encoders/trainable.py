@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,7 @@ def training_only(model: SentenceTransformer, trainable: str, seed: int = 0) -> 
     """
     kind, _, number = trainable.partition(":")
     trained = [weight for weight in model.parameters() if weight.requires_grad]
-    transformers = [] if kind == "all" else _transformers(model, trainable)
+    transformers = [] if kind == "all" else transformers_of(model, "trainable", trainable, "choose 'all'")
     resting = []
     try:
         for one in transformers:
@@ -51,39 +51,53 @@ def training_only(model: SentenceTransformer, trainable: str, seed: int = 0) -> 
             weight.requires_grad_(True)
 
 
-def _transformers(model: SentenceTransformer, trainable: str) -> list[Any]:
-    """The transformers that read queries and passages; one of both stands once."""
+def transformers_of(model: SentenceTransformer, setting: str, value: object, remedy: str) -> list[Any]:
+    """The transformers that read queries and passages and can be trained; one of both stands once.
+
+    Args:
+        setting, value: of a recipe, for which they are needed.
+        remedy: what to do where there is none.
+
+    Raises:
+        ValueError: the encoder is no transformer, or it stays as it is below a head.
+    """
     from sentence_transformers.sentence_transformer.modules import Transformer
 
     if getattr(first_module(model), "base", None) is not None:
-        raise ValueError(f"trainable is {trainable!r}, and the encoder below a head stays as it is: choose 'all'")
+        raise ValueError(f"{setting} is {value!r}, and the encoder below a head stays as it is: {remedy}")
     readers = {id(part): part for part in (reader(model, side) for side in ("query", "passage"))}
     for part in readers.values():
         if not isinstance(part, Transformer):
             raise ValueError(
-                f"trainable is {trainable!r}, which is for transformers, and this encoder is a {type(part).__name__}: "
-                "choose 'all'"
+                f"{setting} is {value!r}, which is for transformers, and this encoder is a {type(part).__name__}: {remedy}"
             )
     return [part.auto_model for part in readers.values()]
 
 
-def _layers(transformer: Any, trainable: str) -> nn.ModuleList:
+def layers_of(transformer: Any) -> list[nn.Module]:
+    """The layers of a transformer, in order; none where they cannot be found."""
     from torch import nn
 
     n_layers = getattr(transformer.config, "num_hidden_layers", 0)
     lists = [part for part in transformer.modules() if isinstance(part, nn.ModuleList) and len(part) == n_layers]
-    if not lists:
+    return list(lists[0]) if lists else []
+
+
+def _layers(transformer: Any, trainable: str) -> list[nn.Module]:
+    layers = layers_of(transformer)
+    if not layers:
         raise ValueError(
             f"trainable is {trainable!r}, and the layers of a {type(transformer).__name__} cannot be found: choose 'all' or "
             "'all-but-words'"
         )
     kind, _, number = trainable.partition(":")
-    if kind == "last" and int(number) > n_layers:
+    if kind == "last" and int(number) > len(layers):
+        n_layers = len(layers)
         raise ValueError(f"trainable is {trainable!r}, and the encoder has {n_layers} layers: choose up to last:{n_layers}")
-    return lists[0]
+    return layers
 
 
-def _freeze_below(transformer: Any, layers: nn.ModuleList, n_layers: int) -> None:
+def _freeze_below(transformer: Any, layers: Sequence[nn.Module], n_layers: int) -> None:
     """Freeze what stands before the last layers, and all embeddings: those of distances may stand behind."""
     from torch import nn
 
@@ -111,7 +125,7 @@ def _rest(part: nn.Module, inputs: object) -> None:
     part.eval()
 
 
-def _add_adapters(transformer: Any, layers: nn.ModuleList, rank: int, seed: int) -> None:
+def _add_adapters(transformer: Any, layers: Sequence[nn.Module], rank: int, seed: int) -> None:
     """Adapters beside all linear maps of the layers, scaled by 2 (alpha is twice the rank); they begin as zero."""
     import torch
     from torch import nn
@@ -121,7 +135,7 @@ def _add_adapters(transformer: Any, layers: nn.ModuleList, rank: int, seed: int)
     except ImportError:
         raise ValueError(f"trainable is 'lora:{rank}': install peft (pip install peft), or choose last:N") from None
     transformer.requires_grad_(False)
-    inside = set(layers.modules())
+    inside = {part for layer in layers for part in layer.modules()}
     names = [name for name, part in transformer.named_modules() if isinstance(part, nn.Linear) and part in inside]
     with torch.random.fork_rng():
         torch.manual_seed(seed)
