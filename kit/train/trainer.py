@@ -64,9 +64,9 @@ def fine_tune(
         log: takes one line of progress at each evaluation, one for the cost at the end, one for a checkpoint passed over.
 
     Raises:
-        ValueError: ``patience`` without ``validation``; a tracker that is not installed; an unknown loss; a model that cannot
-            be trained or compute as asked for; rows with fewer negatives than ``hard_negatives``; a checkpoint of another
-            recipe, data or start; a loss or weight that is not finite (nothing is saved then); what the sampler refuses.
+        ValueError: ``patience`` without ``validation``; a tracker that is not installed; an unknown loss; a model that
+            cannot be trained or compute as asked for; rows with fewer negatives than ``hard_negatives``; a checkpoint of
+            another recipe, data or start; a loss or weight that is not finite (nothing is saved then); what the sampler refuses.
         OSError: the disk refuses a checkpoint or the model.
     """
     _refuse_absent(config, validation)
