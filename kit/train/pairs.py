@@ -219,13 +219,15 @@ def _labels(corpus: ParallelCorpus, n_negatives: int) -> np.ndarray:
         )
     language, question = table.column("language"), corpus.question_of[tables.numbers(table.column("group_id"))].tolist()
     passages, first = np.unique(hashes(tables.values(language), tables.values(table.column("passage"))), return_index=True)
-    answers = hashes(question, tables.values(table.column("passage")))
+    answers = hashes(question, tables.values(language), tables.values(table.column("passage")))
     for nth in range(n_negatives):
         texts = pc.list_element(table.column("negatives"), nth)
         found = hashes(tables.values(language), tables.values(texts))  # a text may be another passage in another language
         places = np.minimum(np.searchsorted(passages, found), len(passages) - 1)
         known = np.where(passages[places] == found, clusters[first[places]], -1)  # a negative may be another's passage
-        own = np.isin(hashes(question, tables.values(texts)), answers)  # it answers this question elsewhere
+        own = np.isin(
+            hashes(question, tables.values(language), tables.values(texts)), answers
+        )  # it answers this question elsewhere
         labels[:, nth + 1] = np.where(own, clusters, known)
     return labels
 

@@ -67,7 +67,7 @@ def fine_tune(
     Raises:
         ValueError: ``patience`` without ``validation``; a tracker that is not installed; an unknown loss; a model that
             cannot be trained or compute as asked for; rows with fewer negatives than ``hard_negatives``; a checkpoint of
-            another recipe, data or start; a loss or weight that is not finite; what the sampler refuses.
+            another recipe, data or start; a loss or weight that is not finite (none is saved); what the sampler refuses.
         OSError: the disk refuses a checkpoint or the model.
     """
     _refuse_absent(config, validation)

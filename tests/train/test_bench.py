@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from test_trainer import one_thread as one_thread
 
 from kit.data.corpus import ParallelCorpus
 from kit.train import bench
