@@ -220,6 +220,8 @@ def at_place(path: Path) -> Entry | None:
     if not (home / MANIFEST).is_file() or not path.is_relative_to(home):
         return None
     wanted = path.relative_to(home)
+    if wanted.parts[:2] == ("data", "hub"):
+        return sets().get(wanted.parts[2]) if len(wanted.parts) > 2 else None
     for one in sets().values():
         place = Path(one.place)
         if one.place and (
