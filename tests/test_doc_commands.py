@@ -134,6 +134,7 @@ class TestCommands:
         "python -m kit run --profile xlmr": "needs a model of the hub",
         "python -m kit run 03 04 --profile tuned-e5": "needs a model of the hub",
         "python -m kit run 06 --profile ratio-large": "needs a model of the hub",
+        "python -m kit run 03 04 11 --profile xlmr": "needs a model of the hub",
         "python -m kit run 11 --profile": "needs a model of the hub",
         "python -m kit run 03 -p train=mmarco": "needs mMARCO; tests/train/test_placing.py trains on a miniature of it",
         "python -m kit run 03 -p 'train=": "needs mMARCO, too",
