@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from kit.core.tables import parsed_json
 
 
 class Record(BaseModel):
@@ -73,3 +75,23 @@ def _with_nan(value: object) -> object:
     if isinstance(value, list):
         return [_with_nan(item) for item in value]
     return float("nan") if value is None else value
+
+
+def read_task_settings(path: Path) -> dict:
+    """Name and languages of a task, from its ``task.json``.
+
+    Raises:
+        ValueError: no such file, or not of that form.
+    """
+    if not path.is_file():
+        raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
+    settings: dict = {}
+    try:
+        settings = cast("dict", parsed_json(path.read_bytes()))
+        right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)
+        right = right and all(isinstance(tag, str) for tag in settings["languages"])
+    except (ValueError, KeyError, TypeError):
+        right = False
+    if not right or not settings["languages"]:
+        raise ValueError(f'{path}: not of the form {{"name": "mine", "languages": ["de", "en"]}}: write it so')
+    return settings

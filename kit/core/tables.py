@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -337,23 +336,3 @@ def some(values: set[str]) -> str:
     """At most a dozen of the values, for an error message."""
     listed = sorted(values)
     return ", ".join(map(repr, listed[:12])) + (f" … ({len(listed)} in all)" if len(listed) > 12 else "")
-
-
-def read_task_settings(path: Path) -> dict:
-    """Name and languages of a task, from its ``task.json``.
-
-    Raises:
-        ValueError: no such file, or not of that form.
-    """
-    if not path.is_file():
-        raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
-    settings: dict = {}
-    try:
-        settings = cast("dict", parsed_json(path.read_bytes()))
-        right = isinstance(settings["name"], str) and isinstance(settings["languages"], list)
-        right = right and all(isinstance(tag, str) for tag in settings["languages"])
-    except (ValueError, KeyError, TypeError):
-        right = False
-    if not right or not settings["languages"]:
-        raise ValueError(f'{path}: not of the form {{"name": "mine", "languages": ["de", "en"]}}: write it so')
-    return settings

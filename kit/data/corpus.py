@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kit.core import tables
+from kit.core import records, tables
 from kit.core.files import whole_file
 from kit.core.languages import is_tag
 from kit.core.seeding import stable_fraction
@@ -267,7 +267,7 @@ class RetrievalTask:
     def read(cls, folder: str | Path) -> RetrievalTask:
         """Read a folder with ``task.json`` (name, languages) and the tables ``queries``, ``candidates``, ``relevance``."""
         folder = Path(folder)
-        settings = tables.read_task_settings(folder / "task.json")
+        settings = records.read_task_settings(folder / "task.json")
         parts: dict[str, pa.Table] = {}
         places: dict[str, tables.Where] = {"languages": lambda index: f"{folder / 'task.json'}"}
         for part, columns in _PARTS.items():

@@ -114,7 +114,7 @@ class TestRefuses:
             (["run", "-p", "seeds=1.5"], "-p seeds=1.5: not a value of type int"),
             (
                 ["run", "02", "-p", "shares=0.1"],
-                "-p shares: not a parameter of 02_idle.ipynb: choose from run, updates, seeds, encoder, dimension",
+                "-p shares: not a parameter of 02_idle.ipynb: choose from run, updates, seeds, validation, encoder",
             ),
             (
                 ["run", "00", "-p", "shares=0.2"],
