@@ -1,8 +1,8 @@
 """Made files of the public sets, in the layouts and at the homes that ``data/hub.yaml`` names: what ``rehearsal.py`` gets.
 
 Questions share words with their answers, and names stand alike in all languages, so that a tiny model learns something.
-Holes and repeated rows are there as in published sets. The two tests have the paper's own numbers of questions and sentences:
-its tables are compared with nothing less.
+Holes and repeated rows are there as in published sets. The two tests have the paper's own numbers of questions and
+sentences: its tables are compared with nothing less.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ JUDGED = ("sw", "te")
 ENTITIES, QUALITIES = 300, 40
 
 SCRIPTS = {
-    "ar": "ابتدرسعكلمن", "bn": "কখগতদনপবমর", "el": "αβγδεκλμνο", "hi": "कखगतदनपबमर", "ru": "абвгдеклмн", "te": "కగతదనపబమరల", "th": "กขคงจชดตนบ",
+    "ar": "ابتدرسعكلمن",
+    "bn": "কখগতদনপবমর",
+    "el": "αβγδεκλμνο",
+    "hi": "कखगतदनपबमर",
+    "ru": "абвгдеклмн",
+    "te": "కగతదనపబమరల",
+    "th": "กขคงจชดตนบ",
     "zh": "山水火木金土日月人大",
-}  # fmt: skip
+}
 """Letters of a language; Latin ones where nothing is said."""
 
 Files = dict[str, bytes]

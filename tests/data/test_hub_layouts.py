@@ -228,7 +228,11 @@ def test_miracl(hub):
     with pytest.raises(ValueError, match="set 'it' has no split 'train' in de"):
         load_task("hub:it?language=de&split=train")
     (judged,) = load_judged("hub:it?languages=Swahili")
-    assert (judged.name, judged.queries, judged.grades) == ("miracl-sw-dev", {"7": 'dev "ask"?'}, {"7": {"1#0": 1, "1#1": 0}})
+    assert (judged.name, judged.queries, judged.grades) == (
+        "miracl-sw-dev",
+        {"7": 'dev "ask"?'},
+        {"7": {"1#0": 1, "1#1": 0}},
+    )
     assert [passage.text for passage in judged.passages()] == ["T 00", "T 01", "T 10", "T 11"]
 
 
@@ -237,7 +241,7 @@ def test_what_is_judged_as_a_stream_is_here_and_of_a_layout_that_is_one(hub):
     with pytest.raises(ValueError, match="set 'it', sw, dev: not here: python -m kit data get it"):
         load_judged("hub:it")
     listed({"home": "hf:me/it@main", "layout": "mteb"})
-    with pytest.raises(ValueError, match="set 'it' is no judged collection: it is in the layout mteb"):
+    with pytest.raises(ValueError, match="set 'it' is no judged collection: its layout is mteb"):
         load_judged("hub:it")
 
 

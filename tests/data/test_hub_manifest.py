@@ -107,8 +107,15 @@ def test_every_file_that_a_profile_reads_can_be_got():
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [("data/xquad-r", "xquad-r"), ("data/medquad/medquad.jsonl.gz", "medquad"), ("data/mine.jsonl", None), ("data", None)]
-    + [("data/hub/mmarco/files", "mmarco"), ("data/hub/nothing/files", None), ("data/hub", None)],
+    [
+        ("data/xquad-r", "xquad-r"),
+        ("data/medquad/medquad.jsonl.gz", "medquad"),
+        ("data/mine.jsonl", None),
+        ("data", None),
+        ("data/hub/mmarco/files", "mmarco"),
+        ("data/hub/nothing/files", None),
+        ("data/hub", None),
+    ],
 )
 def test_the_set_of_a_place(path, name):
     found = at_place(HERE / path)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from kit.compare.published import scores as kept_scores
+from kit.compare.published.figures import Place, data_of, encoder_of
 from kit.compare.stats import MARKED, Interval, confidence_interval, mark
 from kit.core import paths
 from kit.core.files import whole_file
@@ -24,7 +27,7 @@ from kit.data.judged.qrels import write_qrels
 from kit.data.registry import load_judged
 from kit.evaluate.shards.judging import JudgedRun, judge_collection
 from kit.evaluate.shards.trec import MEASURES, write_run
-from kit.run.audits import AuditedModel, audited_models, facts_of, load_audited
+from kit.run.audits import AuditedModel, audited_models, facts_of, load_audited, trained_facts
 from kit.run.judging.kept import read_lists, write_lists
 from kit.show import report
 from kit.train.encoders.finding import find_model
@@ -32,6 +35,9 @@ from kit.train.encoders.finding import find_model
 Log = Callable[[str], None]
 Judged = Mapping[str, Mapping[str, JudgedRun]]
 """What models found, by label, by name of the collection."""
+
+_COLUMNS = {"nDCG@10": "ndcg_at_10", "R@100": "recall_at_100"}
+"""``MEASURES`` as the paper's figures call them."""
 
 _MEAN = "mean"
 """Language of the row that holds the mean over collections."""
@@ -63,7 +69,8 @@ def judge(
 
     Returns:
         The folder, which holds ``table.md``, ``judged.json``, ``runs/<model>.<collection>.trec`` and
-        ``qrels/<collection>.qrels``, and the table.
+        ``qrels/<collection>.qrels``, and the table; of models that this kit trained also ``11-scores-judged.json``, which
+        notebook 11 holds against the paper's tables.
 
     Raises:
         ValueError: a model or collection that cannot be loaded; two models of one label, two collections of one name.
@@ -94,6 +101,8 @@ def judge(
         write_qrels(folder / "qrels" / f"{collection.name}.qrels", collection.grades)
     table = score_table(score_rows(found))
     _write(folder, table, {"tasks": list(tasks), "precision": precision, "models": facts}, found)
+    if scores := paper_scores(found, {one.label: trained_facts(one.name) for one in audited}):
+        kept_scores.write(scores, folder / "11-scores-judged.json")
     return folder, table
 
 
@@ -126,6 +135,28 @@ def _judged(
     judged = judge_collection(model, collection, weights, one.name, precision=precision, log=log)
     write_lists(path, judged)
     return judged
+
+
+def paper_scores(found: Judged, facts: Mapping[str, Mapping[str, Any]]) -> list[kept_scores.Score]:
+    """Scores at the places of the paper's figures, over training seeds, of models that this kit trained.
+
+    Args:
+        facts: of each model by label, how it was trained; nothing of other models.
+    """
+    values: dict[Place, list[np.ndarray]] = {}
+    for label, made in facts.items():
+        for name, judged in found[label].items() if made else ():
+            language = judged.collection.language
+            at = Place(
+                encoder=encoder_of(made["encoder"]["name"]),
+                sampling=made["sampling"],
+                data=data_of(name.replace(f"-{language}-", "-")),
+                language=language,
+                setting="monolingual",
+            )
+            for measure, column in _COLUMNS.items():
+                values.setdefault(at.but(measure=column), []).append(judged.scores[measure])
+    return kept_scores.judged_scores(values)
 
 
 def score_rows(found: Judged) -> list[dict[str, object]]:

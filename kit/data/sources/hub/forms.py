@@ -65,7 +65,9 @@ def judged(
     if one.read_as:
         return _elsewhere("judged", set_id, languages, language, split)
     if one.layout != "miracl":
-        raise ValueError(f"set {set_id!r} is no judged collection: it is in the layout {one.layout}, only miracl's is a stream")
+        raise ValueError(
+            f"set {set_id!r} is no judged collection: it is in the layout {one.layout}, only miracl's is a stream"
+        )
     from kit.data.registry import load_judged  # it finds this file
 
     record, part = Record.read(set_id), reading.split_of(one, split)
