@@ -149,8 +149,9 @@ def trained_facts(name: str) -> dict[str, Any]:
 
 def _facts(made: Path) -> dict[str, Any]:
     facts = json.loads(made.read_text(encoding="utf-8")) if made.is_file() else None
-    is_ours = isinstance(facts, dict) and {"sampling", "seed", "encoder"} <= facts.keys()  # else another program's file
-    return facts if is_ours else {}
+    if isinstance(facts, dict) and {"sampling", "seed"} <= facts.keys():  # else it is a file of another program
+        return facts
+    return {}
 
 
 def _checked(task: RetrievalTask) -> RetrievalTask:

@@ -241,7 +241,7 @@ def test_what_is_judged_as_a_stream_is_here_and_of_a_layout_that_is_one(hub):
     with pytest.raises(ValueError, match="set 'it', sw, dev: not here: python -m kit data get it"):
         load_judged("hub:it")
     listed({"home": "hf:me/it@main", "layout": "mteb"})
-    with pytest.raises(ValueError, match="set 'it' is no judged collection: its layout is mteb"):
+    with pytest.raises(ValueError, match="set 'it' is no judged collection: it is in the layout mteb"):
         load_judged("hub:it")
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -101,8 +100,7 @@ def judge(
         write_qrels(folder / "qrels" / f"{collection.name}.qrels", collection.grades)
     table = score_table(score_rows(found))
     _write(folder, table, {"tasks": list(tasks), "precision": precision, "models": facts}, found)
-    if scores := paper_scores(found, {one.label: trained_facts(one.name) for one in audited}):
-        kept_scores.write(scores, folder / "11-scores-judged.json")
+    _leave_paper_scores(folder, found, audited)
     return folder, table
 
 
@@ -137,15 +135,12 @@ def _judged(
     return judged
 
 
-def paper_scores(found: Judged, facts: Mapping[str, Mapping[str, Any]]) -> list[kept_scores.Score]:
-    """Scores at the places of the paper's figures, over training seeds, of models that this kit trained.
-
-    Args:
-        facts: of each model by label, how it was trained; nothing of other models.
-    """
+def _leave_paper_scores(folder: Path, found: Judged, models: Sequence[AuditedModel]) -> None:
+    """Write the scores of models that this kit trained at the places of the paper's figures; seeds are one score."""
     values: dict[Place, list[np.ndarray]] = {}
-    for label, made in facts.items():
-        for name, judged in found[label].items() if made else ():
+    for one in models:
+        made = trained_facts(one.name)
+        for name, judged in found[one.label].items() if "encoder" in made else ():
             language = judged.collection.language
             at = Place(
                 encoder=encoder_of(made["encoder"]["name"]),
@@ -156,7 +151,8 @@ def paper_scores(found: Judged, facts: Mapping[str, Mapping[str, Any]]) -> list[
             )
             for measure, column in _COLUMNS.items():
                 values.setdefault(at.but(measure=column), []).append(judged.scores[measure])
-    return kept_scores.judged_scores(values)
+    if values:
+        kept_scores.write(kept_scores.judged_scores(values), folder / "11-scores-judged.json")
 
 
 def score_rows(found: Judged) -> list[dict[str, object]]:
