@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 Log = Callable[[str], None]
+
+EXPORTED = "training.json"
+"""In an exported model: how it was trained (``kit.run.training.TrainJob.facts``)."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,21 @@ def _label(name: str) -> str:
     folder = Path(name)
     if not folder.is_dir():
         return name
-    made = folder.absolute().parent / "settings.json"  # left beside a model that this kit trained
-    if made.is_file():
-        facts = json.loads(made.read_text(encoding="utf-8"))
-        if isinstance(facts, dict) and {"sampling", "seed"} <= facts.keys():  # else it is a file of another program
-            return f"{facts['sampling']}, seed {facts['seed']}"
-    return folder.absolute().name
+    facts = _facts(folder.absolute().parent / "settings.json")  # left beside a model that this kit trained
+    return f"{facts['sampling']}, seed {facts['seed']}" if facts else folder.absolute().name
+
+
+def trained_facts(name: str) -> dict[str, Any]:
+    """How this kit trained a model, as it stands in or beside the model's folder; nothing of other models."""
+    folder = Path(name).absolute()
+    return _facts(folder / EXPORTED) or _facts(folder.parent / "settings.json")
+
+
+def _facts(made: Path) -> dict[str, Any]:
+    facts = json.loads(made.read_text(encoding="utf-8")) if made.is_file() else None
+    if isinstance(facts, dict) and {"sampling", "seed"} <= facts.keys():  # else it is a file of another program
+        return facts
+    return {}
 
 
 def _checked(task: RetrievalTask) -> RetrievalTask:

@@ -110,6 +110,10 @@ class TestFigures:
             "xquad-r, part test",
         ]
 
+    def test_names_of_public_sets(self):
+        sets = ("natural-questions", "wikiqa-train", "mr-tydi-train-train", "yahoo-answers", "miracl-dev", "wikiqa-test")
+        assert [data_of(name) for name in sets] == ["Google NQ", "WikiQA", "Mr. TyDi", "Yahoo QA", "MIRACL", "wikiqa-test"]
+
     @pytest.mark.parametrize("change", [{"across": "colour"}, {"values": (("a", 1.0),)}, {"of": {"price": "1"}}])
     def test_a_table_of_another_shape_is_refused(self, change):
         table = {

@@ -20,7 +20,7 @@ from kit.data.homes import catalogue
 from kit.data.hub import getting, remote, shards
 from kit.data.hub.getting import get
 from kit.data.hub.record import Record
-from kit.data.registry import checksums, kinds, load_bitext, load_corpus, load_task
+from kit.data.registry import checksums, kinds, load_bitext, load_corpus, load_judged, load_task
 
 KNOWN = {"what": "a set", "licence": "mit", "citation": "somebody"}
 
@@ -227,6 +227,22 @@ def test_miracl(hub):
     assert rows(load_corpus("hub:it?language=sw&split=train").table, "query", "passage") == [('train "ask"?', "T 10")]
     with pytest.raises(ValueError, match="set 'it' has no split 'train' in de"):
         load_task("hub:it?language=de&split=train")
+    (judged,) = load_judged("hub:it?languages=Swahili")
+    assert (judged.name, judged.queries, judged.grades) == (
+        "miracl-sw-dev",
+        {"7": 'dev "ask"?'},
+        {"7": {"1#0": 1, "1#1": 0}},
+    )
+    assert [passage.text for passage in judged.passages()] == ["T 00", "T 01", "T 10", "T 11"]
+
+
+def test_what_is_judged_as_a_stream_is_here_and_of_a_layout_that_is_one(hub):
+    listed({"home": "hf:me/it@main", "layout": "miracl", "languages": ["sw"], "splits": ["dev"]})
+    with pytest.raises(ValueError, match="set 'it', sw, dev: not here: python -m kit data get it"):
+        load_judged("hub:it")
+    listed({"home": "hf:me/it@main", "layout": "mteb"})
+    with pytest.raises(ValueError, match="set 'it' is no judged collection: it is in the layout mteb"):
+        load_judged("hub:it")
 
 
 def test_mmarco_with_english_out_of_an_archive(hub):

@@ -10,14 +10,19 @@ import numpy as np
 import pytest
 from test_judged import miracl_folder  # tests/data
 
+from kit.compare.published import scores
+from kit.core.paths import root
 from kit.data.judged.qrels import by_query, read_qrels
 from kit.evaluate.shards.trec import read_run, run_scores
 from kit.run.cli import commands
 from kit.run.judging import judge as judging
+from kit.run.studies import reproduction
 from kit.train.config import EncoderConfig
 from kit.train.encoders.making import make_encoder
 
 TEXTS = ["Nairobi ni mji mkuu wa Kenya", "Una watu milioni nne", "Dodoma ni mji mkuu", "Nani Haijaamuliwa Uganda"]
+
+PAPER = root() / "data" / "paper.json"
 
 LANGUAGES = ("sw", "yo", "mean")
 
@@ -75,6 +80,33 @@ def test_the_table_the_files_and_the_second_time(home, capsys, monkeypatch):
     assert (folder / "table.md").read_text(encoding="utf-8") == before and before.count("\n| ") == 6
 
 
+def test_scores_of_models_that_the_kit_trained_are_left_for_the_papers_tables(home, capsys):
+    """Two seeds, one beside its facts and one exported, are one score; a model of others has none."""
+    facts = {"sampling": "Hybrid", "seed": 0, "encoder": {"name": "FacebookAI/xlm-roberta-base"}}
+    shutil.copy(PAPER, home / "data")
+    (home / "model 0").rename(home / "model")
+    (home / "settings.json").write_text(json.dumps(facts), encoding="utf-8")
+    exported = shutil.copytree(home / "model 1", home / "out" / "exported")
+    (exported / "training.json").write_text(json.dumps(facts | {"seed": 1}), encoding="utf-8")
+    foreign = shutil.copytree(home / "model 1", home / "out" / "foreign")
+    assert not commands.main(["judge", "model", str(exported), str(foreign), "--task", "miracl:data/miracl"])
+    read = json.loads((home / "reports" / "judge" / "judged.json").read_text(encoding="utf-8"))["scores"]
+    left = scores.kept(home / "reports")["judge"]
+    assert {(one.encoder, one.data, one.sampling, one.setting) for one in left} == {
+        ("XLM-R", "MIRACL", "Hybrid", "monolingual")
+    }
+    by_place = {(one.measure, one.language): one.value for one in left}
+    of_yo = [row["nDCG@10"]["estimate"] for row in read if row["language"] == "yo"][:2]
+    assert by_place["ndcg_at_10", "yo"] == pytest.approx(np.mean(of_yo), abs=1e-6)
+    assert {*by_place} == {(measure, tag) for measure in ("ndcg_at_10", "recall_at_100") for tag in LANGUAGES}
+    tables = reproduction.all_tables({"judge": left})
+    assert (
+        tables[9].told[0]
+        == "XLM-R on MIRACL: run judge, 1 of 15 languages: scores within these only; of other sizes than the paper's: yo"
+    )
+    assert tables[10].told == ["missing: LaBSE on MIRACL (`python -m kit judge path/to/exported-model --task hub:miracl`)"]
+
+
 def test_a_damaged_list_is_searched_again(home, capsys):
     typed = ["judge", "model 0", "--task", "miracl:data/miracl?languages=sw"]
     assert not commands.main(typed)
@@ -110,7 +142,7 @@ def test_what_a_model_cannot_read_is_told(home, capsys, monkeypatch):
         ),
         (["a b=model 0", "a-b=model 1", "--task", "miracl:data/miracl"], "two models are called 'a-b'"),
         (["no model", "--task", "miracl:data/miracl"], "no model"),
-        (["model 0", "--task", "lareqa:data/miracl"], "lareqa is no judged collection: choose from beir, miracl"),
+        (["model 0", "--task", "lareqa:data/miracl"], "lareqa is no judged collection: choose from beir, hub, miracl"),
         (["model 0", "--task", "miracl:data/miracl", "--run", "../x"], "run is '../x'"),
     ],
 )

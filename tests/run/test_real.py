@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.run import pipeline
+from kit.run.audits import trained_facts
 from kit.run.cli import export
 from kit.run.cli.commands import main
 from kit.run.profiles import settings_of
@@ -116,6 +117,7 @@ class TestExport:
         texts = ["一", "丁 1."]
         assert (SentenceTransformer(str(folder), device="cpu").encode(texts) == trained.encode(texts)).all()
         assert {"modules.json", "README.md"} <= {path.name for path in folder.iterdir()}
+        assert trained_facts(str(folder))["sampling"] == "Hybrid"
         assert not list(folder.rglob("checksums.json"))
 
     def test_the_card_says_what_it_was_trained_on_and_what_it_scores(self, folder, home):

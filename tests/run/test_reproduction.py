@@ -35,6 +35,11 @@ def results() -> Results:
     return Results({name: [evaluation(number)] for number, name in enumerate(("X-X-mono", "X-Y", "Hybrid"))})
 
 
+def training_data(train: tuple[str, ...], validation: str):
+    """A task that is named leaves all rows to train on; else one group is held out."""
+    return [CORPUS if validation else CORPUS.select(group_ids=CORPUS.group_ids[1:])], TASK
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     for folder in ("notebooks", "data"):
@@ -42,7 +47,7 @@ def home(tmp_path, monkeypatch):
     shutil.copy(paths.root() / "data" / "paper.json", tmp_path / "data")
     monkeypatch.setenv("KIT_HOME", str(tmp_path))
     monkeypatch.setattr(reproduction, "load_test", lambda source: TASK)
-    monkeypatch.setattr(reproduction, "training_data", lambda train: ([CORPUS], TASK))
+    monkeypatch.setattr(reproduction, "training_data", training_data)
     return tmp_path
 
 
@@ -59,6 +64,12 @@ def test_a_run_is_kept_and_gathered_with_others(home, results):
         "run mine on MLQA-R (static); the paper: LaBSE on MLQA-R",
         "run another on MLQA-R (XLM-R); the paper: LaBSE on MLQA-R",
     ]
+
+
+def test_rows_are_counted_as_they_are_trained_on(home):
+    of_run = [reproduction.gather(Settings(run="mine").changed(validation=named), {})["mine"] for named in ("", "hub:it")]
+    rows = [{one.language: one.value for one in found if one.measure == "rows"} for found in of_run]
+    assert rows == [{"de": 5, "zh": 5}, {"de": 6, "zh": 6}]
 
 
 def test_tables_say_whose_scores_they_hold_and_are_left(home, results):

@@ -87,7 +87,7 @@ def beside(table: PaperTable, paper: Paper, runs: Mapping[str, Sequence[Score]],
 
     Args:
         runs: scores by the name of a run, the run at hand first.
-        commands: what makes the scores of an encoder.
+        commands: what makes the scores on a data set, or else of an encoder.
     """
     wanted = dict.fromkeys((place.encoder, place.data) for _, figures in table.lines for place in figures)
     training = table.of.get("setting") == TRAINING
@@ -101,7 +101,7 @@ def beside(table: PaperTable, paper: Paper, runs: Mapping[str, Sequence[Score]],
     missing: dict[str, list[str]] = {}
     for (encoder, data), own in found.items():
         if not own.told:
-            command = commands.get(encoder) or next(iter(commands.values()))
+            command = commands.get(data) or commands.get(encoder) or next(iter(commands.values()))
             missing.setdefault(command, []).append(_words(encoder, data))
     return Beside(table, lines, [*told, *(f"missing: {', '.join(of)} (`{command}`)" for command, of in missing.items())])
 

@@ -22,6 +22,9 @@ SAMPLINGS = ("X-X-mono", "X-Y", "Hybrid")
 ENCODERS = {"XLM-R": r"xlm-roberta-(base|large)", "LaBSE": r"LaBSE"}
 """The paper's names, and the pattern of the last part of the name or folder of a model that is meant."""
 
+_PUBLIC = {"natural-questions": "Google NQ", "yahoo-answers": "Yahoo QA", "miracl-dev": "MIRACL"}
+"""Names of public sets (``data/hub.yaml``) that the paper calls otherwise."""
+
 
 class Place(Record):
     """What a figure is of; empty where it does not matter.
@@ -129,9 +132,16 @@ def encoder_of(name: str) -> str:
 
 
 def data_of(name: str) -> str:
-    """The paper's name of a set whose name is spelt alike but for marks and case, such as ``mlqa-r``; others as they are."""
+    """The paper's name of a set, by the name that the kit or its home gives it; any other name as it is.
+
+    Marks and case do not count, nor that it is the part to train on.
+
+    >>> data_of("mlqa-r"), data_of("natural-questions"), data_of("wikiqa-train"), data_of("wikiqa-test")
+    ('MLQA-R', 'Google NQ', 'WikiQA', 'wikiqa-test')
+    """
     known = {_plain(place.data): place.data for place in paper().figures}
-    return known.get(_plain(name), name)
+    known |= {_plain(public): printed for public, printed in _PUBLIC.items()}
+    return known.get(_plain(re.sub("(-train)+$", "", name)), name)
 
 
 def _plain(name: str) -> str:

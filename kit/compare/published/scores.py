@@ -70,6 +70,16 @@ def scores_of(results: Results, encoder: str, task: RetrievalTask) -> list[Score
     return found
 
 
+def judged_scores(values: Mapping[Place, Sequence[np.ndarray]]) -> list[Score]:
+    """Scores of judged collections, such as MIRACL's languages.
+
+    Args:
+        values: of each question of a collection, (n_questions,), an array a training seed.
+    """
+    means = {at: np.mean(seeds, axis=0)[:, None] for at, seeds in values.items()}  # (n_questions, 1)
+    return [_score(at, confidence_interval(mean, bounds=(0.0, 1.0))) for at, mean in means.items()]
+
+
 def rows_of(corpora: Iterable[TrainingCorpus]) -> list[Score]:
     """The rows of training sets by language; triples have one of each in all their languages."""
     found = []

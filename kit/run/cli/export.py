@@ -84,6 +84,7 @@ def export(run: Path, model: str, target: Path, seed: int | None = None, licence
         ValueError: the run trained no such model, or several seeds and none is given; the model is no longer in the cache,
             damaged, or no sentence-transformers model; ``target`` is there.
     """
+    from kit.run.audits import EXPORTED
     from kit.run.training import is_trained
     from kit.show.report.folder import run_metrics
 
@@ -100,6 +101,7 @@ def export(run: Path, model: str, target: Path, seed: int | None = None, licence
     with whole_folder(target) as partial:
         shutil.copytree(source, partial, dirs_exist_ok=True, ignore=shutil.ignore_patterns(CHECKSUMS, HEAD))
         facts = json.loads((source.parent / "settings.json").read_text(encoding="utf-8"))
+        (partial / EXPORTED).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         text = (source / "README.md").read_text(encoding="utf-8")
         (partial / "README.md").unlink()  # it may be a link to another model's
         (partial / "README.md").write_text(card(text, metrics, model, number, facts, licence), encoding="utf-8")

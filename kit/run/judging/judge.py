@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from kit.compare.published import scores as kept_scores
+from kit.compare.published.figures import Place, data_of, encoder_of
 from kit.compare.stats import MARKED, Interval, confidence_interval, mark
 from kit.core import paths
 from kit.core.files import whole_file
@@ -24,7 +26,7 @@ from kit.data.judged.qrels import write_qrels
 from kit.data.registry import load_judged
 from kit.evaluate.shards.judging import JudgedRun, judge_collection
 from kit.evaluate.shards.trec import MEASURES, write_run
-from kit.run.audits import AuditedModel, audited_models, facts_of, load_audited
+from kit.run.audits import AuditedModel, audited_models, facts_of, load_audited, trained_facts
 from kit.run.judging.kept import read_lists, write_lists
 from kit.show import report
 from kit.train.encoders.finding import find_model
@@ -32,6 +34,9 @@ from kit.train.encoders.finding import find_model
 Log = Callable[[str], None]
 Judged = Mapping[str, Mapping[str, JudgedRun]]
 """What models found, by label, by name of the collection."""
+
+_COLUMNS = {"nDCG@10": "ndcg_at_10", "R@100": "recall_at_100"}
+"""``MEASURES`` as the paper's figures call them."""
 
 _MEAN = "mean"
 """Language of the row that holds the mean over collections."""
@@ -63,7 +68,8 @@ def judge(
 
     Returns:
         The folder, which holds ``table.md``, ``judged.json``, ``runs/<model>.<collection>.trec`` and
-        ``qrels/<collection>.qrels``, and the table.
+        ``qrels/<collection>.qrels``, and the table; of models that this kit trained also ``11-scores-judged.json``, which
+        notebook 11 holds against the paper's tables.
 
     Raises:
         ValueError: a model or collection that cannot be loaded; two models of one label, two collections of one name.
@@ -94,6 +100,7 @@ def judge(
         write_qrels(folder / "qrels" / f"{collection.name}.qrels", collection.grades)
     table = score_table(score_rows(found))
     _write(folder, table, {"tasks": list(tasks), "precision": precision, "models": facts}, found)
+    _leave_paper_scores(folder, found, audited)
     return folder, table
 
 
@@ -126,6 +133,26 @@ def _judged(
     judged = judge_collection(model, collection, weights, one.name, precision=precision, log=log)
     write_lists(path, judged)
     return judged
+
+
+def _leave_paper_scores(folder: Path, found: Judged, models: Sequence[AuditedModel]) -> None:
+    """Write the scores of models that this kit trained at the places of the paper's figures; seeds are one score."""
+    values: dict[Place, list[np.ndarray]] = {}
+    for one in models:
+        made = trained_facts(one.name)
+        for name, judged in found[one.label].items() if "encoder" in made else ():
+            language = judged.collection.language
+            at = Place(
+                encoder=encoder_of(made["encoder"]["name"]),
+                sampling=made["sampling"],
+                data=data_of(name.replace(f"-{language}-", "-")),
+                language=language,
+                setting="monolingual",
+            )
+            for measure, column in _COLUMNS.items():
+                values.setdefault(at.but(measure=column), []).append(judged.scores[measure])
+    if values:
+        kept_scores.write(kept_scores.judged_scores(values), folder / "11-scores-judged.json")
 
 
 def score_rows(found: Judged) -> list[dict[str, object]]:

@@ -125,9 +125,8 @@ def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
     heads = {one: headed.changed(samplings=(one,)) for one in settings.samplings}
     trained = run_arms(heads, settings.data.tests, log)
     model = pipeline.below_head(headed)
-    learned = [
-        RetrievalTask.from_corpus(corpus, corpus.name) for corpus in map(as_table, training_data(settings.data.train)[0])
-    ]
+    corpora, _ = training_data(settings.data.train, settings.data.validation)
+    learned = [RetrievalTask.from_corpus(corpus, corpus.name) for corpus in map(as_table, corpora)]
     centred = [pipeline.load_model(heads["Hybrid"], "Hybrid", seed) for seed in settings.seeds] if "Hybrid" in heads else []
     found = {}
     for test in settings.data.tests:
@@ -164,7 +163,7 @@ def judge_pretrained(results: Mapping[str, Results], settings: Settings) -> list
     On a test without the multilingual setting only the claims within a language are asked; "never trained on" is said where
     the training data has none of the languages that a test asks in. A remedy that such a test leaves out is no claim there.
     """
-    learned = {tag for corpus in training_data(settings.data.train)[0] for tag in corpus.languages}
+    learned = {tag for corpus in training_data(settings.data.train, settings.data.validation)[0] for tag in corpus.languages}
     arms = {arm for one in results.values() for arm in one.models}
     found = []
     for number, (test, one) in enumerate(results.items()):

@@ -33,8 +33,9 @@ TESTS = ("XQuAD-R", "MLQA-R")
 COMMANDS = {
     "XLM-R": "python -m kit run 11 --profile xlmr",
     "LaBSE": "python -m kit run 11 --profile labse",
+    "MIRACL": "python -m kit judge path/to/exported-model --task hub:miracl",
 }
-"""What makes the paper's scores of an encoder again; each needs a GPU, the model and the data."""
+"""What makes the paper's scores of an encoder again, or those on a test; each needs a GPU, the model and the data."""
 
 
 def run_tests(settings: Settings, log: Log = say) -> dict[str, Results]:
@@ -48,7 +49,7 @@ def gather(settings: Settings, results: Mapping[str, Results]) -> dict[str, list
     """Keep the run's scores in its folder, and read those of all runs that have left some: by run, this one first."""
     encoder = settings.encoder.name
     own = [score for test, one in results.items() for score in scores_of(one, encoder, load_test(test))]
-    own += rows_of(training_data(settings.data.train)[0])
+    own += rows_of(training_data(settings.data.train, settings.data.validation)[0])
     kept_scores.write(own, run_folder(settings.run) / "11-scores.json")
     kept = kept_scores.kept(reports())
     return {settings.run: kept.pop(settings.run), **kept}

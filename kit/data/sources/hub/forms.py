@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from kit.core.fingerprints import code_fingerprint
 from kit.data.hub import reading
+from kit.data.hub.getting import chosen_languages, raw_of
 from kit.data.hub.manifest import entry
+from kit.data.hub.record import Record
 
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
+    from kit.data.judged.collection import JudgedCollection
 
 
 def corpus(
@@ -46,6 +49,32 @@ def task(
     if entry(set_id).read_as:
         return _elsewhere("task", set_id, languages, language, split)
     return reading.read_task(set_id, _both(languages, language), split)
+
+
+def judged(
+    set_id: str, languages: Sequence[str] | None = None, language: str | None = None, split: str | None = None
+) -> list[JudgedCollection]:
+    """Read a set that is here as judged collections, whose corpora are streams: MIRACL, and what ``beir:`` reads.
+
+    Arguments and errors as in ``corpus``.
+
+    >>> judged("miracl", language="sw")[0].name  # doctest: +SKIP
+    'miracl-sw-dev'
+    """
+    one = entry(set_id)
+    if one.read_as:
+        return _elsewhere("judged", set_id, languages, language, split)
+    if one.layout != "miracl":
+        raise ValueError(
+            f"set {set_id!r} is no judged collection: it is in the layout {one.layout}, only miracl's is a stream"
+        )
+    from kit.data.registry import load_judged  # it finds this file
+
+    record, part = Record.read(set_id), reading.split_of(one, split)
+    chosen = chosen_languages(one, _both(languages, language))
+    for tag in chosen:
+        raw_of(one, record, tag, part)  # or it says what is not here
+    return load_judged(f"miracl:{record.folder / 'files'}", languages=chosen, split=part)
 
 
 def bitext(set_id: str, pair: str | None = None, split: str | None = None) -> BitextTask:
@@ -94,5 +123,6 @@ def _elsewhere(
     from kit.data import registry  # it finds this file
 
     chosen = _both(languages, language)
-    load = {"corpus": registry.load_corpus, "task": registry.load_task, "bitext": registry.load_bitext}[form]
+    forms = {"corpus": registry.load_corpus, "task": registry.load_task, "bitext": registry.load_bitext}
+    load = (forms | {"judged": registry.load_judged})[form]
     return load(_spec(set_id, split), **options, **({"languages": chosen} if chosen else {}))
