@@ -120,6 +120,21 @@ class TestExport:
         assert trained_facts(str(folder))["sampling"] == "Hybrid"
         assert not list(folder.rglob("checksums.json"))
 
+    @pytest.mark.parametrize(
+        ("spec", "licence", "author"),
+        [
+            ("lareqa:data/xquad-r?languages=de", "cc-by-sa-4.0", "Roy et al."),
+            ("hub:miracl?languages=sw", "apache-2.0", "Zhang et al."),
+            ("mmarco:data/hub/mmarco/files", "apache-2.0", "Bonifacio et al."),
+            ("atlas?languages=de,en", "Unicode-3.0", "Unicode CLDR"),
+            ("jsonl:data/mine.jsonl", "not known to the kit", ""),
+        ],
+    )
+    def test_whose_data_they_are(self, monkeypatch, spec, licence, author):
+        monkeypatch.setenv("KIT_HOME", str(HERE))
+        told = export._whose(spec)
+        assert told[0].startswith(licence) and author in told[1], told
+
     def test_the_card_says_what_it_was_trained_on_and_what_it_scores(self, folder, home):
         written = ModelCard.load(folder / "README.md")
         metrics = json.loads((home / "reports" / "paper" / "metrics.json").read_text(encoding="utf-8"))

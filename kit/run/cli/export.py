@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from kit.core.files import CHECKSUMS, whole_folder
 from kit.core.paths import root
 from kit.core.printing import near, say
+from kit.data.hub.manifest import at_place, sets
 from kit.run.cli.doing import run_folder
 
 if TYPE_CHECKING:
     import argparse
 
-LICENCES = {"atlas": "Unicode-3.0 (facts and names), Apache-2.0 (wording)"}
-"""Licences of data by kind of source, as far as a source says which data it reads."""
+_ATLAS = ("Unicode-3.0 (facts and names), Apache-2.0 (wording)", "made from Unicode CLDR")
+_UNKNOWN = ("not known to the kit: see where the data come from", "")
 
 _ASKED_FOR = (
     "batch_size",
@@ -203,10 +204,18 @@ def _scores_told(scores: Mapping[str, tuple[float, ...]], metrics: Mapping[str, 
 
 
 def _data_told(facts: Mapping[str, Any]) -> str:
-    unknown = "not known to the kit: see where the data come from"
-    rows = [f"| `{spec}` | {LICENCES.get(spec.partition('?')[0].partition(':')[0], unknown)} |" for spec in facts["train"]]
+    rows = [f"| `{spec}` | {' | '.join(_whose(spec))} |" for spec in facts["train"]]
     watched = f"\n\nTraining was watched on `{facts['validation']}`." if facts.get("validation") else ""
-    return "## Data it was trained on\n\n| source | licence |\n|---|---|\n" + "\n".join(rows) + watched
+    return "## Data it was trained on\n\n| source | licence | who made it |\n|---|---|---|\n" + "\n".join(rows) + watched
+
+
+def _whose(spec: str) -> tuple[str, str]:
+    """Licence and authors of the data that a source reads: what the manifest of public sets says of its name or place."""
+    kind, _, path = spec.partition("?")[0].partition(":")
+    if kind == "atlas":
+        return _ATLAS
+    one = sets().get(path) if kind == "hub" else at_place(root() / path) if path else None
+    return (one.licence, one.citation) if one else _UNKNOWN
 
 
 def _recipe_told(facts: Mapping[str, Any]) -> str:
