@@ -133,7 +133,7 @@ class TestBeir:
         assert load_judged(f"beir:{tmp_path}?question_language=es")[0].language == "es-en"
 
     def test_a_source_without_collections_names_those_that_have_some(self, tmp_path):
-        with pytest.raises(ValueError, match="squad is no judged collection: choose from beir, miracl"):
+        with pytest.raises(ValueError, match="squad is no judged collection: choose from beir, hub, miracl"):
             load_judged(f"squad:{tmp_path}")
 
 
