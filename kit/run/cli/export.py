@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from kit.core.files import CHECKSUMS, whole_folder
 from kit.core.paths import root
 from kit.core.printing import near, say
-from kit.data.hub.manifest import at_place, sets
 from kit.run.cli.doing import run_folder
 
 if TYPE_CHECKING:
@@ -211,6 +210,8 @@ def _data_told(facts: Mapping[str, Any]) -> str:
 
 def _whose(spec: str) -> tuple[str, str]:
     """Licence and authors of the data that a source reads: what the manifest of public sets says of its name or place."""
+    from kit.data.hub.manifest import at_place, sets
+
     kind, _, path = spec.partition("?")[0].partition(":")
     if kind == "atlas":
         return _ATLAS
