@@ -7,14 +7,12 @@ sentences: its tables are compared with nothing less.
 
 from __future__ import annotations
 
-import io
 import json
 import random
-import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 
-from fake_hub import FakeHub, card, jsonl, packed, parquet, tsv
+from fake_hub import FakeHub, card, jsonl, packed, parquet, tarred, tsv
 
 from kit.compare.published.figures import paper
 
@@ -137,16 +135,6 @@ def pairs(query: str, answer: str, start: int, n: int = 300, **more: object) -> 
     facts = [*range(start, start + n), start + n - 1]
     rows = [{query: asked("en", one), answer: passage("en", one)} | more for one in facts]
     return parquet([*rows, {query: asked("en", start), answer: ""} | more])
-
-
-def tarred(members: Mapping[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return made.getvalue()
 
 
 def mmarco(names: Mapping[str, str]) -> tuple[Files, Files]:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
@@ -41,6 +42,17 @@ def card(configs: dict[str, dict[str, str]]) -> bytes:
         for split, path in splits.items():
             lines += [f"  - split: {split}", f"    path: {json.dumps(path)}"]
     return "\n".join([*lines, "---", "# A set", ""]).encode()
+
+
+def tarred(members: dict[str, bytes]) -> bytes:
+    """A packed archive of these files."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
 
 
 class FakeHub:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tarfile
 import warnings
 import zipfile
 from typing import ClassVar
@@ -12,7 +11,7 @@ from typing import ClassVar
 import pyarrow as pa
 import pytest
 import yaml
-from fake_hub import FakeHub, card, jsonl, packed, parquet, tsv
+from fake_hub import FakeHub, card, jsonl, packed, parquet, tarred, tsv
 from layouts import put_ntrex
 
 from kit.core.paths import root
@@ -55,16 +54,6 @@ def listed(entry: dict) -> None:
 
 def rows(table: pa.Table, *columns: str) -> list[tuple]:
     return [tuple(row.values()) for row in table.select(columns).to_pylist()]
-
-
-def tarred(members: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz") as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return made.getvalue()
 
 
 def zipped(members: dict[str, bytes]) -> bytes:

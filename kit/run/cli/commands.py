@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
 from kit.run.cli import data, doing, export, negatives, translating
+from kit.run.cli.arguments import add_model_options, at_least, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-_TRUST = "let code run that a model brings; read it first: it can do all that you can"
+    pass
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_audit,
         _add_judge,
         _add_mend,
-        export.add_export,
-        negatives.add_negatives,
+        export.add,
+        negatives.add,
         _add_report,
         _add_open,
         _add_claims,
@@ -68,9 +65,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_refresh,
         _add_cache,
         data.add,
+        translating.add,
     ):
         add(commands)
-    translating.add(commands, _listed, _at_least)
     return parser
 
 
@@ -105,7 +102,7 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
     )
     _add_settings(train, "change one parameter; lists are written a,b; may be repeated")
     shared = "GPUs, or without any processes, that share each training (default: 1); batch_size is that of all together"
-    train.add_argument("--devices", type=_at_least(1), default=1, metavar="N", help=shared)
+    train.add_argument("--devices", type=at_least(1), default=1, metavar="N", help=shared)
     train.set_defaults(function=doing.do_train)
 
 
@@ -121,10 +118,10 @@ def _add_audit(commands: argparse._SubParsersAction) -> None:
     audit.add_argument("--task", dest="tasks", action="append", metavar="SOURCE", help=tasks)
     audit.add_argument("--run", default="audit", help="start of the report's folder (default: audit)")
     only = "only these, such as de,en,th: a first look at a part"
-    audit.add_argument("--languages", type=_listed, default=(), metavar="TAGS", help=only)
+    audit.add_argument("--languages", type=listed, default=(), metavar="TAGS", help=only)
     few = "only so many questions, their answers and twice as many other candidates: a first look at a sample"
-    audit.add_argument("--limit", type=_at_least(1), default=0, metavar="N", help=few)
-    _add_model_options(audit)
+    audit.add_argument("--limit", type=at_least(1), default=0, metavar="N", help=few)
+    add_model_options(audit)
     audit.set_defaults(function=doing.do_audit)
 
 
@@ -142,16 +139,8 @@ def _add_judge(commands: argparse._SubParsersAction) -> None:
     judge.add_argument("--run", default="judge", help="name of the folder in reports/ (default: judge)")
     half = "keep embeddings of passages in float16: half the room on disk"
     judge.add_argument("--float16", action="store_true", help=half)
-    _add_model_options(judge)
+    add_model_options(judge)
     judge.set_defaults(function=doing.do_judge)
-
-
-def _add_model_options(command: argparse.ArgumentParser) -> None:
-    """How models of the hub, or of folders, are used."""
-    for side, texts in (("query", "questions"), ("passage", "passages")):
-        text = f"what models that bring no prompts get before {texts}, such as '{side}: '"
-        command.add_argument(f"--{side}-prompt", default="", metavar="TEXT", help=text)
-    command.add_argument("--trust-remote-code", action="store_true", help=_TRUST)
 
 
 def _add_mend(commands: argparse._SubParsersAction) -> None:
@@ -167,7 +156,7 @@ def _add_mend(commands: argparse._SubParsersAction) -> None:
     tried = "centring, removal or head; may be repeated (default: all three)"
     mend.add_argument("--method", dest="methods", action="append", metavar="METHOD", help=tried)
     mend.add_argument("--run", default="mend", help="name of the report's folder (default: mend)")
-    _add_model_options(mend)
+    add_model_options(mend)
     mend.set_defaults(function=doing.do_mend)
 
 
@@ -231,34 +220,18 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
         "second and their ratio.",
     )
     bench.add_argument("--train", default="atlas", metavar="SOURCE", help="training data (default: atlas)")
-    bench.add_argument("--updates", type=_at_least(1), default=50, help="of each turn (default: 50)")
-    bench.add_argument("--rounds", type=_at_least(1), default=3, help="turns of each trainer (default: 3)")
-    bench.add_argument("--batch-size", type=_at_least(2), default=100)
+    bench.add_argument("--updates", type=at_least(1), default=50, help="of each turn (default: 50)")
+    bench.add_argument("--rounds", type=at_least(1), default=3, help="turns of each trainer (default: 3)")
+    bench.add_argument("--batch-size", type=at_least(2), default=100)
     bench.add_argument("--encoder", default="", metavar="MODEL", help="a model of the hub or a folder, not random weights")
     bench.add_argument("--trim", action="store_true", help="keep only the tokens of the training data of that model")
     bench.add_argument("--shape", choices=("xlmr", "labse"), default="xlmr", help="of random weights (default: xlmr)")
-    bench.add_argument("--layers", type=_at_least(1), default=12, help="of random weights; fewer for a CPU (default: 12)")
-    bench.add_argument("--dimension", type=_at_least(1), default=768, help="the same (default: 768)")
-    bench.add_argument("--pass-tokens", type=_at_least(0), default=0, metavar="N", help="the kit's setting pass_tokens")
+    bench.add_argument("--layers", type=at_least(1), default=12, help="of random weights; fewer for a CPU (default: 12)")
+    bench.add_argument("--dimension", type=at_least(1), default=768, help="the same (default: 768)")
+    bench.add_argument("--pass-tokens", type=at_least(0), default=0, metavar="N", help="the kit's setting pass_tokens")
     bench.add_argument("--attention", default="", metavar="NAME", help="the kit's setting attention")
     bench.add_argument("--compile", action="store_true", help="the kit's setting compile")
     bench.set_defaults(function=doing.do_bench)
-
-
-def _at_least(low: int) -> Callable[[str], int]:
-    """The type of an argument that is a whole number of at least so much."""
-
-    def whole(text: str) -> int:
-        if not re.fullmatch("-?[0-9]{1,9}", text) or int(text) < low:
-            raise argparse.ArgumentTypeError(f"{text!r:.80}: choose a whole number of at least {low}")
-        return int(text)
-
-    return whole
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    """The type of an argument that lists names."""
-    return tuple(one for one in text.split(",") if one)
 
 
 def _add_refresh(commands: argparse._SubParsersAction) -> None:

@@ -34,7 +34,7 @@ _ASKED_FOR = (
 """Settings of a recipe that a card names, whatever their values."""
 
 
-def add_export(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Add the command to those of the command line."""
     command = commands.add_parser(
         "export",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
 
-def add_negatives(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction) -> None:
     """Add the command to those of the command line."""
     command = commands.add_parser(
         "negatives",

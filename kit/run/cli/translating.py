@@ -5,25 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kit.core.printing import say
+from kit.run.cli.arguments import at_least, listed
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
 
 NLLB = "facebook/nllb-200-distilled-600M"
 """What translates unless another model is named; its licence: CC BY-NC."""
 
 
-def add(
-    commands: argparse._SubParsersAction,
-    listed: Callable[[str], tuple[str, ...]],
-    at_least: Callable[[int], Callable[[str], int]],
-) -> None:
-    """Add the command.
-
-    Args:
-        listed, at_least: types of arguments: a list of names, a whole number of at least so much.
-    """
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to those of the command line."""
     translate = commands.add_parser(
         "translate",
         help="translate a corpus into other languages, each text once, and write it as one file",
