@@ -25,7 +25,7 @@ from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.evaluate.scores import Rescore
 from kit.run.training import threads
-from kit.train.tokens import remembered_tokens
+from kit.train.tokens.remembered import remembered_tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -17,7 +17,7 @@ from kit.evaluate.mining.mined import mine_task
 from kit.evaluate.mining.neighbours import encode_bitext
 from kit.run.evaluating import load_trained
 from kit.run.training import threads
-from kit.train.tokens import remembered_tokens
+from kit.train.tokens.remembered import remembered_tokens
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -29,7 +29,8 @@ from kit.train.history import History, headline
 from kit.train.losses import make_loss
 from kit.train.pairs import pair_batches, pair_dataset
 from kit.train.samplers import Sampling
-from kit.train.tokens import remembered_tokens
+from kit.train.tokens.kept import kept_tokens
+from kit.train.tokens.remembered import remembered_tokens
 
 if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -89,7 +90,7 @@ def fine_tune(
         )
         trainer.remove_callback(PrinterCallback)  # the line of _Progress says the same, readably
         checkpoint = from_first(lambda: last_whole(folder, recipe, log))
-        with quiet(), remembered_tokens(model), meter.watching():
+        with quiet(), remembered_tokens(model), kept_tokens(model, corpora, config, log), meter.watching():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
             trainer.refuse_not_finite()
             trainer.accelerator.unwrap_model(model, keep_fp32_wrapper=False)  # from here on it computes in float32 again

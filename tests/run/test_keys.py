@@ -34,7 +34,8 @@ CODE = {
     "train/losses.py": BOTH,
     "train/cost.py": BOTH,
     "train/pairs.py": BOTH,
-    "train/tokens.py": BOTH,
+    "train/tokens/remembered.py": BOTH,
+    "train/tokens/kept.py": BOTH,
     "train/config.py": BOTH,
     "train/devices/ranks.py": BOTH,
     "train/devices/launching.py": NOTHING,  # how many processes there are changes nothing

@@ -13,10 +13,11 @@ from sentence_transformers import SentenceTransformer
 from test_encoders import TEXTS, make, weights
 
 from kit.data.corpus import ParallelCorpus
-from kit.train import tokens, trainer
+from kit.train import trainer
 from kit.train.config import TrainingConfig
 from kit.train.samplers import Sampling
-from kit.train.tokens import remembered_tokens
+from kit.train.tokens import remembered as tokens
+from kit.train.tokens.remembered import remembered_tokens
 
 ROWS = [{"group_id": str(n), "language": "en", "query": text, "passage": text[::-1]} for n, text in enumerate(TEXTS)]
 CONFIG = TrainingConfig(updates=6, batch_size=4, learning_rate=0.1, evaluations=2)

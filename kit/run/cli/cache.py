@@ -24,6 +24,7 @@ KINDS = {
     "passages": "embeddings of corpora, in shards",
     "starts": "encoders that trainings start from",
     "tasks": "tasks cut out of parallel data",
+    "tokens": "texts of trainings, cut into tokens",
     "training": "trained models",
     "triples": "texts and triples by id, converted to memory-mapped files",
     "translators": "word lists and small translators",
