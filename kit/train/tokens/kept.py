@@ -41,8 +41,8 @@ _FILE = "tokens.arrow"
 _CUT = {"truncation": "longest_first"}
 _PADDED = ({"padding": True, **_CUT}, {"return_tensors": "pt"})
 _ONE_AFTER_THE_OTHER = ({"return_attention_mask": False, **_CUT}, {})
-"""What sentence-transformers asks of a tokenizer: options for texts, and common ones; the second is for flash attention. Where
-it asks otherwise, nothing is looked up."""
+"""What sentence-transformers asks of a tokenizer: options for texts, and common ones; the second is for flash attention.
+Where it asks otherwise, nothing is looked up."""
 
 
 @contextmanager
