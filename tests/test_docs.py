@@ -251,7 +251,9 @@ def _commands(page: Path) -> list[list[str]]:
 def _check_command(words: list[str]) -> None:
     """Raise for a subcommand, option, profile, notebook or parameter that there is not; NN and NAME stand for any."""
     try:
-        parsed = commands._parser().parse_args(words if len(words) > 1 else [*words, "--help"])  # one word names a command
+        parsed = commands.parser("python -m kit").parse_args(
+            words if len(words) > 1 else [*words, "--help"]
+        )  # one word names a command
     except SystemExit as end:
         assert end.code == 0, words  # --help
         return

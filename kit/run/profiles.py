@@ -178,13 +178,14 @@ def _entries(name: str, text: str) -> list[str]:
 
 
 def notebook(number: str) -> Path:
-    """The notebook with a number.
+    """The notebook with a number, such as 04 or 4, or with a name.
 
     Raises:
         ValueError: there is none, or the number fits several.
     """
     there = sorted(paths.notebooks().glob("[0-9]*.ipynb"))
-    found = [path for path in there if path.name.startswith(number)]
+    asked = number.zfill(2) if number.isdecimal() else Path(number).name
+    found = [path for path in there if asked and path.name.startswith(asked)]
     if len(found) != 1:
         known = ", ".join(path.stem[:2] for path in there)
         hint = " (parameters are written -p NAME=VALUE)" if not number[:2].isdecimal() or len(number) > 2 else ""

@@ -255,7 +255,7 @@ class TestMeasures:
         assert ranks["bare"] == ranks["prompted"] != ranks["one"]
         told = {model: facts["prompts"] for model, facts in about["models"].items()}
         assert told["bare"] == told["prompted"] and told["one"] == "query: 'Query: ', document: 'Passage: '"
-        parsed = commands._parser().parse_args(shlex.split(about["command"])[3:])
+        parsed = commands.parser("python -m kit").parse_args(shlex.split(about["command"])[3:])
         assert {"query_prompt": parsed.query_prompt, "passage_prompt": parsed.passage_prompt} == given
 
     def test_prompts_that_nothing_uses_are_named(self, written, home):
@@ -310,7 +310,7 @@ class TestMeasures:
         run("mine=models/one", "models/two", run="a run")
         words = shlex.split(written[0][0]["command"])
         assert words[:3] == ["python", "-m", "kit"]
-        parsed = commands._parser().parse_args(words[3:])
+        parsed = commands.parser("python -m kit").parse_args(words[3:])
         assert (parsed.models, parsed.tasks, parsed.run) == (["mine=models/one", "two=models/two"], list(TASK), "a run")
 
 

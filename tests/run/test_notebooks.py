@@ -19,7 +19,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from kit.core import paths
-from kit.run import profiles
+from kit.run import profiles, progress
 from kit.run.cli.commands import main
 from kit.run.profiles import notebook, notebook_settings, parameter_names, parameters_of, settings_of
 from kit.run.progress import Progress
@@ -450,6 +450,42 @@ class TestProgress:
             while terminal.getvalue() == before and time.monotonic() < waited + 10:
                 time.sleep(0.05)
             assert "cell 0/1  1 s" in terminal.getvalue()
+
+    def test_in_a_pipe_a_line_comes_now_and_then(self, monkeypatch):
+        monkeypatch.setitem(progress.EVERY_S, False, 0.05)
+        plain = io.StringIO()
+        with Progress("a", 3, plain, False) as shown:
+            shown.next_cell()
+            shown.write("loss 1\nloss 2\n")
+            time.sleep(0.3)
+        first, *lines, last = plain.getvalue().splitlines()
+        assert (first, last) == ("a: running", "a: 0 s")
+        assert "a  cell 1/3  0 s  loss 2" in lines
+
+    def test_what_the_last_cell_printed_is_not_shown_of_the_next(self, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        terminal = _Terminal()
+        with Progress("a", 4, terminal, True) as shown:
+            shown.write("X-Y 0.5  0.6\n")
+            shown.next_cell()
+            assert terminal.getvalue().endswith("\ra  cell 1/4  0 s\x1b[K")
+
+    def test_says_what_is_left_of_the_trainings(self, monkeypatch):
+        """Two models of four lines each: after 60 s three of the eight have come, so that 100 s are left."""
+        now = [0.0]
+        monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+        trainings = progress._Trainings()
+        trainings.hear("3 models: 1 trained before, 2 to ")
+        trainings.hear("train\n")
+        assert trainings.left() == ""
+        for step in (30, 30, 60):
+            trainings.hear(f"           X-Y  update {step:>5}/120  loss 1.000  score 0.500\n")
+        now[0] = 60.0
+        assert trainings.left() == ", about 2 min left"
+        trainings.hear("           X-Y  update    60/120  loss 1.000\n" * 3)
+        assert trainings.left() == ", about 20 s left"
+        trainings.hear("           X-Y  update   120/120  loss 1.000\n" * 2)
+        assert trainings.left() == ""
 
     def test_says_that_it_was_stopped(self):
         plain = io.StringIO()

@@ -41,7 +41,7 @@ def _parsed_back(command: str) -> Settings:
     """What ``python -m kit run`` makes of a command that a shell splits."""
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "kit"]
-    parsed = commands._parser().parse_args(words[3:])
+    parsed = commands.parser("python -m kit").parse_args(words[3:])
     return settings_of(parsed.profile, dict(doing.pairs_of(parsed)))
 
 

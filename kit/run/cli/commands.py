@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from pathlib import Path
+from typing import NoReturn
 
+import kit
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import data, doing, export, negatives, translating
+from kit.run.cli import completion, data, doing, export, negatives, translating
 from kit.run.cli.arguments import add_model_options, at_least, listed
 
-if TYPE_CHECKING:
-    pass
+SCRIPT = "hybrid-batch-kit"
+"""Name of the command that is installed beside ``python -m kit``."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         spell_out(stream)
     arguments = sys.argv[1:] if arguments is None else arguments
-    parsed = _parser().parse_args(arguments)
+    parsed = parser(SCRIPT if Path(sys.argv[0]).name == SCRIPT else "python -m kit").parse_args(arguments)
     parsed.command = shlex.join(["python", "-m", "kit", *arguments])
     try:
         parsed.function(parsed)
@@ -46,9 +48,11 @@ class _Parser(argparse.ArgumentParser):
         super().error(visible(message))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m kit", description="Hybrid batch training for multilingual dense retrieval.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser(name: str) -> argparse.ArgumentParser:
+    """What understands a command line that begins with ``name``."""
+    whole = _Parser(prog=name, description="Hybrid batch training for multilingual dense retrieval.")
+    whole.add_argument("--version", action="version", version=f"{SCRIPT} {kit.__version__}")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for add in (
         _add_run,
         _add_train,
@@ -66,9 +70,10 @@ def _parser() -> argparse.ArgumentParser:
         _add_cache,
         data.add,
         translating.add,
+        completion.add,
     ):
         add(commands)
-    return parser
+    return whole
 
 
 def _add_run(commands: argparse._SubParsersAction) -> None:
