@@ -43,7 +43,7 @@ class TestCommand:
         asked = profiles.parameters_of("smoke", dict(text.split("=", 1) for text in FEW[1::2]))
         settings = profiles.notebook_settings(profiles.notebook("03"), asked)
         for line, sampling in zip(said[-2:], settings.samplings):
-            folder = pipeline.model_folder(settings, sampling, 0)
+            folder = home / "reports" / settings.run / "models" / f"{sampling}-seed-0"
             score = History.read(folder / "history.json").scores[-1][1]["score"]
             assert line.split() == [sampling, "seed", "0", "score", f"{score:.4f}", str(folder / "model")]
         assert commands.main(["train", "--devices", "2", *FEW]) == 0  # on any number of devices they are the same models

@@ -84,10 +84,22 @@ def do_run(parsed: argparse.Namespace) -> None:
     else:
         left = [str(path) for path in sorted(folder.glob("[0-9]*-tables.md"))]
         say("\n" + "\n".join(left or [f"{folder / 'notebooks'} (executed; notebook 04 writes the table of results)"]))
+    _keep_models(parameters, numbers)
     name = shlex.quote(folder.name)
     if metrics:
         say(f"look at it: python -m kit open {name}; beside another run: python -m kit report {name} RUN")
     say(f"the same again: python -m kit run --again {name}")
+
+
+def _keep_models(parameters: dict[str, object], numbers: tuple[str, ...]) -> None:
+    """Put the models of the notebooks that train and evaluate beside their tables."""
+    from kit.run import profiles
+    from kit.run.models.keeping import keep_models
+
+    sources = [profiles.notebook(number) for number in numbers]
+    training = next((source for source in sources if source.name[:2] in ("03", "04")), None)
+    if training:
+        say(f"the models: {keep_models(profiles.notebook_settings(training, parameters))}")
 
 
 def do_train(parsed: argparse.Namespace) -> None:

@@ -116,6 +116,8 @@ def push(folder: Path, name: str) -> str:
 
 def trained_folder(run: Path, about: Mapping[str, Any], model: str, seed: int | None) -> tuple[int, Path]:
     """Place of a training among its model's seeds, and the folder of what it trained."""
+    from kit.run.models.keeping import kept_folder
+
     models = about["models"] if about["kind"] == "training" else {}
     if model not in models:
         known = ", ".join(models) or "none: it is an audit or a comparison"
@@ -126,7 +128,8 @@ def trained_folder(run: Path, about: Mapping[str, Any], model: str, seed: int | 
     seed = next(iter(folders)) if seed is None else seed
     if seed not in folders:
         raise ValueError(f"{run.name} trained no {model} with seed {seed}: choose from {', '.join(map(str, folders))}")
-    return list(folders).index(seed), root() / folders[seed]
+    in_cache, kept = root() / folders[seed], kept_folder(run, model, seed) / "model"
+    return list(folders).index(seed), in_cache if in_cache.is_dir() or not kept.is_dir() else kept
 
 
 def card(text: str, metrics: Mapping[str, Any], model: str, number: int, facts: Mapping[str, Any], licence: str) -> str:

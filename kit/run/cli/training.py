@@ -5,6 +5,7 @@ from __future__ import annotations
 from kit.core.printing import say
 from kit.core.processes import JobError
 from kit.run import pipeline, profiles
+from kit.run.models.keeping import keep_models, kept_folder
 
 
 def train(profile: str, changes: dict[str, str], n_devices: int, command: str) -> None:
@@ -25,6 +26,7 @@ def train(profile: str, changes: dict[str, str], n_devices: int, command: str) -
         histories = pipeline.train_all(settings, say, n_devices)
     except JobError as error:
         raise JobError(f"{error}; this goes on from the last whole checkpoint: {command}") from None
+    run = keep_models(settings).parent
     for (sampling, seed), history in histories.items():
         score = history.scores[-1][1]["score"]
-        say(f"{sampling:>14}  seed {seed}  score {score:.4f}  {pipeline.model_folder(settings, sampling, seed) / 'model'}")
+        say(f"{sampling:>14}  seed {seed}  score {score:.4f}  {kept_folder(run, sampling, seed) / 'model'}")

@@ -1,0 +1,1 @@
+"""Trained models belong to people: they lie beside the tables of their run, whatever becomes of the cache."""
