@@ -1,7 +1,10 @@
 # What make does is always one command that can be typed without it; `make -n TARGET` prints it.
-# The small CPU build of torch:  make run TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
-TORCH ?= torch==2.13.0
+# On Linux PyPI's torch brings gigabytes of CUDA, so without a GPU its CPU build is taken. Another one:  make run TORCH=torch==2.13.0
+CPU_BUILD := --extra-index-url https://download.pytorch.org/whl/cpu --retries 1
+NO_GPU := $(shell [ "$$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null && echo yes)
+TORCH ?= torch==2.13.0 $(if $(NO_GPU),$(CPU_BUILD))
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # More for pytest to do:  make test PYTEST="--cov=kit"
 PYTEST ?=
 # More for Jupyter to do:  make lab LAB=--allow-root
@@ -23,17 +26,26 @@ help:
 setup: .venv/ready
 
 .venv/ready: requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-	touch .venv/ready
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@echo "setup: a virtual environment in .venv, some two minutes and 2 GB, once"
+	@$(PYTHON) -m venv .venv
+	@echo "setup: $(firstword $(TORCH))$(if $(findstring whl/cpu,$(TORCH)), for the CPU)"
+	@$(PIP) $(TORCH)
+	@echo "setup: the other packages, in the versions of requirements.txt"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps -e .
+	@touch .venv/ready
+	@echo "setup: done; 'source .venv/bin/activate' for python -m kit"
+
+.venv/ready-to-test: .venv/ready requirements-dev.txt
+	@echo "setup: what tests and checks need besides, in the versions of requirements-dev.txt"
+	@$(PIP) -r requirements-dev.txt
+	@touch .venv/ready-to-test
 
 run: setup
 	$(BIN)/python -m kit run --profile cpu
 
-test: setup
+test: .venv/ready-to-test
 	$(BIN)/python -m pytest $(PYTEST)
 
 lab: setup
@@ -43,14 +55,14 @@ lab: setup
 refresh: setup
 	$(BIN)/python -m kit refresh
 
-screenshots: setup
+screenshots: .venv/ready-to-test
 	KIT_SCREENSHOTS=1 $(BIN)/python -m pytest tests/run/test_jupyterlab.py
 
 docs: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(PIP) -e '.[docs]'
 	$(BIN)/mkdocs build --strict
 
-lint: setup
+lint: .venv/ready-to-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports

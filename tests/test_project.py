@@ -141,6 +141,13 @@ class TestImports:
         modules = [_module(path) for path in FILES if path.name in EXTRA_OF]
         assert len(modules) == len(EXTRA_OF) and self._loaded_by(", ".join(modules)) & extras == set()
 
+    def test_evaluating_needs_no_package_for_notebooks_and_training(self):
+        names = _requirements(PROJECT["optional-dependencies"]["notebooks"])
+        absent = {name for name, by in packages_distributions().items() if {canonicalize_name(one) for one in by} & set(names)}
+        assert {"accelerate", "datasets", "faiss", "papermill"} <= absent
+        light = "kit.run.audits", "kit.run.judging.judge", "kit.show.report", "kit.evaluate.evaluator", "kit.data.registry"
+        assert self._loaded_by(", ".join(light)) & absent == set()
+
     def test_the_package_imports_nothing(self):
         assert not {name for name in self._loaded_by("kit", top=False) if name.startswith("kit.")}
         assert self._loaded_by("kit") <= self._loaded_by("this") | {"kit"}
@@ -163,10 +170,14 @@ def _requirements(texts: list[str]) -> dict[str, Requirement]:
 
 
 class TestDependencies:
-    ASKED = _requirements(PROJECT["dependencies"])
+    LEAN = _requirements(PROJECT["dependencies"])
+    ASKED = LEAN | _requirements(PROJECT["optional-dependencies"]["notebooks"])
     DEVELOPMENT = _requirements(PROJECT["optional-dependencies"]["dev"])
-    LINES = (HERE / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    PINS = _requirements([line for line in LINES if line and not line.startswith("#")])
+    LINES, MORE = (
+        [line for line in (HERE / name).read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+        for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    PINS = _requirements([*LINES, *MORE[1:]])
 
     def test_every_package_that_is_imported_is_asked_for(self):
         sold_as, missing = {"umap": ["umap-learn"], **packages_distributions()}, set()  # umap may not be installed
@@ -188,15 +199,18 @@ class TestDependencies:
         (pin,) = self.PINS[name].specifier
         assert pin.operator == "==" and Version(pin.version) in asked.specifier
 
+    @pytest.mark.parametrize("name", sorted(ASKED))
+    def test_what_users_need_is_not_among_what_tests_need(self, name):
+        assert name in _requirements(self.LINES)
+
     def test_torch(self):
+        made = (HERE / "Makefile").read_text(encoding="utf-8")
         assert str(self.PINS["torch"].specifier) == "==2.13.0"
-        assert re.findall(r"torch==(\S+?)[\s\"]", (HERE / "Makefile").read_text(encoding="utf-8") + " ") == [
-            "2.13.0",
-            "2.13.0",
-        ]
+        assert set(re.findall(r"torch==(\S+?)[\s\"]", made)) == {"2.13.0"}
 
     def test_every_pin_is_exact_and_stands_once(self):
-        lines = [line for line in self.LINES if line and not line.startswith("#")]
+        assert self.MORE[0] == "-r requirements.txt"
+        lines = [*self.LINES, *self.MORE[1:]]
         assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines) and len(self.PINS) == len(lines)
 
     def test_the_environment_installs_the_pins_and_the_package(self):
@@ -205,6 +219,11 @@ class TestDependencies:
         assert packages == ["-r requirements.txt", "-e ."]
         (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python=")]
         assert Version(python.split("=")[1] + ".0") in Requirement(f"python{PROJECT['requires-python']}").specifier
+
+    def test_binder_installs_the_pins_and_the_package(self):
+        lines = (HERE / ".binder" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        assert lines[1:] == ["-r ../requirements.txt", "-e ."] and "whl/cpu" in lines[0]
+        assert (HERE / ".binder" / "runtime.txt").read_text(encoding="utf-8") == "python-3.11\n"
 
 
 class TestTree:
@@ -228,6 +247,7 @@ class TestTree:
             "LICENSE",
             "Makefile",
             "requirements.txt",
+            "requirements-dev.txt",
         }
 
     def test_no_text_names_a_place_on_one_machine(self):

@@ -27,12 +27,15 @@ def fingerprint(content: object) -> str:
 
 @cache
 def versions(names: Sequence[str] = COMPUTING) -> dict[str, str]:
-    """Versions of libraries, by name.
+    """Versions of libraries, by name; "none" of one that is not installed, as those for training need not be."""
+    return {name: _version(name) for name in names}
 
-    Raises:
-        importlib.metadata.PackageNotFoundError: one is not installed.
-    """
-    return {name: importlib.metadata.version(name) for name in names}
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 @cache
