@@ -126,6 +126,8 @@ class TestCommands:
     NOT_RUN: ClassVar = {
         "make": "sets up an environment, tests, or opens JupyterLab: what it starts is tested by itself",
         "source .venv/bin/activate": "is for a shell",
+        "eval": "is for a shell, too",
+        "hybrid-batch-kit": "is python -m kit by another name; tests/run/test_commands.py types it",
         "python -m pytest tests/train": "is this suite",
         "python -m kit audit path/to/model sentence-transformers/LaBSE": "needs a model of the hub",
         "python -m kit audit multilingual-e5-small=intfloat": "needs models of the hub",
