@@ -122,10 +122,10 @@ class TestSearch:
 
     def test_many_queries_and_long_lists(self, tmp_path, monkeypatch):
         """Chunks of queries in several threads, blocks smaller than a shard, more than a block that is near."""
-        monkeypatch.setattr("kit.evaluate.shards.search._ROWS_AT_ONCE", 100)
-        monkeypatch.setattr("kit.evaluate.shards.search._QUERIES_AT_ONCE", 9)
-        monkeypatch.setattr("kit.evaluate.shards.search._PAIR_NUMBERS", 200)
-        monkeypatch.setattr("kit.evaluate.shards.search._CROWD", 100)
+        monkeypatch.setattr("kit.evaluate.shards.scoring._ROWS_AT_ONCE", 100)
+        monkeypatch.setattr("kit.evaluate.shards.scoring._QUERIES_AT_ONCE", 9)
+        monkeypatch.setattr("kit.evaluate.shards.scoring._PAIR_NUMBERS", 200)
+        monkeypatch.setattr("kit.evaluate.shards.scoring.CROWD", 100)
         random = np.random.default_rng(1)
         queries, passages = whole_numbers(random, 50, 12), whole_numbers(random, 700, 12)
         assert top_passages(queries, filled(tmp_path, passages, 250), 20, device="cpu").row.tolist() == in_memory(
