@@ -83,7 +83,7 @@ def evaluate_pool(
     query, candidate, grade = task.relevant_pairs.T
     order = np.lexsort((rows[candidate], query))
     query, row, grade = query[order], rows[candidate][order], grade[order]  # (n_relevant,)
-    own = _not_relevant(pool.themselves(task), query, row)
+    own = np.append(rows, -1)[task.own_candidate]  # (n_queries,) what is the query itself
     counts = pool.counts(languages, own)
     best = Best(queries, min(TOP, int(counts.sum(axis=1).min())))
     standing = Standing(queries, pool, query, row)
@@ -101,14 +101,6 @@ def evaluate_pool(
     for one in pool.parts:
         n_passages[one.language] += one.n_passages
     return Searched(evaluation_of(found, part, name, groups, counts), part, counts, n_passages)
-
-
-def _not_relevant(own: np.ndarray, query: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """The passages that are left out, without those that are relevant."""
-    own = own.copy()
-    relevant = own[query] == row
-    own[query[relevant]] = -1
-    return own
 
 
 def _part_of(

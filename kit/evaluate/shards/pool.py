@@ -9,8 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kit.data.corpus import RetrievalTask
-from kit.data.pools import plain
 from kit.evaluate.shards.store import Shard, Shards
 
 
@@ -93,25 +91,6 @@ class Pool:
                 f"{passage_ids[lost]!r} ({tag}): encode the task's own passages, too"
             )
         return rows
-
-    def themselves(self, task: RetrievalTask) -> np.ndarray:
-        """The passage that is the query itself and is not ranked for it, as ``kit.data.pools.own_candidates`` says.
-
-        Returns:
-            Number of the passage, -1 for none or one that is relevant to it, shape (n_queries,), int64.
-        """
-        own = np.full(len(task.queries), -1)
-        ids, texts = (task.queries.column(name).to_pylist() for name in ("query_id", "text"))
-        for part, end in zip(self.parts, self._ends.tolist()):
-            tag = task.languages.index(part.language) if part.language in task.languages else -1
-            asked = np.flatnonzero(task.query_language == tag)
-            row = part.shards.themselves({ids[query]: texts[query] for query in asked.tolist()})
-            own[asked] = np.where(row >= 0, row + end - part.n_passages, own[asked])
-        if (own >= 0).any():  # queries of one language and text share it
-            keys = [(language, plain(text)) for language, text in zip(task.query_language.tolist(), texts)]
-            row_of = {keys[query]: int(own[query]) for query in np.flatnonzero(own >= 0)[::-1].tolist()}
-            own = np.array([row if row >= 0 else row_of.get(key, -1) for row, key in zip(own.tolist(), keys)])
-        return own
 
     def counts(self, languages: Sequence[str], own: np.ndarray) -> np.ndarray:
         """Passages of each language that are ranked for each query, shape (n_queries, n_languages), int64.
