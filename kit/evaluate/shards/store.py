@@ -105,6 +105,11 @@ class Shards:
             self._parts.update((number, path) for path in self.folder.glob(f"{number:06}-*.arrow"))
         return number in self._parts
 
+    @property
+    def files(self) -> list[Path]:
+        """The files of the shards, in order."""
+        return [self._parts[number] for number in sorted(self._parts)]
+
     def place(self, number: int) -> Path:
         """What is locked by who encodes a shard."""
         return self.folder / f"{number:06}"

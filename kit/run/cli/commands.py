@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import data, doing, export, negatives, translating
+from kit.run.cli import corpora, data, doing, export, negatives, translating
 from kit.run.cli.arguments import add_model_options, at_least, listed
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_train,
         _add_audit,
         _add_judge,
+        corpora.add,
         _add_mend,
         export.add,
         negatives.add,
