@@ -200,7 +200,8 @@ class TestPassages:
         ]
         assert list(found[0].passages()) == list(found[0].passages()) == list(expected[0].passages())
         candidates = [
-            {"candidate_id": f"{number}", "language": tag, "text": tag} for number, tag in enumerate(["th", "de", "th"])
+            {"candidate_id": f"{number}", "language": tag, "text": f"text {number}"}
+            for number, tag in enumerate(["th", "de", "th"])
         ]
         query = {"query_id": "q", "language": "de", "text": "q"}
         answer = {"query_id": "q", "candidate_id": "1"}
@@ -208,8 +209,8 @@ class TestPassages:
         thai, german = load_passages(f"jsonl:{tmp_path / 'mine'}")
         assert (thai.language, german.language, thai.version) == ("th", "de", german.version)
         assert [list(one.passages()) for one in (thai, german)] == [
-            [Passage("0", "", "th"), Passage("2", "", "th")],
-            [Passage("1", "", "de")],
+            [Passage("0", "", "text 0"), Passage("2", "", "text 2")],
+            [Passage("1", "", "text 1")],
         ]
 
     def test_a_set_of_the_hub_is_what_its_home_made_of_it(self, monkeypatch):

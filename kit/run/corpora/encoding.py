@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from kit.core.printing import say
 from kit.data.embeddings.given import GivenEmbeddings
 from kit.data.embeddings.stored import known_by
@@ -77,6 +75,8 @@ def encode_source(
         ValueError: a source or model that cannot be loaded; a folder of something else; as ``encode_corpus``.
         kit.core.processes.JobError: a process failed or was killed.
     """
+    import torch
+
     (one,) = audited_models([model])
     find_model(one.name)  # a wrong name is an error before anything is read
     refuse_other_source(folder, source)
