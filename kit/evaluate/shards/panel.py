@@ -40,12 +40,87 @@ class Searched:
     task: as it was searched, its candidates only those that are relevant or at the top of a list.
     counts: passages of each language that are ranked for each query, shape (n_queries, n_languages), int64.
     n_passages: of each language in the pool, by tag.
+    top: numbers of the first passages of each list, best first, shape (n_queries, depth), int64.
     """
 
     evaluation: Evaluation
     task: RetrievalTask
     counts: np.ndarray
     n_passages: dict[str, int]
+    top: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A task, asked of a pool.
+
+    queries: embeddings, shape (n_queries, dim), float32.
+    languages: those of the task, then others of the pool.
+    query, row, grade: query, number of the passage and grade of each relevant pair, by query and row, (n_relevant,), int64.
+    own: the passage that is the query itself, -1 for none, shape (n_queries,), int64.
+    counts: passages of each language that are ranked for each query, shape (n_queries, n_languages), int64.
+    """
+
+    task: RetrievalTask
+    pool: Pool
+    queries: np.ndarray
+    languages: tuple[str, ...]
+    query: np.ndarray
+    row: np.ndarray
+    grade: np.ndarray
+    own: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def depth(self) -> int:
+        """Passages at the top of each list that the bias panel looks at."""
+        return min(TOP, int(self.counts.sum(axis=1).min()))
+
+    @classmethod
+    def of(cls, query_embeddings: np.ndarray, pool: Pool, task: RetrievalTask) -> Asked:
+        """Find the candidates of a task in a pool; errors as of ``evaluate_pool``."""
+        queries = checked_queries(float_rows("query_embeddings", query_embeddings, len(task.queries), task.name))
+        languages = (*task.languages, *(tag for tag in pool.languages if tag not in task.languages))
+        rows = pool.find(*(task.candidates.column(column).to_pylist() for column in ("candidate_id", "language")))
+        query, candidate, grade = task.relevant_pairs.T
+        order = np.lexsort((rows[candidate], query))
+        own = np.append(rows, -1)[task.own_candidate]
+        relevant = (query[order], rows[candidate][order], grade[order])
+        return cls(task, pool, queries, languages, *relevant, own, pool.counts(languages, own))
+
+    def searched(self, name: str, ranks: Ranks, top: np.ndarray, groups: Sequence[np.ndarray] = ()) -> Searched:
+        """What is known of the lists, as an evaluation.
+
+        Args:
+            name: what the model is called.
+            ranks: of the relevant pairs.
+            top: numbers of the first ``depth`` passages of each list, shape (n_queries, depth), int64.
+            groups: query indices of each question group whose whole lists are to be compared.
+        """
+        looked_at = np.unique(np.concatenate([self.row, top.ravel()]))
+        part = self._part(looked_at)
+        of_groups = [spearman_over(self.queries[group], self.pool, self.own[group]) for group in groups]
+        found = Found(ranks, np.searchsorted(looked_at, top), of_groups)
+        n_passages = dict.fromkeys(self.languages, 0)
+        for one in self.pool.parts:
+            n_passages[one.language] += one.n_passages
+        return Searched(evaluation_of(found, part, name, groups, self.counts), part, self.counts, n_passages, top)
+
+    def _part(self, looked_at: np.ndarray) -> RetrievalTask:
+        """The task, its candidates those passages that were looked at, ascending; they are called by their numbers."""
+        names = pa.array([str(one) for one in looked_at.tolist()], pa.string())
+        tags = pa.array([part.language for part in self.pool.parts], pa.string())
+        relevance = pa.table(
+            {
+                "query_id": self.task.queries.column("query_id").combine_chunks().take(pa.array(self.query)),
+                "candidate_id": names.take(pa.array(np.searchsorted(looked_at, self.row))),
+                "grade": self.grade,
+            }
+        )
+        language = tags.take(pa.array(self.pool.part_of(looked_at)))
+        candidates = pa.table({"candidate_id": names, "language": language, "text": names})
+        task = self.task
+        return RetrievalTask(task.name, self.languages, task.queries, candidates, relevance, notes=task.notes)
 
 
 def evaluate_pool(
@@ -76,51 +151,12 @@ def evaluate_pool(
         ValueError: embeddings of another shape, width or dtype, or not finite; a candidate of the task that is not in the
             pool, or twice; ``n_agreement_groups`` below 0.
     """
-    queries = checked_queries(float_rows("query_embeddings", query_embeddings, len(task.queries), task.name))
     groups = parallel_groups(task, n_agreement_groups)
-    languages = (*task.languages, *(tag for tag in pool.languages if tag not in task.languages))
-    rows = pool.find(*(task.candidates.column(column).to_pylist() for column in ("candidate_id", "language")))
-    query, candidate, grade = task.relevant_pairs.T
-    order = np.lexsort((rows[candidate], query))
-    query, row, grade = query[order], rows[candidate][order], grade[order]  # (n_relevant,)
-    own = np.append(rows, -1)[task.own_candidate]  # (n_queries,) what is the query itself
-    counts = pool.counts(languages, own)
-    best = Best(queries, min(TOP, int(counts.sum(axis=1).min())))
-    standing = Standing(queries, pool, query, row)
-    scan(queries, pool, own, device, log, best.read, standing.read)
+    asked = Asked.of(query_embeddings, pool, task)
+    best = Best(asked.queries, asked.depth)
+    standing = Standing(asked.queries, pool, asked.query, asked.row)
+    scan(asked.queries, pool, asked.own, device, log, best.read, standing.read)
     ranks = Ranks(standing.n_before[:, 0] + 1, standing.n_before[:, 1] + 1, seed=0)
-    looked_at = np.unique(np.concatenate([row, best.row.ravel()]))
-    part = _part_of(task, pool, languages, looked_at, query, row, grade)
-    of_groups = []
-    for number, group in enumerate(groups, start=1):
-        of_groups.append(spearman_over(queries[group], pool, own[group]))
-        if number % 10 == 0:
-            log(f"  whole lists of {number:,} of {len(groups):,} question groups compared")
-    found = Found(ranks, np.searchsorted(looked_at, best.row), of_groups)
-    n_passages = dict.fromkeys(languages, 0)
-    for one in pool.parts:
-        n_passages[one.language] += one.n_passages
-    return Searched(evaluation_of(found, part, name, groups, counts), part, counts, n_passages)
-
-
-def _part_of(
-    task: RetrievalTask,
-    pool: Pool,
-    languages: Sequence[str],
-    looked_at: np.ndarray,
-    query: np.ndarray,
-    row: np.ndarray,
-    grade: np.ndarray,
-) -> RetrievalTask:
-    """The task, its candidates those passages that were looked at, ascending; they are called by their numbers."""
-    names = pa.array([str(one) for one in looked_at.tolist()], pa.string())
-    tags = pa.array([part.language for part in pool.parts], pa.string()).take(pa.array(pool.part_of(looked_at)))
-    relevance = pa.table(
-        {
-            "query_id": task.queries.column("query_id").combine_chunks().take(pa.array(query)),
-            "candidate_id": names.take(pa.array(np.searchsorted(looked_at, row))),
-            "grade": grade,
-        }
-    )
-    candidates = pa.table({"candidate_id": names, "language": tags, "text": names})
-    return RetrievalTask(task.name, tuple(languages), task.queries, candidates, relevance, notes=task.notes)
+    if groups:
+        log(f"  comparing the whole lists of {len(groups):,} question groups")
+    return asked.searched(name, ranks, best.row, groups)

@@ -42,6 +42,8 @@ def add(commands: argparse._SubParsersAction) -> None:
     search.add_argument("--run", default="search", help="start of the report's folder (default: search)")
     whole = "questions whose whole lists are compared, each a pass over all passages (default: %(default)s)"
     search.add_argument("--agreement", type=at_least(0), default=20, metavar="N", help=whole)
+    quick = "by faiss: quicker, and its recall and error in rank distance are told"
+    search.add_argument("--approximate", action="store_true", help=quick)
     add_model_options(search)
     search.set_defaults(function=do_search)
 
@@ -74,7 +76,7 @@ def do_search(parsed: argparse.Namespace) -> None:
     from kit.show.report.folder import run_metrics
 
     prompts = (parsed.query_prompt, parsed.passage_prompt)
-    asked = (parsed.run, parsed.agreement, prompts, parsed.trust_remote_code)
+    asked = (parsed.run, parsed.agreement, prompts, parsed.trust_remote_code, parsed.approximate)
     folders = [root() / folder for folder in parsed.folders]
     folder = search_source(parsed.source, parsed.model, folders, *asked)
     metrics = run_metrics(folder)

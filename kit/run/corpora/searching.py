@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kit.compare.results import Results
@@ -12,6 +13,7 @@ from kit.core.printing import say
 from kit.data.registry import checksums, load_task
 from kit.evaluate.bias.panel import chance
 from kit.evaluate.encoding import unit_rows
+from kit.evaluate.shards.approximate import evaluate_approximately
 from kit.evaluate.shards.manifest import open_parts
 from kit.evaluate.shards.panel import Searched, evaluate_pool
 from kit.evaluate.shards.pool import Pool
@@ -31,6 +33,7 @@ def search_source(
     n_agreement_groups: int,
     prompts: tuple[str, str] = ("", ""),
     trust_remote_code: bool = False,
+    approximate: bool = False,
     log: Log = say,
 ) -> Path:
     """Evaluate a model on a task whose passages, and perhaps others, lie in shards; write the report.
@@ -42,6 +45,8 @@ def search_source(
         run: start of the name of the report's folder, ``reports/<run>-<task>``.
         n_agreement_groups: question groups on which list agreement is measured, each a pass over all passages.
         prompts, trust_remote_code: as when the passages were encoded.
+        approximate: search approximately (``kit.evaluate.shards.approximate``); what that costs is logged and stands among
+            the notes of the report.
         log: takes lines of progress.
 
     Returns:
@@ -60,8 +65,14 @@ def search_source(
     pool = Pool([part for folder in folders for part in open_parts(folder, known)])
     log(f"{task.name}: {len(task.queries):,} queries, {pool.n_passages:,} passages in {len(pool):,} shards")
     queries = unit_rows(encoder, task.queries.column("text").to_pylist(), "query", log)  # (n_queries, dim)
-    searched = evaluate_pool(queries, pool, task, one.label, n_agreement_groups, log=log)
-    words = [source, f"{one.label}={one.name}", *map(str, folders), "--run", run, "--agreement", str(n_agreement_groups)]
+    if approximate:
+        searched, cost = evaluate_approximately(queries, pool, task, one.label, log=log)
+        log(f"  {cost}")
+        searched = replace(searched, task=replace(searched.task, notes=(*task.notes, str(cost))))
+    else:
+        searched = evaluate_pool(queries, pool, task, one.label, n_agreement_groups, log=log)
+    words = [source, f"{one.label}={one.name}", *map(str, folders), "--run", run]
+    words += ["--approximate"] if approximate else ["--agreement", str(n_agreement_groups)]
     given = (("--query-prompt", prompts[0]), ("--passage-prompt", prompts[1]))
     words += [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
     about = report.about(
