@@ -92,7 +92,7 @@ def agree(folder: Path, n_passages: int) -> None:
 def approximate(folder: Path, n_passages: int) -> None:
     (folder / "notebooks").mkdir()
     os.environ["KIT_HOME"] = str(folder)
-    print(evaluate_approximately(*asked(folder, n_passages), log=len)[1])
+    print(evaluate_approximately(*asked(folder, n_passages), device="cpu", log=len)[1])
 
 
 def nothing(folder: Path, n_passages: int) -> None:

@@ -18,7 +18,7 @@ def made(tmp_path_factory):
     """A task over 10,025 passages in shards, and random rows of length 1; a query is a candidate itself."""
     random = np.random.default_rng(0)
     task = made_task(random, 5, 10_010)
-    queries, rows = (random.standard_normal((n, 8), np.float32) for n in (len(task.queries), len(task.candidates)))
+    queries, rows = (random.standard_normal((n, 4), np.float32) for n in (len(task.queries), len(task.candidates)))
     queries, rows = (one / np.linalg.norm(one, axis=1, keepdims=True) for one in (queries, rows))
     pool = pool_of(tmp_path_factory.mktemp("shards"), task, rows, 2000)
     return task, queries, pool, evaluate_pool(queries, pool, task, n_agreement_groups=0, device="cpu")
@@ -42,11 +42,11 @@ def test_who_looks_at_all_lists_finds_what_an_exact_search_finds(made, monkeypat
     monkeypatch.setattr(approximate, "_N_PROBES", 10**6)
     monkeypatch.setattr(approximate, "DEPTH", 10**6)
     lines = []
-    found, cost = evaluate_approximately(queries, pool, task, log=lines.append)
+    found, cost = evaluate_approximately(queries, pool, task, device="cpu", log=lines.append)
     assert written(found.evaluation.per_query) == written(exact.evaluation.per_query)
     distance = exact.evaluation.per_query.to_pandas().rank_distance.mean()
     assert (cost.n_queries, cost.recall, cost.error, cost.rank_distance) == (14, 1, 0, pytest.approx(distance))
-    assert lines[0].startswith("  learning 208 lists and codes of 2 bytes") and lines[-1] == "  10,025 passages indexed"
+    assert lines[0].startswith("  learning 208 lists and codes of 1 bytes") and lines[-1] == "  10,025 passages indexed"
 
 
 def test_what_is_not_found_stands_behind_what_is(made, home, monkeypatch):
@@ -54,7 +54,7 @@ def test_what_is_not_found_stands_behind_what_is(made, home, monkeypatch):
     monkeypatch.setattr(approximate, "_N_PROBES", 8)
     monkeypatch.setattr(approximate, "DEPTH", 50)
     lines = []
-    found, cost = evaluate_approximately(queries, pool, task, n_exact=6, log=lines.append)
+    found, cost = evaluate_approximately(queries, pool, task, n_exact=6, device="cpu", log=lines.append)
     assert not lines and len(list((home / "data" / "cache" / "approximate").iterdir())) == 1  # the index of the first test
     there = found.evaluation.per_query.to_pandas()
     assert (there.worst_rank <= 50 + there.n_relevant).all() and (there.worst_rank > 50).any()

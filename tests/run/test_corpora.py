@@ -13,8 +13,11 @@ from test_judged import miracl_folder  # tests/data
 
 from kit.compare.results import Results
 from kit.evaluate.evaluator import evaluate
+from kit.evaluate.shards.approximate import Cost
+from kit.evaluate.shards.panel import evaluate_pool
 from kit.run import pipeline
 from kit.run.cli import commands
+from kit.run.corpora import searching
 from kit.train.encoders.loading import load_encoder
 
 
@@ -65,6 +68,18 @@ def test_a_search_over_shards_is_an_audit(home, capsys):
     assert (folder / "index.html").is_file()
 
 
+def test_an_approximate_search_says_what_it_costs(home, capsys, monkeypatch):
+    cost = Cost(100, 0.9, 12.0, 7.0, 5.0)
+    monkeypatch.setattr(
+        searching, "evaluate_approximately", lambda *asked, log: (evaluate_pool(*asked, n_agreement_groups=0), cost)
+    )
+    assert not commands.main(ENCODE) and not commands.main([*SEARCH, "--approximate"])
+    told = "approximate: recall 0.900; rank distance 7, exact 12, mean error 5 (on 100 questions searched exactly)"
+    assert told in capsys.readouterr().out
+    about = json.loads((home / "reports" / "search-capitals" / "metrics.json").read_text(encoding="utf-8"))["about"]
+    assert about["notes"] == [told] and about["command"].endswith("--approximate")
+
+
 def test_more_passages_of_other_folders_stand_in_the_pool(home, capsys):
     for code in ("sw", "yo"):
         miracl_folder(home / "data" / "miracl", code)
@@ -100,6 +115,7 @@ def test_what_is_there_is_not_encoded_again(home, monkeypatch):
         ([*SEARCH[:2], "models/two", "data/shards"], "was encoded by models/one, weights"),
         (["search", "jsonl:data/capitals", "models/one", "models"], "manifest.json cannot be read"),
         (["search", "jsonl:data/capitals", "models/one", "data/half"], "a shard is missing: give the command that encoded"),
+        ([*SEARCH, "--approximate"], "16 passages: an exact search is quicker below 10,000: search exactly"),
         (["search", "jsonl:data/other", "models/one", "data/shards"], "2 of 18 passages of the task are not in"),
     ],
 )

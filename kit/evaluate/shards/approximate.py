@@ -39,6 +39,7 @@ LEAST = 10_000
 
 _MOST_LISTS = 4096
 _POINTS = 48  # a list, to learn it from
+_ROUNDS = 10  # of k-means
 _A_FILE = 2**20  # passages, which are held until they are written
 _N_PROBES = 64
 
@@ -70,6 +71,7 @@ def evaluate_approximately(
     task: RetrievalTask,
     name: str = "model",
     n_exact: int = 100,
+    device: str | None = None,
     log: Log = say,
 ) -> tuple[Searched, Cost]:
     """Evaluate a model by approximate lists, and measure on a sample of questions what they cost.
@@ -78,7 +80,7 @@ def evaluate_approximately(
     not measured.
 
     Args:
-        query_embeddings, pool, task, name, log: as of ``kit.evaluate.shards.panel.evaluate_pool``.
+        query_embeddings, pool, task, name, device, log: as of ``kit.evaluate.shards.panel.evaluate_pool``.
         n_exact: questions that are searched exactly as well, chosen by a hash, at least 1.
 
     Raises:
@@ -100,7 +102,7 @@ def evaluate_approximately(
         ),
         places=None,
     )
-    exact = evaluate_pool(asked.queries[sample], pool, part, name, n_agreement_groups=0, log=log)
+    exact = evaluate_pool(asked.queries[sample], pool, part, name, n_agreement_groups=0, device=device, log=log)
     return searched, _cost(searched, exact, sample)
 
 
@@ -198,6 +200,7 @@ def _make_index(pool: Pool, folder: Path, log: Log) -> None:
     with _one_thread():
         index: Any = faiss.index_factory(dim, f"IVF{n_lists},PQ{n_codes}", faiss.METRIC_INNER_PRODUCT)
         index.cp.min_points_per_centroid = 1  # or it writes a warning for lists that few points are left for
+        index.cp.niter = index.pq.cp.niter = _ROUNDS
         index.train(np.concatenate([_rows(shard, np.arange(-shard.first % step, len(shard), step)) for shard in pool]))
         for shard in pool:
             end = shard.first + len(shard)
