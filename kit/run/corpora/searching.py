@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from kit.evaluate.shards.approximate import evaluate_approximately
 from kit.evaluate.shards.manifest import open_parts
 from kit.evaluate.shards.panel import Searched, evaluate_pool
 from kit.evaluate.shards.pool import Pool
-from kit.run.audits import audited_models, checked_task, facts_of, load_audited, slug
+from kit.run.audits import AuditedModel, audited_models, checked_task, facts_of, load_audited, slug
 from kit.run.corpora.encoding import known_passages
 from kit.show import report
 from kit.train.encoders.finding import find_model
@@ -71,19 +71,27 @@ def search_source(
         searched = replace(searched, task=replace(searched.task, notes=(*task.notes, str(cost))))
     else:
         searched = evaluate_pool(queries, pool, task, one.label, n_agreement_groups, log=log)
-    words = [source, f"{one.label}={one.name}", *map(str, folders), "--run", run]
+    words = [*map(str, folders), "--run", run]
     words += ["--approximate"] if approximate else ["--agreement", str(n_agreement_groups)]
     given = (("--query-prompt", prompts[0]), ("--passage-prompt", prompts[1]))
     words += [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
+    return _write(run, source, one, words, facts_of(one, encoder), searched)
+
+
+def _write(
+    run: str, source: str, one: AuditedModel, words: Sequence[str], facts: Mapping[str, str], searched: Searched
+) -> Path:
+    """Write the report; ``words`` are what was typed after task and model."""
+    results, name = Results({one.label: [searched.evaluation]}), f"{one.label}={one.name}"
     about = report.about(
         kind="audit",
-        run=paths.run_folder(f"{run}-{slug(task.name)}").name,
-        results=(results := Results({one.label: [searched.evaluation]})),
+        run=paths.run_folder(f"{run}-{slug(searched.task.name)}").name,
+        results=results,
         task=searched.task,
-        command=shlex.join(["python", "-m", "kit", "search", *words]),
-        settings={"model": words[1], "task": source, "passages": [str(folder) for folder in folders]},
+        command=shlex.join(["python", "-m", "kit", "search", source, name, *words]),
+        settings={"model": name, "task": source},
         checksums=checksums([source]),
-        models={one.label: facts_of(one, encoder)},
+        models={one.label: facts},
     )
     return report.write_run(about | _of_pool(searched), results)
 
