@@ -59,21 +59,54 @@ def alone(folder: Path, log: Callable[[str], None] = say) -> Iterator[None]:
     Args:
         log: takes the line that says who is waited for, after a second.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    path = folder.with_name(f".{folder.name}.lock")
+    path = _lock_of(folder)
     while True:
         with path.open("a+", encoding="utf-8") as lock:
             _wait(lock, folder, log)
             if not _is_at(path, lock):
                 continue  # who held it has taken it away: others wait for the next one
-            lock.truncate(0)
-            print(f"process {os.getpid()} works on it since {time.strftime('%Y-%m-%d %H:%M:%S')}", file=lock, flush=True)
-            try:
+            with _held(path, lock):
                 yield
-            finally:
-                if _is_at(path, lock):
-                    path.unlink()  # only who holds it does so
             return
+
+
+@contextmanager
+def unless_taken(folder: Path) -> Iterator[bool]:
+    """The same without waiting; yields whether nobody else makes the folder, and it is this process's to make."""
+    path = _lock_of(folder)
+    with path.open("a+", encoding="utf-8") as lock:
+        if _take(lock) and _is_at(path, lock):
+            with _held(path, lock):
+                yield True
+        else:
+            yield False
+
+
+def _lock_of(folder: Path) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder.with_name(f".{folder.name}.lock")
+
+
+@contextmanager
+def _held(path: Path, lock: TextIO) -> Iterator[None]:
+    """Say in a lock who holds it, and take it away at the end."""
+    lock.truncate(0)
+    print(f"process {os.getpid()} works on it since {time.strftime('%Y-%m-%d %H:%M:%S')}", file=lock, flush=True)
+    try:
+        yield
+    finally:
+        if _is_at(path, lock):
+            path.unlink()  # only who holds it does so
+
+
+def _take(lock: TextIO) -> bool:
+    """Take a lock if nobody holds it."""
+    import fcntl
+
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 def _wait(lock: TextIO, folder: Path, log: Callable[[str], None]) -> None:
@@ -81,8 +114,8 @@ def _wait(lock: TextIO, folder: Path, log: Callable[[str], None]) -> None:
 
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
-        with suppress(BlockingIOError):
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _take(lock):
+            return
         time.sleep(0.02)
     lock.seek(0)
     log(f"waiting for {folder}: {lock.read().strip() or 'another process works on it'}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import POOL, SCHEMA, Evaluation
 from kit.evaluate.ranks import score_lists
 from kit.evaluate.scores import Rescore
-from kit.evaluate.search import search
+from kit.evaluate.search import Found, search
 
 
 def evaluate_embeddings(
@@ -46,23 +47,39 @@ def evaluate_embeddings(
     Raises:
         ValueError: embeddings of another shape or dtype, or not finite; ``n_agreement_groups`` below 0.
     """
-    groups = parallel_groups(task, n_agreement_groups, seed)
+    groups, counts = parallel_groups(task, n_agreement_groups, seed), pool_counts(task)
     found = search(
         *(query_embeddings, candidate_embeddings, task),
-        k=min(TOP, int(pool_counts(task).sum(axis=1).min())),
+        k=min(TOP, int(counts.sum(axis=1).min())),
         groups=groups,
         of_group=spearman,
         seed=seed,
         rescore=rescore,
     )
+    return evaluation_of(found, task, name, groups, counts)
+
+
+def evaluation_of(
+    found: Found, task: RetrievalTask, name: str, groups: Sequence[np.ndarray], counts: np.ndarray
+) -> Evaluation:
+    """The table of scores that a search makes.
+
+    Args:
+        found: ranks of the relevant candidates, the top ``TOP`` of each list (fewer in a smaller pool), and ``spearman`` of
+            each of the groups.
+        task: what was searched.
+        name: what the model is called.
+        groups: query indices of each question group whose lists were compared (``parallel_groups``).
+        counts: candidates by language that are ranked for each query (``panel_columns``).
+    """
     cells, pool = score_lists(task, found.ranks)
-    in_cell, in_pool = _cell_rows(task, cells), _pool_rows(task, pool) | panel_columns(task, found, pool, groups)
+    in_cell, in_pool = _cell_rows(task, cells), _pool_rows(task, pool) | panel_columns(task, found, pool, groups, counts)
     for field in SCHEMA:
         if field.name not in in_cell:  # the bias panel, which is defined in the pool only
             n_rows = len(in_cell["n_relevant"])
             in_cell[field.name] = pa.nulls(n_rows, field.type) if pa.types.is_list(field.type) else np.full(n_rows, np.nan)
     table = pa.concat_tables([pa.table(rows, schema=SCHEMA) for rows in (in_cell, in_pool)])
-    return Evaluation(task.name, name, tuple(task.languages), seed, table)
+    return Evaluation(task.name, name, tuple(task.languages), found.ranks.seed, table)
 
 
 def evaluate(

@@ -91,8 +91,8 @@ def audit(
     audited = audited_models(models)
     for one in audited:
         find_model(one.name)  # a wrong model is an error before anything is loaded
-    loaded = {spec: _checked(part_of(load_task(spec), languages, limit)) for spec in tasks}  # so is a wrong task
-    folders = {spec: paths.run_folder(f"{run}-{_slug(task.name)}").name for spec, task in loaded.items()}
+    loaded = {spec: checked_task(part_of(load_task(spec), languages, limit)) for spec in tasks}  # so is a wrong task
+    folders = {spec: paths.run_folder(f"{run}-{slug(task.name)}").name for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
@@ -154,7 +154,7 @@ def _facts(made: Path) -> dict[str, Any]:
     return {}
 
 
-def _checked(task: RetrievalTask) -> RetrievalTask:
+def checked_task(task: RetrievalTask) -> RetrievalTask:
     """The task, if intervals can be made of it."""
     asked = task.queries.group_by(["group_id", "language"]).aggregate([("query_id", "count")])
     doubled = asked.filter(pc.greater(asked.column("query_id_count"), 1))
@@ -235,7 +235,7 @@ def _write(
 ) -> Path:
     results = Results({label: [evaluation] for label, (evaluation, _) in measured.items()})
     names = [f"{one.label}={one.name}" for one in audited]
-    start = run.removesuffix(f"-{_slug(task.name)}")
+    start = run.removesuffix(f"-{slug(task.name)}")
     command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", start, *options])
     about = report.about(
         kind="audit",
@@ -250,6 +250,6 @@ def _write(
     return report.write_run(about, results)
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
     """A text as part of a folder's name."""
     return re.sub(r"[^\w.-]+", "-", text)[:60].strip("-.") or "task"

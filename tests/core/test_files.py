@@ -14,7 +14,7 @@ import time
 import pytest
 
 from kit.core import files
-from kit.core.files import alone, kept_folder, refuse_damaged, seal, whole_folder
+from kit.core.files import alone, kept_folder, refuse_damaged, seal, unless_taken, whole_folder
 
 HOLDER = """
 import sys, time
@@ -120,6 +120,18 @@ def test_one_at_a_time_though_each_takes_the_lock_away(tmp_path, monkeypatch):
         one.join()
     assert [process.wait() for process in started] == [0, 0, 0]
     assert folder.read_text() == str(5 * n_times) and [path.name for path in tmp_path.iterdir()] == ["number"]
+
+
+def test_what_is_taken_is_not_waited_for(tmp_path):
+    folder = tmp_path / "model"
+    with unless_taken(folder) as mine:
+        with unless_taken(folder) as another, unless_taken(tmp_path / "other") as free:
+            assert (mine, another, free) == (True, False, True)
+        with unless_taken(folder) as still:
+            assert not still
+    assert not list(tmp_path.iterdir())
+    with alone(folder), unless_taken(folder) as mine:
+        assert not mine
 
 
 def test_half_a_folder_of_a_process_that_was_killed_is_not_in_the_way(tmp_path):

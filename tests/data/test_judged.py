@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kit.data.corpus import RetrievalTask
+from kit.data.judged import corpora
 from kit.data.judged.collection import JudgedCollection, Passage, text_digest
+from kit.data.judged.corpora import load_passages
 from kit.data.judged.stream import corpus_files, passage_stream
 from kit.data.registry import load_judged, load_task
 
@@ -183,3 +186,35 @@ class TestCollection:
 
     def test_texts_that_differ_in_white_space_and_composition_only(self):
         assert text_digest("caf\u00e9  au\nlait ") == text_digest("cafe\u0301 au lait") != text_digest("cafe au lait")
+
+
+class TestPassages:
+    def test_a_collection_is_a_stream_and_a_task_gives_its_candidates(self, tmp_path):
+        for code in ("sw", "yo"):
+            miracl_folder(tmp_path / "miracl", code)
+        found = load_passages(f"miracl:{tmp_path / 'miracl'}")
+        expected = load_judged(f"miracl:{tmp_path / 'miracl'}")
+        assert [(one.language, one.version) for one in found] == [
+            ("sw", expected[0].corpus_version),
+            ("yo", found[1].version),
+        ]
+        assert list(found[0].passages()) == list(found[0].passages()) == list(expected[0].passages())
+        candidates = [
+            {"candidate_id": f"{number}", "language": tag, "text": f"text {number}"}
+            for number, tag in enumerate(["th", "de", "th"])
+        ]
+        query = {"query_id": "q", "language": "de", "text": "q"}
+        answer = {"query_id": "q", "candidate_id": "1"}
+        RetrievalTask.from_rows("mine", [query], candidates, [answer]).write(tmp_path / "mine")
+        thai, german = load_passages(f"jsonl:{tmp_path / 'mine'}")
+        assert (thai.language, german.language, thai.version) == ("th", "de", german.version)
+        assert [list(one.passages()) for one in (thai, german)] == [
+            [Passage("0", "", "text 0"), Passage("2", "", "text 2")],
+            [Passage("1", "", "text 1")],
+        ]
+
+    def test_a_set_of_the_hub_is_what_its_home_made_of_it(self, monkeypatch):
+        monkeypatch.setattr(corpora, "load_judged", lambda spec: [])
+        assert load_passages("hub:miracl?languages=sw") == [] == load_passages("hub:scifact")
+        with pytest.raises(ValueError, match="data get belebele"):  # its task is not here
+            load_passages("hub:belebele")

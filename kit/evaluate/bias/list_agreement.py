@@ -30,15 +30,20 @@ def spearman(scores: np.ndarray) -> np.ndarray:
     has_nan = np.isnan(scores).any(axis=1)  # (n_lists,)
     if has_nan.any():
         raise ValueError(f"scores[{int(np.argmax(has_nan))}] has a NaN: look at the model")
-    ranks = _centred_ranks(scores)
-    length = np.sqrt(np.einsum("ln,ln->l", ranks, ranks))
-    length[length == 0] = 1
-    correlation = np.clip(ranks @ ranks.T / np.outer(length, length), -1, 1)
+    ranks = centred_ranks(scores)
+    return correlation_of(ranks @ ranks.T)
+
+
+def correlation_of(products: np.ndarray) -> np.ndarray:
+    """The same from the inner products of the centred ranks of all lists, (n_lists, n_lists), float64."""
+    length = np.sqrt(products.diagonal())
+    length = np.where(length == 0, 1, length)
+    correlation = np.clip(products / np.outer(length, length), -1, 1)
     np.fill_diagonal(correlation, 1)
     return correlation
 
 
-def _centred_ranks(scores: np.ndarray) -> np.ndarray:
+def centred_ranks(scores: np.ndarray) -> np.ndarray:
     """Ascending mid-ranks of each row, less their mean: multiples of 1/2, exact in float64; shape of the scores.
 
     A score, as a whole number of the same order, and its column make one key: keys are sorted faster than their places.

@@ -19,7 +19,7 @@ from kit.evaluate.search import Found
 
 
 def panel_columns(
-    task: RetrievalTask, found: Found, lists: RankedLists, groups: Sequence[np.ndarray]
+    task: RetrievalTask, found: Found, lists: RankedLists, groups: Sequence[np.ndarray], counts: np.ndarray
 ) -> dict[str, np.ndarray | pa.Array]:
     """The columns of ``Evaluation.per_query`` that measure bias, one row a query, in the order of ``task.queries``.
 
@@ -27,6 +27,8 @@ def panel_columns(
         found: ranks of the relevant candidates, the top of each list, and ``spearman`` of each of the groups.
         lists: the relevant candidates of each query, ranked in the pool.
         groups: query indices of each question group whose lists were compared (``parallel_groups``).
+        counts: candidates of each language that are ranked for each query, (n_queries, n_languages), int64; those of the
+            task (``pool_counts``), or more, of which it holds those that are relevant or at the top of a list.
     """
     agreement = np.full((len(task.queries), len(task.languages)), np.nan)
     for rows, correlation in zip(groups, found.of_groups):
@@ -36,7 +38,7 @@ def panel_columns(
     is_relevant = np.zeros(top_languages.shape, bool)
     is_relevant[task.relevant_pairs[in_top, 0], found.ranks.pool_rank[in_top] - 1] = True
     versions = best_by_language(task, found.ranks)
-    facts = vars(_pool(task, lists))
+    facts = vars(_pool(task, lists, counts))
     pool = RankedPool(**facts, top_languages=top_languages, is_relevant=is_relevant, agreement=agreement)
     return {measure.column: measure.compute(pool) for measure in PANEL} | {
         "top_languages": _lists(sum_by_language(top_languages, np.ones(1), len(task.languages)).astype(np.int64)),
@@ -45,13 +47,18 @@ def panel_columns(
     }
 
 
-def chance(task: RetrievalTask) -> dict[str, float]:
+def chance(task: RetrievalTask, counts: np.ndarray | None = None) -> dict[str, float]:
     """What a random ranking of a task's pool would score in each measure of the panel, averaged as the measured ones are.
 
     Exact expectations, but for AWRF@20, which is averaged over random lists, and PEER@20, whose p-value is uniform.
+
+    Args:
+        counts: as in ``panel_columns``; ``None``: those of the task.
     """
     query, candidate, _ = task.relevant_pairs.T
-    pool = _pool(task, ranked_lists(query, np.arange(1, len(query) + 1), language=task.candidate_language[candidate]))
+    pool = _pool(
+        task, ranked_lists(query, np.arange(1, len(query) + 1), language=task.candidate_language[candidate]), counts
+    )
     languages = [task.query_language == language for language in np.unique(task.query_language)]
     expected = {measure.column: measure.chance(pool) for measure in PANEL}
     return {
@@ -90,12 +97,12 @@ def _question_groups(task: RetrievalTask) -> tuple[pa.Array, np.ndarray, np.ndar
     return encoded.dictionary, group, lowest < highest
 
 
-def _pool(task: RetrievalTask, lists: RankedLists) -> Pool:
+def _pool(task: RetrievalTask, lists: RankedLists, counts: np.ndarray | None) -> Pool:
     query, candidate, _ = task.relevant_pairs.T
     n_relevant = np.zeros((len(task.queries), len(task.languages)), np.int64)
     np.add.at(n_relevant, (query, task.candidate_language[candidate]), 1)
     _, group, is_parallel = _question_groups(task)
-    return Pool(lists, task.query_language, pool_counts(task), n_relevant, is_parallel[group])
+    return Pool(lists, task.query_language, pool_counts(task) if counts is None else counts, n_relevant, is_parallel[group])
 
 
 def _lists(values: np.ndarray, is_null: np.ndarray | None = None) -> pa.Array:

@@ -1,14 +1,19 @@
-"""A stream of passages into shards on disk, one shard in memory at a time; what is there already is not encoded again."""
+"""A stream of passages into shards on disk, one shard in memory at a time; what is there already is not encoded again.
+
+Any number of processes may encode one corpus, on one machine or on several that share the disk: each reads the stream and
+takes the shards that are not there and that nobody holds. A process that dies holds nothing any more.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 
 from kit.core.configs import whole_number
-from kit.core.files import alone
+from kit.core.files import alone, unless_taken
 from kit.core.printing import say
 from kit.data.embeddings.encoding import Log, TextEncoder
 from kit.data.judged.collection import Passage
@@ -35,8 +40,8 @@ def encode_corpus(
     """Encode a corpus into shards, or find it encoded.
 
     Memory is that of one shard, its texts and embeddings, however many passages there are, and 8 bytes a passage at the end,
-    when ids are held against each other. A process that was killed is taken up after the last whole shard; a second process
-    waits for the first. Passages without any text are left out.
+    when ids are held against each other. What a process that was killed had written stays; several processes share the work,
+    a shard each, and end together. Passages without any text are left out.
 
     Args:
         model: embeds passages with its own prompt.
@@ -55,33 +60,41 @@ def encode_corpus(
     whole_number("n_rows", n_rows, 1)
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}: choose from {', '.join(PRECISIONS)}")
+    shards, stream = Shards(folder, log), _WithText(passages())
     with alone(folder, log):
-        shards = Shards(folder, log)
         shards.begin({**about, "n_rows": n_rows, "number": precision})
-        counts = shards.open()
-        if counts is None:
-            stream = _WithText(passages())
-            _fill(model, stream, shards, n_rows, precision, log)
-            counts = shards.finish(stream.n_empty)
+    counts = shards.open()
+    while counts is None:
+        taken = _fill(model, stream, shards, n_rows, precision, log)
+        if taken is not None:
+            with alone(shards.place(taken), log):  # until it is there, or its process has died
+                stream = _WithText(passages())
+            continue
+        with alone(folder, log):
+            counts = shards.open() or shards.finish(stream.n_empty)
     return shards, counts
 
 
-def _fill(model: TextEncoder, stream: _WithText, shards: Shards, n_rows: int, precision: str, log: Log) -> None:
-    """Encode the shards that are not there."""
+def _fill(model: TextEncoder, stream: _WithText, shards: Shards, n_rows: int, precision: str, log: Log) -> int | None:
+    """Encode the shards that are not there; returns the number of one that another process holds, if there is one."""
     started = told = time.monotonic()
-    n_encoded, number = 0, 0
+    n_encoded, number, taken = 0, 0, None
     while some := list(islice(stream, n_rows)):
-        if number not in shards:
-            if n_encoded == 0 and number:
-                log(f"  {number * n_rows:,} passages are encoded already")
-            embeddings = unit_rows(model, [passage.text for passage in some], "passage", log)  # (n, dim)
-            shards.add(number, some, embeddings.astype(precision))
-            n_encoded += len(some)
-            now = time.monotonic()
-            if now - told > _TOLD_EVERY_S:
-                told = now
-                log(f"  {number * n_rows + len(some):,} passages encoded, {n_encoded / (now - started):,.0f} a second")
+        with nullcontext(False) if number in shards else unless_taken(shards.place(number)) as mine:
+            if mine and number not in shards:
+                if n_encoded == 0 and number:
+                    log(f"  {number * n_rows:,} passages are encoded already, or by others")
+                embeddings = unit_rows(model, [passage.text for passage in some], "passage", log)  # (n, dim)
+                shards.add(number, some, embeddings.astype(precision))
+                n_encoded += len(some)
+                now = time.monotonic()
+                if now - told > _TOLD_EVERY_S:
+                    told = now
+                    log(f"  {number * n_rows + len(some):,} passages encoded, {n_encoded / (now - started):,.0f} a second")
+            elif number not in shards:
+                taken = number
         number += 1
+    return taken
 
 
 class _WithText:

@@ -76,8 +76,6 @@ class Shards:
         Raises:
             ValueError: the folder holds embeddings that depend on something else.
         """
-        for left in self.folder.glob(".*.partial"):  # by a process that was killed while it wrote
-            left.unlink()
         place, told = self.folder / ABOUT, dict(about)
         if not place.is_file():
             with whole_file(place) as partial:
@@ -102,7 +100,19 @@ class Shards:
         return counts if set(self._parts) == set(range(counts.n_shards)) else None
 
     def __contains__(self, number: int) -> bool:
+        """Whether a shard is there, this process's or that of another, which wrote it since."""
+        if number not in self._parts:
+            self._parts.update((number, path) for path in self.folder.glob(f"{number:06}-*.arrow"))
         return number in self._parts
+
+    @property
+    def files(self) -> list[Path]:
+        """The files of the shards, in order."""
+        return [self._parts[number] for number in sorted(self._parts)]
+
+    def place(self, number: int) -> Path:
+        """What is locked by who encodes a shard."""
+        return self.folder / f"{number:06}"
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -116,7 +126,7 @@ class Shards:
             yield shard
 
     def add(self, number: int, passages: Sequence[Passage], embeddings: np.ndarray) -> None:
-        """Write a shard.
+        """Write a shard; for one process at a time.
 
         Raises:
             ValueError: an embedding is not finite.
@@ -138,13 +148,15 @@ class Shards:
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
         content = sink.getvalue()
+        for left in self.folder.glob(f".{number:06}-*.partial"):  # by a process that was killed while it wrote
+            left.unlink()
         path = self.folder / f"{number:06}-{_checksum(content)}.arrow"
         with whole_file(path) as partial, pa.OSFile(str(partial), "wb") as file:
             file.write(content)
         self._parts[number] = path
 
     def finish(self, n_empty: int) -> Counts:
-        """Say that all shards are there.
+        """Say that all shards are there; for one process at a time.
 
         Raises:
             ValueError: there is none; two passages have one id.

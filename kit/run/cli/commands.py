@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import kit
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import completion, data, doing, export, models, negatives, translating
+from kit.run.cli import completion, corpora, data, doing, export, models, negatives, translating
 from kit.run.cli.arguments import add_model_options, at_least, listed
 
 SCRIPT = "hybrid-batch-kit"
@@ -58,6 +58,7 @@ def parser(name: str) -> argparse.ArgumentParser:
         _add_train,
         _add_audit,
         _add_judge,
+        corpora.add,
         _add_mend,
         models.add,
         export.add,

@@ -1,0 +1,116 @@
+"""The passages of a source into shards, by as many processes as there are GPUs, commands and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.core.printing import say
+from kit.data.embeddings.given import GivenEmbeddings
+from kit.data.embeddings.stored import known_by
+from kit.data.judged.corpora import Corpus, load_passages
+from kit.evaluate.shards.encoding import SHARD_ROWS, encode_corpus
+from kit.evaluate.shards.manifest import refuse_other_source, write_manifest
+from kit.evaluate.shards.store import Counts, Shards
+from kit.run import pipeline
+from kit.run.audits import AuditedModel, audited_models, facts_of, load_audited
+from kit.train.encoders.finding import find_model
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class EncodeJob:
+    """What a process has to know to take its share of a corpus.
+
+    source: of the passages (``kit.data.judged.corpora.load_passages``).
+    model: name on the hub, folder, or ``embeddings:<folder>``; LABEL=MODEL names it.
+    folder: to fill.
+    n_rows: passages of a shard, by language.
+    precision: of the numbers on disk.
+    prompts: of queries and passages, for a model that brings none; trust_remote_code: whether its code may run.
+    """
+
+    source: str
+    model: str
+    folder: Path
+    n_rows: Mapping[str, int]
+    precision: str = "float32"
+    prompts: tuple[str, str] = ("", "")
+    trust_remote_code: bool = False
+
+
+def encode_source(
+    source: str,
+    model: str,
+    folder: Path,
+    n_shards: int = 0,
+    precision: str = "float32",
+    prompts: tuple[str, str] = ("", ""),
+    trust_remote_code: bool = False,
+    log: Log = say,
+) -> dict[str, Counts]:
+    """Encode the passages of a source into a folder of shards, language by language, or find them encoded.
+
+    A process a GPU, or one where there is none.
+
+    The same call in other processes, and on other machines that share the folder, takes part: each takes the next shard that
+    nobody holds. Killed at any time, the same call goes on.
+
+    Args:
+        source, model, precision, prompts, trust_remote_code: as in ``EncodeJob``.
+        folder: to fill.
+        n_shards: of each language, at most; 0: of ``SHARD_ROWS`` passages each.
+        log: takes lines of progress.
+
+    Returns:
+        What there is of each language.
+
+    Raises:
+        ValueError: a source or model that cannot be loaded; a folder of something else; as ``encode_corpus``.
+        kit.core.processes.JobError: a process failed or was killed.
+    """
+    import torch
+
+    (one,) = audited_models([model])
+    find_model(one.name)  # a wrong name is an error before anything is read
+    refuse_other_source(folder, source)
+    corpora = load_passages(source)
+    n_rows = {corpus.language: _rows_of(corpus, n_shards) for corpus in corpora}
+    job = EncodeJob(source, model, folder, n_rows, precision, prompts, trust_remote_code)
+    pipeline.in_processes(encode_shards, [job] * max(1, torch.cuda.device_count()), log)
+    counts = {}
+    for corpus in corpora:
+        found = Shards(folder / corpus.language, log).open()
+        assert found is not None  # the job ends when all shards are there
+        counts[corpus.language] = found
+    write_manifest(folder, source, counts)
+    return counts
+
+
+def encode_shards(job: EncodeJob, log: Log) -> None:
+    """Encode those shards of a corpus that are not there and that nobody holds, until all are there."""
+    (one,) = audited_models([job.model])
+    model = load_audited(one, job.prompts, job.trust_remote_code, log)
+    known = known_passages(one, model)
+    for corpus in load_passages(job.source):
+        log(f"{corpus.language}:")
+        folder, about = job.folder / corpus.language, {**known, "corpus": corpus.version}
+        encode_corpus(model, corpus.passages, folder, about, job.n_rows[corpus.language], job.precision, log)
+
+
+def known_passages(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) -> dict[str, object]:
+    """What embeddings of passages depend on by a model (``known_by``)."""
+    return known_by(model, facts_of(one, model)["weights"], one.name, "passage")
+
+
+def _rows_of(corpus: Corpus, n_shards: int) -> int:
+    """Passages of a shard, so that there are so many shards."""
+    if not n_shards:
+        return SHARD_ROWS
+    return max(1, -(-sum(bool(passage.text) for passage in corpus.passages()) // n_shards))

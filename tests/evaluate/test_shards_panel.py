@@ -1,0 +1,202 @@
+"""A task over passages in shards: the whole evaluation as in memory, bit by bit, for any shards, devices and ties."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from kit.core.seeding import stable_hash
+from kit.data.corpus import RetrievalTask
+from kit.data.judged.collection import Passage
+from kit.data.pools import pool_counts
+from kit.evaluate.bias.list_agreement import spearman
+from kit.evaluate.bias.panel import chance
+from kit.evaluate.evaluation import POOL
+from kit.evaluate.evaluator import evaluate_embeddings
+from kit.evaluate.shards.agreement import spearman_over
+from kit.evaluate.shards.panel import Searched, evaluate_pool
+from kit.evaluate.shards.pool import Part, Pool
+from kit.evaluate.shards.store import Shards
+
+LANGUAGES = ("de", "en", "th")
+CPU_AND_TORCH = pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # "cpu:0" is a torch device: the code that a GPU runs
+FEW = settings(max_examples=6, deadline=None, database=None)
+
+
+def part(folder: Path, language: str, ids: list[str], rows: np.ndarray, n_rows: int) -> Part:
+    """Shards of given embeddings; the text of a passage is "text of <id>"."""
+    shards = Shards(folder)
+    shards.begin({"weights": "made"})
+    for number, low in enumerate(range(0, len(ids), n_rows)):
+        some = [Passage(one, "", f"text of {one}") for one in ids[low : low + n_rows]]
+        shards.add(number, some, rows[low : low + n_rows])
+    return Part(language, shards, shards.finish(0).n_passages)
+
+
+def pool_of(folder: Path, task: RetrievalTask, rows: np.ndarray, n_rows: int) -> Pool:
+    """The candidates of a task in shards, a folder a language."""
+    ids, parts = task.candidates.column("candidate_id").to_pylist(), []
+    for code, language in enumerate(task.languages):
+        here = np.flatnonzero(task.candidate_language == code)
+        if len(here):
+            parts.append(part(folder / language, language, [ids[one] for one in here], rows[here], n_rows))
+    return Pool(parts)
+
+
+def made_task(random: np.random.Generator, n_groups: int = 5, n_others: int = 25) -> RetrievalTask:
+    """Parallel questions in three languages, one in one only; one query is a candidate itself, and another has its text."""
+    candidates = [(f"a{group}@{tag}", tag) for group in range(n_groups) for tag in LANGUAGES]
+    candidates += [(f"x{number}", LANGUAGES[number % 3]) for number in range(n_others)]
+    asked = [(f"q{group}@{tag}", tag, str(group)) for group in range(n_groups) for tag in LANGUAGES[: 1 + (group > 0) * 2]]
+    asked += [("x1", "en", "itself")]
+    answers = [(name, f"a{group}@{tag}") for name, _, group in asked[:-1] for tag in LANGUAGES]
+    answers += [("x1", "a0@de"), ("x1", "a0@en")]
+    order = random.permutation(len(candidates))
+    texts = {"q2@en": "text of x1", "x1": "text of x1"}
+    return RetrievalTask.from_rows(
+        "made",
+        [{"query_id": n, "language": tag, "group_id": g, "text": texts.get(n, f"text of {n}")} for n, tag, g in asked],
+        [
+            {"candidate_id": candidates[at][0], "language": candidates[at][1], "text": f"text of {candidates[at][0]}"}
+            for at in order
+        ],
+        [{"query_id": name, "candidate_id": one, "grade": 1 + number % 2} for number, (name, one) in enumerate(answers)],
+        LANGUAGES,
+    )
+
+
+def whole_numbers(random: np.random.Generator, n: int, dim: int = 3) -> np.ndarray:
+    """Rows whose products are exact in any order; many are equal."""
+    return random.integers(-1, 2, size=(n, dim)).astype(np.float32)
+
+
+def written(table: pa.Table) -> str:
+    """Every bit of a table; NaN is NaN."""
+    return repr(table.to_pydict())
+
+
+class TestPanel:
+    @FEW
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 20))
+    def test_every_score_is_that_of_the_evaluation_in_memory(self, tmp_path_factory, seed, n_rows):
+        """Whole numbers, so that float32 is exact there, too: most scores tie, and one query is a candidate."""
+        random = np.random.default_rng(seed)
+        task = made_task(random)
+        queries, rows = whole_numbers(random, len(task.queries)), whole_numbers(random, len(task.candidates))
+        pool = pool_of(tmp_path_factory.mktemp("shards"), task, rows, n_rows)
+        expected = evaluate_embeddings(queries, rows, task, "mine")
+        for device in ("cpu", "cpu:0"):
+            found = evaluate_pool(queries, pool, task, "mine", device=device)
+            assert written(found.evaluation.per_query) == written(expected.per_query)
+        assert (found.counts == pool_counts(task)).all()
+        assert repr(chance(found.task, found.counts)) == repr(chance(task))
+
+    def evaluate(self, folder: Path, task: RetrievalTask, queries, rows, n_rows: int, device: str = "cpu") -> Searched:
+        return evaluate_pool(queries, pool_of(folder, task, rows, n_rows), task, device=device)
+
+    @CPU_AND_TORCH
+    @pytest.mark.parametrize("dtype", ["float32", "float16"])
+    def test_ranks_are_those_of_exact_scores_for_any_shards(self, tmp_path, device, dtype):
+        """Rows that differ in their last bits: a product of matrices would order them by the kernel that a column meets."""
+        random = np.random.default_rng(1)
+        task = made_task(random, 6, 600)
+        queries = random.standard_normal((len(task.queries), 70), np.float32)
+        rows = (random.standard_normal(70) + 1e-6 * random.standard_normal((len(task.candidates), 70))).astype(dtype)
+        exact = (queries.astype(float) @ rows.astype(float).T).astype(np.float32)
+        ids = task.candidates.column("candidate_id").to_pylist()
+        tie = np.array([stable_hash(one) for one in ids], np.uint64)
+        ranks = []
+        for query, candidate, _ in task.relevant_pairs.tolist():
+            before = (exact[query] > exact[query, candidate]) | (
+                (exact[query] == exact[query, candidate]) & (tie < tie[candidate])
+            )
+            before[task.own_candidate[query]] &= task.own_candidate[query] < 0
+            ranks.append(
+                (query, 1 + before.sum(), 1 + before[task.candidate_language == task.candidate_language[candidate]].sum())
+            )
+        found = [self.evaluate(tmp_path / str(n), task, queries, rows, n, device).evaluation for n in (1000, 97, 11)]
+        assert len({written(one.per_query) for one in found}) == 1
+        table = found[0].per_query.to_pandas()
+        for index, name in enumerate(task.queries.column("query_id").to_pylist()):
+            mine = [(pool, cell) for query, pool, cell in ranks if query == index]
+            in_pool = table[(table.query_id == name) & (table.candidate_language == POOL)].iloc[0]
+            assert (in_pool.best_rank, in_pool.worst_rank) == (min(mine)[0], max(mine)[0])
+            in_cell = table[(table.query_id == name) & (table.candidate_language != POOL)]
+            assert sorted(in_cell.best_rank) == sorted(cell for _, cell in mine)  # one answer a language
+
+    def test_small_pieces_and_crowds_change_nothing(self, tmp_path, monkeypatch):
+        random = np.random.default_rng(2)
+        task = made_task(random, 8, 200)
+        queries, rows = whole_numbers(random, len(task.queries), 2), whole_numbers(random, len(task.candidates), 2)
+        expected = written(self.evaluate(tmp_path / "a", task, queries, rows, 50).evaluation.per_query)
+        monkeypatch.setattr("kit.evaluate.shards.scoring._ROWS_AT_ONCE", 30)
+        monkeypatch.setattr("kit.evaluate.shards.scoring._QUERIES_AT_ONCE", 5)
+        monkeypatch.setattr("kit.evaluate.shards.scoring.CROWD", 20)
+        monkeypatch.setattr("kit.evaluate.shards.ranks.CROWD", 20)
+        monkeypatch.setattr("kit.evaluate.shards.ranks._DEVICE_SCORES", 40)
+        monkeypatch.setattr("kit.evaluate.shards.agreement._RANKS_AT_ONCE", 7)
+        for device in ("cpu", "cpu:0"):
+            found = self.evaluate(tmp_path / device, task, queries, rows, 50, device)
+            assert written(found.evaluation.per_query) == expected
+
+    def test_other_passages_stand_in_the_pool(self, tmp_path):
+        """By hand: each query is a number, and passages are ranked by it; two strangers stand between the answers."""
+        task = RetrievalTask.from_rows(
+            "by-hand",
+            [{"query_id": "q", "language": "en", "text": "q"}],
+            [{"candidate_id": tag, "language": tag, "text": tag} for tag in ("de", "en")],
+            [{"query_id": "q", "candidate_id": tag} for tag in ("de", "en")],
+        )
+        numbers = {"en": [4.0], "de": [1.0], "more": [3.0, 2.0, 0.0], "yo": [5.0]}
+        rows = {name: np.array(values, np.float32)[:, None] for name, values in numbers.items()}
+        parts = [part(tmp_path / tag, tag, [tag], rows[tag], 9) for tag in ("en", "de", "yo")]
+        parts.append(part(tmp_path / "more", "de", ["en", "x", "y"], rows["more"], 2))  # an id of its own in each language
+        found = evaluate_pool(np.ones((1, 1), np.float32), Pool(parts), task)
+        assert (found.evaluation.languages, found.n_passages) == (("de", "en", "yo"), {"de": 4, "en": 1, "yo": 1})
+        assert found.counts.tolist() == [[4, 1, 1]]
+        table = found.evaluation.per_query.to_pydict()
+        by_place = dict(zip(table["candidate_language"], zip(table["best_rank"], table["worst_rank"])))
+        assert by_place == {"de": (3, 3), "en": (1, 1), POOL: (2, 5)}
+        assert table["rank_distance"][-1] == 3 and table["top_languages"][-1] == [4, 1, 1]
+
+    def test_a_sample_of_groups_costs_the_others_no_bit(self, tmp_path):
+        random = np.random.default_rng(3)
+        task = made_task(random)
+        queries, rows = whole_numbers(random, len(task.queries)), whole_numbers(random, len(task.candidates))
+        pool = pool_of(tmp_path, task, rows, 8)
+        for n_groups in (0, 2):
+            found = evaluate_pool(queries, pool, task, n_agreement_groups=n_groups).evaluation
+            expected = evaluate_embeddings(queries, rows, task, "model", n_agreement_groups=n_groups)
+            assert written(found.per_query) == written(expected.per_query)
+
+    def test_refuses(self, tmp_path):
+        task = made_task(np.random.default_rng(4))
+        queries, rows = np.ones((len(task.queries), 2), np.float32), np.ones((len(task.candidates), 2), np.float32)
+        pool = pool_of(tmp_path, task, rows, 50)
+        with pytest.raises(ValueError, match=r"13 of 40 passages of the task are not in any folder, such as .* \(th\)"):
+            evaluate_pool(queries, Pool(pool.parts[:2]), task)
+        with pytest.raises(ValueError, match=r"passage '.*' \(de\) is in .*/de, .*/de twice: keep one"):
+            evaluate_pool(queries, Pool([*pool.parts, pool.parts[0]]), task)
+        with pytest.raises(ValueError, match=r"query_embeddings has shape \(3, 2\): made needs \(14, dim\)"):
+            evaluate_pool(queries[:3], pool, task)
+        with pytest.raises(ValueError, match="have 3 dimensions and the shards 2"):
+            evaluate_pool(np.ones((len(queries), 3), np.float32), pool, task)
+        with pytest.raises(ValueError, match="n_agreement_groups is -1"):
+            evaluate_pool(queries, pool, task, n_agreement_groups=-1)
+        with pytest.raises(ValueError, match="a pool has no passages"):
+            Pool([])
+
+
+class TestAgreement:
+    @pytest.mark.parametrize("n_rows", [1000, 37])
+    def test_is_spearman_without_what_is_left_out(self, tmp_path, n_rows):
+        random = np.random.default_rng(5)
+        queries, rows = whole_numbers(random, 5, 9), whole_numbers(random, 400, 9)
+        pool = Pool([part(tmp_path, "en", [f"p{row}" for row in range(400)], rows, n_rows)])
+        left_out = np.array([3, -1, 77, 77, 399])
+        expected = spearman(np.delete(queries @ rows.T, [3, 77, 399], axis=1))
+        assert (spearman_over(queries, pool, left_out) == expected).all()
