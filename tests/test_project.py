@@ -143,7 +143,8 @@ class TestImports:
 
     def test_evaluating_needs_no_package_for_notebooks_and_training(self):
         names = _requirements(PROJECT["optional-dependencies"]["notebooks"])
-        absent = {name for name, by in packages_distributions().items() if {canonicalize_name(one) for one in by} & set(names)}
+        sold_by = packages_distributions()
+        absent = {name for name, sellers in sold_by.items() if {canonicalize_name(one) for one in sellers} & set(names)}
         assert {"accelerate", "datasets", "faiss", "papermill"} <= absent
         light = "kit.run.audits", "kit.run.judging.judge", "kit.show.report", "kit.evaluate.evaluator", "kit.data.registry"
         assert self._loaded_by(", ".join(light)) & absent == set()
