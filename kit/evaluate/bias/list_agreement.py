@@ -31,9 +31,10 @@ def spearman(scores: np.ndarray) -> np.ndarray:
     if has_nan.any():
         raise ValueError(f"scores[{int(np.argmax(has_nan))}] has a NaN: look at the model")
     ranks = _centred_ranks(scores)
-    length = np.sqrt(np.einsum("ln,ln->l", ranks, ranks))
+    product = ranks @ ranks.T  # (n_lists, n_lists)
+    length = np.sqrt(product.diagonal())
     length[length == 0] = 1
-    correlation = np.clip(ranks @ ranks.T / np.outer(length, length), -1, 1)
+    correlation = np.clip(product / np.outer(length, length), -1, 1)
     np.fill_diagonal(correlation, 1)
     return correlation
 
