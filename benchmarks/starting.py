@@ -3,8 +3,8 @@
     python benchmarks/starting.py [--rounds 3] [--notebooks 00 05]
 
 Each import and command is a process of its own, in turns, by the clock. A notebook is executed as it is, with its defaults;
-its first picture has come when the first cell that shows a figure has ended, from the start of the first cell on, without the
-start of the kernel. What the notebooks keep in ``data/cache``, such as trained encoders, is there from the second time on.
+its first picture has come when the first cell that shows a figure has ended, counted from the start of the first cell, not
+of the kernel. What the notebooks keep in ``data/cache``, such as trained encoders, is there from the second time on.
 """
 
 from __future__ import annotations

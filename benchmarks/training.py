@@ -4,8 +4,8 @@
 
 Encoders: a static one, a small transformer, and the one of ``--model`` with its vocabulary trimmed to the texts. Steps are
 what ``python -m kit bench`` measures: rows a second over the rows of the same batches, in turns. A whole training begins
-with making or loading the encoder and ends with the saved model: the kit looks up the tokens of all texts, draws its batches,
-writes a history, a cost and checked checkpoints; stock has the same pairs as a data set, and saves the model.
+with making or loading the encoder and ends with the saved model: the kit looks up the tokens of its texts, draws its
+batches, writes a history, a cost and checked checkpoints; stock has the same pairs as a data set, and saves the model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def train_with_kit(config: EncoderConfig, corpus: ParallelCorpus, updates: int, 
     from kit.train.trainer import fine_tune
 
     model = make_encoder(config, texts_of(corpus), 0)
-    recipe = TrainingConfig(updates=updates, batch_size=batch_size)
+    recipe = TrainingConfig(updates=updates, batch_size=batch_size, evaluations=1)
     with tempfile.TemporaryDirectory() as folder:
         fine_tune(model, [corpus], Sampling.parse("Hybrid"), recipe, folder, log=lambda line: None)
 
