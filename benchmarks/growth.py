@@ -1,6 +1,6 @@
 """How an evaluation with the panel grows with languages, questions, candidates and dimensions: slopes on axes of logarithms.
 
-    python benchmarks/growth.py [--questions 200] [--versions 200] [--dimensions 256] [--rounds 3]
+    python benchmarks/growth.py [--questions 800] [--versions 800] [--dimensions 256] [--rounds 3]
 
 One size is multiplied at a time, by 1, 2 and 4; the others stay. 1 is linear. Languages multiply queries and candidates, so
 that 2 is expected of them. The last lines are jobs, evaluations in processes of their own (``kit.core.processes``): how much
@@ -39,7 +39,7 @@ def evaluated(job: Job, log: object) -> None:
 
 
 def main() -> None:
-    sizes = arguments(__doc__ or "", questions=200, versions=200, dimensions=256, rounds=3)
+    sizes = arguments(__doc__ or "", questions=800, versions=800, dimensions=256, rounds=3)
     base = (2, sizes.questions, sizes.versions, sizes.dimensions)
     rows = []
     for place, name in enumerate(("languages", "questions", "candidates", "dimensions")):
