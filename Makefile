@@ -9,13 +9,15 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST ?=
 # More for Jupyter to do:  make lab LAB=--allow-root
 LAB ?=
+BENCH ?=
 BIN := .venv/bin
 
-.PHONY: help setup run test lab refresh screenshots docs lint clean
+.PHONY: help setup run test bench lab refresh screenshots docs lint clean
 
 help:
 	@echo "make run      set up, run notebooks 00 to 04 (profile cpu), print the table of results"
 	@echo "make test     set up, run all tests, the notebooks among them"
+	@echo "make bench    measure the kit beside its peers, into reports/bench (half an hour of a quiet machine)"
 	@echo "make lab      set up, open JupyterLab on the notebooks"
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
 	@echo "make screenshots  run the explorers in JupyterLab and store their pictures in reports/screens (needs Chrome or Chromium)"
@@ -47,6 +49,11 @@ run: setup
 
 test: .venv/ready-to-test
 	$(BIN)/python -m pytest $(PYTEST)
+
+# A pretrained encoder and real text for training and encoding:  make bench BENCH="--model FOLDER"
+bench: .venv/ready-to-test
+	for name in evaluation samplers mining growth starting; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in training encoding; do PYTHONPATH=. $(BIN)/python benchmarks/$$name.py $(BENCH) || exit 1; done
 
 lab: setup
 	@[ "$$(id -u)" != 0 ] || [ -n "$(LAB)" ] || { echo "make lab: Jupyter does not start as root: type make lab LAB=--allow-root, if nobody else reaches this machine"; exit 1; }

@@ -86,7 +86,7 @@ def confidence_interval(
     ``t + k t^2 / (3 r) + k^2 t^3 / (27 n) + k / (6 r)`` is close to normal and can be solved for the truth (Hall 1992, "On
     the removal of skewness by transformation"); its quantiles are those of Student's t with n - 1 degrees of freedom.
     Scores near the end of their range are skewed; there the percentile bootstrap of the mean, which knows nothing of that,
-    holds the truth too rarely. ``benchmarks/coverage.py`` compares five intervals.
+    holds the truth too rarely. ``benchmarks/intervals.py`` compares five intervals.
 
     Nothing is drawn. Values that are all equal, and one group, give a point.
 

@@ -23,9 +23,10 @@ from kit.data.pools import pool_counts
 from kit.evaluate.blocks import read_block, read_block_on_device
 from kit.evaluate.scores import Columns, Rescore, checked_embeddings, default_device, full_float32, lay_out, make_scorer
 
-CHUNK_SIZE = 512
-"""Queries that a thread scores at a time: more make the product of matrices hardly faster."""
+CHUNK_SIZE = 1024
+"""Most queries that a thread scores at a time: BLAS lays out all candidates anew for each chunk, so that few cost time."""
 
+_FEWEST = 512  # queries that all threads together score at a time
 _CHUNK_ELEMENTS = 2**25  # scores in memory at a time, of all threads: 128 MB; a chunk is smaller where there are more
 _BLOCK_ELEMENTS = 2**20  # of the scores that are read at a time: enough for calls to cost little
 
@@ -88,9 +89,9 @@ def search(
             threads. It must not keep them: they are overwritten.
         seed: seed of the tie rule (see ``kit.evaluate.scores``).
         chunk_size: queries that a thread scores at a time (more where a group is larger); memory is about 4 * chunk_size *
-            n_candidates bytes for each core (twice that where embeddings repeat). ``None``: up to 512, fewer where that
-            were more than 128 MB, but 512 over all cores. It changes no rank but that of scores which differ by float32
-            rounding only; so do ``groups``, whose members are scored before the other queries.
+            n_candidates bytes for each core (twice that where embeddings repeat). ``None``: up to 1024, as many for each
+            core, fewer where that were more than 128 MB, but 512 over all cores. It changes no rank but that of scores which
+            differ by float32 rounding only; so do ``groups``, whose members are scored before the other queries.
         device: ``"cpu"`` (NumPy), or a torch device such as ``"cuda"`` (full float32, TF32 is switched off meanwhile);
             ``None``: ``"cuda"`` where there is one, else ``"cpu"``.
         rescore: changes the scores before they are ranked; ``None``: they stay. On the CPU, whatever the device.
@@ -104,7 +105,8 @@ def search(
     device = "cpu" if rescore else device or default_device()
     n_threads = (os.cpu_count() or 1) if device == "cpu" else 1
     columns = lay_out(candidate_embeddings, task, seed)
-    batches = list(_batches(len(query_embeddings), groups, chunk_size or _chunk_size(n_threads, len(candidate_embeddings))))
+    chunk_size = chunk_size or _chunk_size(n_threads, len(query_embeddings), len(candidate_embeddings))
+    batches = list(_batches(len(query_embeddings), groups, chunk_size))
     lists = _Lists(task, columns, np.concatenate([batch.query for batch in batches]), k)
     itself = np.append(np.argsort(columns.candidate), -1)[task.own_candidate]  # (n_queries,) a column, -1 for none
     n_rows = max(len(batch.query) for batch in batches)
@@ -207,10 +209,12 @@ class _Lists:
 
 
 def _batches(n_queries: int, groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[_Batch]:
-    """Whole groups up to the size of a chunk, filled up with the other queries, and then the rest of these."""
-    others = np.setdiff1d(np.arange(n_queries), np.concatenate([np.zeros(0, np.int64), *groups]))
+    """Whole groups, about as many in each batch, filled up to the size of a chunk with the other queries."""
+    members = np.concatenate([np.zeros(0, np.int64), *groups])
+    others = np.setdiff1d(np.arange(n_queries), members)
+    share = -(-len(members) * chunk_size // n_queries) + max(map(len, groups), default=0)  # the last one may not fit
     start = 0
-    for batch in _whole_groups(groups, chunk_size):
+    for batch in _whole_groups(groups, min(chunk_size, share)):
         ends = np.cumsum([0, *map(len, batch)]).tolist()
         query = np.concatenate([*batch, others[: max(0, chunk_size - ends[-1])]])
         yield _Batch(query, start, [slice(*both) for both in pairwise(ends)])
@@ -231,8 +235,11 @@ def _whole_groups(groups: Sequence[np.ndarray], chunk_size: int) -> Iterator[lis
         yield batch
 
 
-def _chunk_size(n_threads: int, n_candidates: int) -> int:
-    return max(-(-CHUNK_SIZE // n_threads), min(CHUNK_SIZE, _CHUNK_ELEMENTS // (n_threads * n_candidates)))
+def _chunk_size(n_threads: int, n_queries: int, n_candidates: int) -> int:
+    """Queries of a chunk: all threads have as many chunks, if there are enough queries, and end together."""
+    most = min(CHUNK_SIZE, _CHUNK_ELEMENTS // (n_threads * n_candidates))
+    rounds = -(-n_queries // (n_threads * max(1, most)))
+    return max(-(-_FEWEST // n_threads), min(most, -(-n_queries // (n_threads * rounds))))
 
 
 @contextmanager

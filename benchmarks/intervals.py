@@ -1,6 +1,6 @@
 """How often 95 % intervals of a mean hold the truth, on the scores per question group of a run of this kit.
 
-    python benchmarks/coverage.py RUN [RUN …] [--samples N] [--models MODEL,…]
+    python benchmarks/intervals.py RUN [RUN …] [--samples N] [--models MODEL,…]
 
 RUN is a folder that holds ``per_query.parquet``. The groups of the run are the population, their macro mean is the truth.
 N samples (default: 1000) of 50, 200 and 1,000 groups are drawn from them with replacement, and for every model and every
