@@ -289,6 +289,18 @@ class TestNumbers:
         assert mono.x == (10, 20)  # where all seeds still ran
         assert list(mono.y) == pytest.approx([0.3, 0.6]) and list(distance.y) == pytest.approx([80, 70])
 
+    @pytest.mark.parametrize(("first", "rangemode"), [(0.9, None), (0.3, "tozero")])
+    def test_training_curves_begin_at_zero_unless_that_would_flatten_them(self, first, rangemode):
+        scores = [
+            (step, {"score": v, "mono": v, "cross": v, "multi": v, "distance": 9}) for step, v in ((1, first), (2, 0.92))
+        ]
+        figure = plots.training_curves({("X-Y", 0): History([(1, 1.0)], scores)})
+        assert figure.layout.yaxis.rangemode == rangemode
+
+    def test_training_curves_have_ticks_within_a_power_of_ten(self):
+        scores = [(step, {"score": 1, "mono": 1, "cross": 1, "multi": 1, "distance": v}) for step, v in ((1, 31), (2, 72))]
+        assert plots.training_curves({("X-Y", 0): History([(1, 1.0)], scores)}).layout.yaxis4.dtick == "D1"
+
     def test_training_curves_band(self):
         band = next(trace for trace in plots.training_curves(HISTORIES).data if trace.fill == "toself")
         assert (band.x, band.y) == ((10, 20, 20, 10), (0.4, 0.8, 0.4, 0.2))

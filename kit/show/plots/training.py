@@ -47,7 +47,7 @@ def training_curves(histories: Mapping[tuple[str, int], History]) -> go.Figure:
     check_models("histories", histories)
     figure, height = panel_grid(list(_CURVES.values()), 2, 210, horizontal_spacing=0.09)
     names = list(dict.fromkeys(name for name, _ in histories))
-    last = {}
+    last, drawn = {}, {score: [] for score in _CURVES}
     for name in names:
         runs = [history.scores for (model, _), history in histories.items() if model == name]
         updates = sorted(set.intersection(*({update for update, _ in run} for run in runs)))  # some stop early
@@ -55,12 +55,16 @@ def training_curves(histories: Mapping[tuple[str, int], History]) -> go.Figure:
             values = np.array([[dict(run)[update][score] for update in updates] for run in runs])  # (n_seeds, n_evaluations)
             if updates:
                 _add_band(figure, names, name, updates, values, number)
+                drawn[score] += values.reshape(-1).tolist()
                 last.setdefault(score, {})[name] = float(values[:, -1].mean())
     figure.update_xaxes(title="updates", row=2)
-    figure.update_yaxes(rangemode="tozero")
-    figure.update_yaxes(
-        type="log", dtick=1, tickformat=",", row=2, col=2
-    )  # a fair model's distance is a thousandth of a biased one's
+    for number, values in enumerate(drawn.values()):
+        if values and max(values) > 2 * min(values):  # else from zero all curves would be one flat line
+            figure.update_yaxes(rangemode="tozero", **panel_at(number, 2))
+    distances = drawn["distance"] or [1.0]
+    decades = max(distances) >= 10 * min(distances) > 0
+    # a fair model's distance is a thousandth of a biased one's
+    figure.update_yaxes(type="log", dtick=1 if decades else "D1", tickformat=",", row=2, col=2)
     title, bottom = (
         "Validation during training (band: range over seeds)",
         legend_below(figure, list(labels(names, 60).values())),
