@@ -74,7 +74,7 @@ class Progress:
         elapsed_s = time.monotonic() - self._started
         line = f"{self._head}  cell {self.cell}/{self._n_cells}  {elapsed_s:.0f} s  {lines[-1] if lines else ''}"
         # A line as wide as the terminal would go on in the next row, where "\r" does not lead back to its start.
-        self._stream.write(f"\r{_cut(line, shutil.get_terminal_size().columns - 1)}\x1b[K")
+        self._stream.write(f"\r{cut(line, shutil.get_terminal_size().columns - 1)}\x1b[K")
         self._stream.flush()
 
 
@@ -102,6 +102,6 @@ def uncoloured(text: str) -> str:
     return wcwidth.strip_sequences(text)
 
 
-def _cut(text: str, columns: int) -> str:
+def cut(text: str, columns: int) -> str:
     """As much of the beginning as fits into the columns of a terminal."""
     return wcwidth.clip(visible(text.replace("\t", " ")), 0, columns).rstrip()

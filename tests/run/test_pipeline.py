@@ -98,21 +98,21 @@ class TestOnce:
         assert all((pipeline.model_folder(SETTINGS, *job) / "model" / "modules.json").is_file() for job in JOBS)
 
     def test_a_second_call_trains_nothing(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         said = []
         histories = pipeline.train_all(SETTINGS, said.append)
         assert said == ["2 models: 2 trained before, 0 to train"] and list(histories) == JOBS
         assert [update for update, _ in histories["X-Y", 0].scores] == [10, 20]
 
     def test_a_second_call_evaluates_nothing(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         said = []
         results = pipeline.evaluate_all(SETTINGS, said.append)
         assert said == [] and results.models == SETTINGS.samplings
         assert {run.task_name for runs in results.evaluations.values() for run in runs} == {"test"}
 
     def test_other_settings_use_what_they_share(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         assert list(pipeline.train_all(SETTINGS.changed(run="other", samplings=("Hybrid",)), lambda line: None)) == [
             ("Hybrid", 0)
         ]
@@ -228,7 +228,7 @@ class TestData:
 
 class TestRefuses:
     def test_a_wrong_sampling_before_anything_is_trained(self, fresh, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         with pytest.raises(ValueError, match="sampling 'X-Z' is not known"):
             pipeline.train_all(SETTINGS.changed(samplings=("X-Y", "X-Z")))
         assert not (fresh / "data" / "cache").exists()
