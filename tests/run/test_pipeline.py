@@ -14,6 +14,7 @@ from kit.data.embeddings import stored
 from kit.data.embeddings.encoding import encoded_by_and_by
 from kit.evaluate.evaluator import evaluate
 from kit.run import pipeline, training
+from kit.run.engines import dealing
 from kit.run.evaluating import load_trained
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig, TrainingConfig
