@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from kit.core import paths
 from kit.core.engines.carrying import carry_out
 from kit.core.engines.engine import chosen
 from kit.core.printing import Table, estimate, say
+from kit.core.processes import JobError
 from kit.run import notebooks, pipeline, profiles
 from kit.run.engines.board import Board
 from kit.run.settings import Settings
@@ -71,18 +73,22 @@ def runs_of(profile: str, choices: Sequence[dict[str, str]], numbers: tuple[str,
 def sweep(jobs: Sequence[RunJob], log: Log = say) -> Table:
     """Make runs, each a job of the engine that was chosen, and put their scores into a table.
 
-    What their notebooks 03 and 04 train and evaluate is done first, all runs together, each model a job: a run then finds it.
-    Runs, models and evaluations that were made before are not made again.
+    What their notebooks 03 and 04 train and evaluate is done first, all runs together, each model a job: a run then finds
+    it, or tries it again where it failed. Runs, models and evaluations that were made before are not made again.
 
     Returns:
         A line a run and model: the values that are the run's own, and the scores of notebook 04, over the run's seeds.
 
     Raises:
-        kit.core.processes.JobError: trainings, evaluations or runs failed; the others are done.
+        kit.core.processes.JobError: runs failed; the others are done.
     """
     for number, ahead in (("03", pipeline.train_missing), ("04", pipeline.evaluate_missing)):
-        source = profiles.notebook(number)
-        ahead([profiles.notebook_settings(source, dict(job.parameters)) for job in jobs if number in job.numbers], log)
+        source, asking = profiles.notebook(number), [job for job in jobs if number in job.numbers]
+        try:
+            if asking:
+                ahead([profiles.notebook_settings(source, dict(job.parameters)) for job in asking], log)
+        except (ValueError, JobError) as error:
+            log(str(error))
     names = [job.name for job in jobs]
     with Board(names, log) as board:
         carry_out(run_job, jobs, names, board.tell, chosen())
@@ -92,14 +98,14 @@ def sweep(jobs: Sequence[RunJob], log: Log = say) -> Table:
 
 def run_job(job: RunJob, log: Log) -> None:
     """What a process does: one run, by papermill; what it prints is logged."""
-    with contextlib.redirect_stdout(_Lines(log)):
+    with contextlib.redirect_stdout(_Lines(lambda line: log(f"{job.name}  {line}"))):
         again = f"python -m kit run --again '{job.name}'"
         folder = notebooks.run(dict(job.parameters), job.numbers, again)
         if profiles.metrics_of(folder, Settings().changed(**job.parameters)):
             report.write_pages(folder)
 
 
-class _Lines:
+class _Lines(io.TextIOBase):
     """Takes what is printed, and gives it on line by line."""
 
     def __init__(self, log: Log) -> None:
@@ -111,14 +117,8 @@ class _Lines:
             self._log(line)
         return len(text)
 
-    def flush(self) -> None:
-        pass
 
-    def isatty(self) -> bool:
-        return False
-
-
-def _rows(job: RunJob, own: Sequence[str]) -> Iterator[dict[str, object]]:
+def _rows(job: RunJob, own: Sequence[str]) -> Iterator[Mapping[str, object]]:
     """A line a model; one line where notebook 04 was not asked for. ``own``: parameters in which runs differ."""
     head = {"run": job.name, **{name: job.choice[name] for name in own}}
     metrics = profiles.metrics_of(paths.run_folder(job.name), Settings().changed(**job.parameters))
@@ -126,5 +126,5 @@ def _rows(job: RunJob, own: Sequence[str]) -> Iterator[dict[str, object]]:
         yield head
         return
     for model, columns in metrics["headline"].items():
-        scores = {name: estimate(*value, DIGITS[name], plain=True) for name, value in columns.items()}
+        scores = {name: estimate(mean, deviation, DIGITS[name], plain=True) for name, (mean, deviation) in columns.items()}
         yield head | {"model": model} | scores
