@@ -24,6 +24,9 @@ from kit.core.processes import DiedError, Log, run_all
 PATIENCE_S = 600.0
 """Seconds that are waited for a cluster that was lost to come back."""
 
+_START_S = 30.0
+"""Seconds in which a cluster that is started here may fail to start, as Ray does on a busy machine, and is tried again."""
+
 
 @dataclass(frozen=True)
 class Driving:
@@ -92,12 +95,12 @@ def _connect(engine: Engine, patience_s: float) -> None:
     code = os.pathsep.join(filter(None, [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]))
     places = {"env_vars": {"PYTHONPATH": code, "KIT_HOME": str(paths.root())}}
     how: dict[str, Any] = {"include_dashboard": False} if engine.address == "local" else {}
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + max(patience_s, _START_S if engine.address == "local" else 0.0)
     while True:
         try:
             ray.init(engine.address, log_to_driver=False, runtime_env=places, **how)
             return
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises many kinds, of no common one
             ray.shutdown()
             if time.monotonic() < until:
                 time.sleep(1)
