@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import socket
@@ -112,13 +113,20 @@ class Cluster:
 
     @staticmethod
     def _start(*words: str) -> psutil.Popen:
-        ray = Path(sys.executable).with_name("ray")
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        started = psutil.Popen([ray, "start", "--block", "--disable-usage-stats", *words], start_new_session=True, **quiet)
-        until = time.monotonic() + 90
-        while not any("raylet" in name(one) for one in started.children(recursive=True)) and time.monotonic() < until:
-            time.sleep(0.2)
-        return started
+        """Start a machine, again where Ray gives up, as it does on one that is busy."""
+        ray, errors = Path(sys.executable).with_name("ray"), subprocess.STDOUT
+        while True:
+            output = Path(tempfile.mkstemp(prefix="ray-")[1])
+            with output.open("w") as file:
+                options = {"start_new_session": True, "stdout": file, "stderr": errors}
+                started = psutil.Popen([ray, "start", "--block", "--disable-usage-stats", *words], **options)
+            while started.poll() is None:
+                if "Ray runtime started" in output.read_text():
+                    output.unlink()
+                    return started
+                time.sleep(0.2)
+            print(f"again: {output.read_text().strip().splitlines()[-1:]}", file=sys.stderr)
+            output.unlink()
 
     def mend(self) -> None:
         """Start again what has ended by itself: on a busy machine Ray gives up on a start that takes it 15 seconds."""
@@ -214,7 +222,8 @@ def judged(place: Path, n_jobs: int) -> int:
     """Files that are missing, other than they have to be, or were made twice."""
     files = [place / f"{number}.bin" for number in range(n_jobs)]
     wrong = [path.name for path in files if not path.is_file() or path.read_bytes() != right(path)]
-    twice = [path.name for path in files if path.with_suffix(".made").read_text().count("made") != 1]
+    ledgers = [path.with_suffix(".made") for path in files]
+    twice = [ledger.name for ledger in ledgers if ledger.is_file() and ledger.read_text().count("made") != 1]
     if wrong or twice:
         print(f"{place}: wrong {wrong}, twice {twice}", file=sys.stderr)
     return len(wrong) + len(twice)
@@ -261,7 +270,7 @@ def main(quick: bool) -> int:
     """Make the faults and print the table."""
     home, chance = Path(tempfile.mkdtemp()), random.Random(0)
     (home / "notebooks").mkdir()
-    os.environ |= {"KIT_HOME": str(home), "RAY_DEDUP_LOGS": "0"}
+    os.environ |= {"KIT_HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     cluster = Cluster()
     few = 4 if quick else 1
     print("| fault | made | jobs | started again | bad | s |\n|---|---:|---:|---:|---:|---:|", flush=True)

@@ -24,7 +24,7 @@ from kit.core.processes import DiedError, Log, run_all
 PATIENCE_S = 600.0
 """Seconds that are waited for a cluster that was lost to come back."""
 
-_START_S = 30.0
+_START_S = 120.0
 """Seconds in which a cluster that is started here may fail to start, as Ray does on a busy machine, and is tried again."""
 
 
