@@ -36,6 +36,9 @@ from kit.core.processes import JobError, Log
 
 N_STEPS, STEP_S = 5, 0.2
 
+WORKER, JOB = "ray::", "popen_loky"
+"""What stands in the command of a worker of Ray's, and of the process in which a job is done."""
+
 LEAN = ["--disable-usage-stats", "--include-log-monitor=false"]
 """What a machine is started without: a busy one starts in time if there is less to start."""
 
@@ -162,9 +165,11 @@ class Cluster:
             time.sleep(3)
 
     def processes(self, of: str) -> list[psutil.Process]:
-        """Those of Ray's workers that are at a job ("ray::"), or of the jobs themselves ("loky")."""
+        """Of Ray's workers those that are at a job, or those of the jobs themselves."""
         every = [one for machine in (self.head, self.other) for one in machine.children(recursive=True)]
-        return [one for one in every if of in name(one) and (of == "loky" or any("loky" in name(c) for c in children(one)))]
+        return [
+            one for one in every if of in name(one) and (of == JOB or any(JOB in name(child) for child in children(one)))
+        ]
 
     def end(self) -> None:
         """Leave nothing."""
@@ -279,7 +284,7 @@ def main(quick: bool) -> int:
     cluster = Cluster()
     few = 4 if quick else 1
     print("| fault | made | jobs | started again | bad | s |\n|---|---:|---:|---:|---:|---:|", flush=True)
-    worker, process = ((lambda of=of: kill_one(cluster, of, chance)) for of in ("ray::", "loky"))
+    worker, process = ((lambda of=of: kill_one(cluster, of, chance)) for of in (WORKER, JOB))
     other, head, stall = (lambda one=one: one() is None for one in (cluster.kill_other, cluster.kill_head, cluster.stall))
     try:
         bad = row("process of a job killed", home, 44 // few, 40, process, 0.7, cluster)
