@@ -112,7 +112,7 @@ class Cluster:
     def start_head(self) -> psutil.Popen:
         """A head that does no jobs."""
         return self._start(
-            "--head", f"--port={self.address.split(':')[1]}", "--num-cpus=1", "--no-monitor", "--include-dashboard=false"
+            "--head", f"--port={self.address.split(':')[1]}", "--num-cpus=0", "--no-monitor", "--include-dashboard=false"
         )
 
     def start_other(self) -> psutil.Popen:
@@ -285,7 +285,10 @@ def main(quick: bool) -> int:
     few = 4 if quick else 1
     print("| fault | made | jobs | started again | bad | s |\n|---|---:|---:|---:|---:|---:|", flush=True)
     worker, process = ((lambda of=of: kill_one(cluster, of, chance)) for of in (WORKER, JOB))
-    other, head, stall = (lambda one=one: one() is None for one in (cluster.kill_other, cluster.kill_head, cluster.stall))
+    other, head, stall = (
+        lambda one=one: bool(cluster.processes(WORKER)) and one() is None
+        for one in (cluster.kill_other, cluster.kill_head, cluster.stall)
+    )
     try:
         bad = row("process of a job killed", home, 44 // few, 40, process, 0.7, cluster)
         bad += row("worker of Ray killed", home, 44 // few, 40, worker, 0.7, cluster)

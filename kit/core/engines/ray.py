@@ -78,7 +78,7 @@ def drive(driving: Driving, log: Log) -> None:
     _connect(driving.engine, driving.patience_s)
     try:
         largest = max(order.n_processors for order in driving.orders.values())
-        _refuse_what_is_too_large({"CPU": largest, "GPU": driving.engine.gpus}, driving.engine)
+        _refuse_what_is_too_large({"CPU": largest, "GPU": driving.engine.gpus}, driving.engine, driving.patience_s)
         tell = lambda number, word, text: log(json.dumps([number, word, text]))
         follow(_Ray(driving.engine.gpus), driving.orders, tell)
     finally:
@@ -111,12 +111,18 @@ def _connect(engine: Engine, patience_s: float) -> None:
             ) from None
 
 
-def _refuse_what_is_too_large(need: Mapping[str, int], engine: Engine) -> None:
-    """Raise ``ValueError`` for a job that fits on no machine: Ray would wait for one for ever."""
+def _refuse_what_is_too_large(need: Mapping[str, int], engine: Engine, patience_s: float) -> None:
+    """Raise ``ValueError`` for a job that fits on no machine, once those of a cluster that was lost have had time to join."""
     import ray
 
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(machine.get(what, 0) >= n for what, n in need.items()) for machine in machines):
+    until = time.monotonic() + patience_s
+    while True:
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if any(all(machine.get(what, 0) >= n for what, n in need.items()) for machine in machines):
+            return
+        if time.monotonic() < until:
+            time.sleep(1)
+            continue
         seen = "; ".join(f"{machine.get('CPU', 0):g} and {machine.get('GPU', 0):g}" for machine in machines)
         raise ValueError(
             f"a job needs {need['CPU']} processors and {need['GPU']} GPUs, and the machines of {engine.address} have "
