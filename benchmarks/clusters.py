@@ -291,7 +291,7 @@ def main(quick: bool) -> int:
     )
     try:
         bad = row("process of a job killed", home, 44 // few, 40, process, 0.7, cluster)
-        bad += row("worker of Ray killed", home, 44 // few, 40, worker, 0.7, cluster)
+        bad += row("worker of Ray killed", home, 44 // few, 40, worker, 1.5, cluster)
         bad += row("machine killed, another one joins", home, 8 // few, 16, other, 2.0, cluster)
         bad += row("head killed and started again", home, max(1, 3 // few), 8, head, 3.0, cluster)
         bad += row("slow machine: it stands still for three seconds", home, max(1, 3 // few), 16, stall, 2.0, cluster)

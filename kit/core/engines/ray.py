@@ -112,7 +112,7 @@ def _connect(engine: Engine, patience_s: float) -> None:
 
 
 def _refuse_what_is_too_large(need: Mapping[str, int], engine: Engine, patience_s: float) -> None:
-    """Raise ``ValueError`` for a job that fits on no machine, once those of a cluster that was lost have had time to join."""
+    """Raise ``ValueError`` for a job that fits on no machine, once those of a lost cluster have had time to join again."""
     import ray
 
     until = time.monotonic() + patience_s
