@@ -32,6 +32,8 @@ EXTRA_OF = {
     "mteb.py": "mteb",
     "projection.py": "umap",
     "trainable.py": "lora",
+    "ray.py": "cluster",
+    "slurm.py": "slurm",
 }  # file -> the extra that its functions import
 PROMISED = (
     "jupyterlab torch transformers datasets sentence-transformers faiss-cpu plotly ipywidgets papermill nbval accelerate "

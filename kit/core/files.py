@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ PATIENCE_S = 1.0
 def whole_file(path: Path) -> Iterator[Path]:
     """Context that yields a path to write to and renames it to ``path`` at the end, so no reader sees half a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{_writer()}.partial")
     try:
         yield partial
         partial.replace(path)
@@ -37,7 +38,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Context that yields a folder to fill and renames it at the end, so that nobody sees half a model."""
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    partial = folder.with_name(f".{folder.name}.{_writer()}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed, whose number came to this one
     partial.mkdir(parents=True)
     try:
@@ -49,12 +50,18 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _writer() -> str:
+    """Tells this process from all others that may write into a folder, those of other machines, too."""
+    return f"{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}-{os.getpid()}"
+
+
 @contextmanager
 def alone(folder: Path, log: Callable[[str], None] = say) -> Iterator[None]:
     """Wait until no other process makes a folder: two may want the same model at the same time.
 
     The lock is a file beside the folder. It is held by being open, so it is given back however a process ends; what stands
-    in it is for those who wait.
+    in it is for those who wait. It holds between machines where the file system they share has locks: NFS from version 4,
+    Lustre that is mounted with ``flock``.
 
     Args:
         log: takes the line that says who is waited for, after a second.
@@ -91,7 +98,8 @@ def _lock_of(folder: Path) -> Path:
 def _held(path: Path, lock: TextIO) -> Iterator[None]:
     """Say in a lock who holds it, and take it away at the end."""
     lock.truncate(0)
-    print(f"process {os.getpid()} works on it since {time.strftime('%Y-%m-%d %H:%M:%S')}", file=lock, flush=True)
+    who, since = f"process {os.getpid()} of {socket.gethostname()}", time.strftime("%Y-%m-%d %H:%M:%S")
+    print(f"{who} works on it since {since}", file=lock, flush=True)
     try:
         yield
     finally:
@@ -148,6 +156,23 @@ def kept_folder(folder: Path, make: Callable[[Path], None], log: Callable[[str],
             make(partial)
             seal(partial)
     return folder
+
+
+def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Callable[[str], None] = lambda line: None) -> bool:
+    """Whether a file or folder is in the cache and can be read; one that cannot is made again.
+
+    Args:
+        read: refuses a damaged one with a ``ValueError``.
+        done: what was done to make it, such as "evaluated"; begins the line that says that it is done again.
+    """
+    if not path.exists():
+        return False
+    try:
+        read(path)
+    except ValueError as error:
+        log(f"{done} again: {error}")
+        return False
+    return True
 
 
 def seal(path: Path) -> None:

@@ -40,6 +40,10 @@ class JobError(RuntimeError):
     """A job failed; the message holds the end of what its process wrote, and its traceback."""
 
 
+class DiedError(JobError):
+    """The process of a job ended before the job did: it was killed, or it crashed."""
+
+
 def run_all(
     function: Callable[[Job, Log], object],
     jobs: Sequence[Job],
@@ -61,25 +65,62 @@ def run_all(
         ValueError: the function raised one, of which the message is kept; the others are stopped.
         JobError: the function raised something else, its process died, or a job cannot be pickled; the others are stopped.
     """
-    waiting, busy = deque(jobs), dict[Connection, _Process]()
+
+    def tell(number: int, word: str, text: str) -> None:
+        if word == "line":
+            log(text)
+        elif word in FAILURES:
+            raise FAILURES[word](text)
+
+    run_each(function, jobs, tell, n_processes, devices)
+
+
+FAILURES: dict[str, type[Exception]] = {"refused": ValueError, "failed": JobError, "died": DiedError}
+"""Words for a job that was not done, and the error that each is."""
+
+
+def run_each(
+    function: Callable[[Job, Log], object],
+    jobs: Sequence[Job],
+    tell: Callable[[int, str, str], None],
+    n_processes: int | None = None,
+    devices: Sequence[str] = (),
+) -> None:
+    """The same, for who wants to know of each job: one that fails stops the others only if ``tell`` raises.
+
+    Args:
+        tell: is told a job's number, a word and a text: "runs", "line" (what it logged), "done", or one of ``FAILURES``
+            (why).
+
+    Raises:
+        JobError: a job cannot be pickled; the others are stopped.
+    """
+    waiting, busy = deque(enumerate(jobs)), dict[Connection, _Process]()
+
+    def begin(process: _Process) -> None:
+        busy[process.connection] = process
+        process.number, job = waiting.popleft()
+        process.begin(function, job)
+        tell(process.number, "runs", "")
+
     environments = [{"CUDA_VISIBLE_DEVICES": one} for one in devices] or [{}] * min(len(jobs), n_processes or len(jobs))
     try:
         for environment in environments[: len(jobs)]:
-            process = _rested(environment) or _Process(environment)
-            busy[process.connection] = process
-            process.begin(function, waiting.popleft())
+            begin(_rested(environment) or _Process(environment))
         while busy:
             for connection in wait(list(busy)):
                 process = busy[cast(Connection, connection)]
-                kind, text = process.hear()
-                if kind == "line":
-                    log(text)
-                elif kind != "done":
-                    raise _failure(kind, text, process)
-                elif waiting:
-                    process.begin(function, waiting.popleft())
-                else:
-                    _rest(busy.pop(process.connection))
+                word, text = process.hear()
+                tell(process.number, word, _complaint(word, text, process))
+                if word == "line":
+                    continue
+                del busy[process.connection]
+                if word == "died":
+                    process.end()
+                if waiting:
+                    begin(_Process(process.environment) if word == "died" else process)
+                elif word != "died":
+                    _rest(process)
     finally:
         with contextlib.ExitStack() as ends:  # of all of them, though one is interrupted
             for process in busy.values():
@@ -90,7 +131,7 @@ class _Process:
     """A process and the socket that leads to it. It has the caller's folder and environment, as they are at its start."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.place = _place(environment)
+        self.environment, self.place, self.number = environment, _place(environment), -1
         self.connection, theirs = Pipe()
         output, path = tempfile.mkstemp(prefix="kit-", suffix=".log")
         self._output, self._path = os.fdopen(output, "r+b"), Path(path)
@@ -184,9 +225,10 @@ def dismiss_all() -> None:
     _dismiss(list(_resting))
 
 
-def _failure(kind: str, text: str, process: _Process) -> Exception:
-    if kind == "refused":
-        return ValueError(text)
-    if kind == "failed":
-        return JobError("\n".join(filter(None, ["a process failed:", process.output(), text])))
-    return JobError(f"a process ended before its job was done:\n{process.output() or 'it wrote nothing'}")
+def _complaint(word: str, text: str, process: _Process) -> str:
+    """What is told of a job: what it says itself, and of one that failed what its process wrote."""
+    if word == "failed":
+        return "\n".join(filter(None, ["a process failed:", process.output(), text]))
+    if word == "died":
+        return f"a process ended before its job was done:\n{process.output() or 'it wrote nothing'}"
+    return text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kit.core.files import CHECKSUMS, whole_file
+from kit.core.files import CHECKSUMS, alone, is_kept, whole_file
 from kit.core.fingerprints import data_checksum
 from kit.core.printing import say
 from kit.data.corpus import RetrievalTask
@@ -66,19 +66,24 @@ def _load_test(spec: str, sums: tuple[str, ...]) -> RetrievalTask:
 
 def evaluate_job(job: EvaluateJob, log: Log) -> None:
     """What an evaluating process does."""
-    with threads(job.n_threads):
-        task = load_test(job.test)
-        model = load_trained(job.folder, log)
-        with remembered_tokens(model):
-            below = getattr(first_module(model), "base", model)
-            cut = _cut(below.model, task) if isinstance(below, StoredEncoder) else cut_of_task(below, task)
-            for told in cut:
-                log(f"{job.name}, on {task.name}: {told} (-p max_tokens=… sets the limit)")
-            embeddings = encode_task(model, task, log)
-            evaluation = evaluate_embeddings(*embeddings, task, job.name, n_agreement_groups=AGREEMENT_GROUPS)
-        with whole_file(told_of(job.path)) as partial:
-            partial.write_text("; ".join(cut), encoding="utf-8")
-        evaluation.write(job.path)
+    with threads(job.n_threads), alone(job.path, log):
+        if not is_kept(job.path, Evaluation.read, "evaluated"):  # another run may have done it in the meantime
+            _evaluate(job, log)
+
+
+def _evaluate(job: EvaluateJob, log: Log) -> None:
+    task = load_test(job.test)
+    model = load_trained(job.folder, log)
+    with remembered_tokens(model):
+        below = getattr(first_module(model), "base", model)
+        cut = _cut(below.model, task) if isinstance(below, StoredEncoder) else cut_of_task(below, task)
+        for told in cut:
+            log(f"{job.name}, on {task.name}: {told} (-p max_tokens=… sets the limit)")
+        embeddings = encode_task(model, task, log)
+        evaluation = evaluate_embeddings(*embeddings, task, job.name, n_agreement_groups=AGREEMENT_GROUPS)
+    with whole_file(told_of(job.path)) as partial:
+        partial.write_text("; ".join(cut), encoding="utf-8")
+    evaluation.write(job.path)
     log(f"evaluated {job.name}, on {task.name}")
 
 

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kit.core.files import alone, is_kept
 from kit.data.bitext import BitextTask
 from kit.data.embeddings.stored import StoredEncoder
 from kit.data.registry import checksums, load_bitext
-from kit.evaluate.mining.mined import mine_task
+from kit.evaluate.mining.mined import Mined, mine_task
 from kit.evaluate.mining.neighbours import encode_bitext
 from kit.run.evaluating import load_trained
 from kit.run.training import threads
@@ -46,7 +47,9 @@ def mine_job(job: MineJob, log: Callable[[str], None]) -> None:
         model = trained if isinstance(trained, StoredEncoder) else _Remembering(trained)
         for spec, side, path in job.tasks:
             task = _load(spec, tuple(checksums([spec]).values()))
-            mine_task(task, *encode_bitext(model, task), side).write(path)
+            with alone(path, log):
+                if not is_kept(path, Mined.read, "mined"):  # another run may have done it in the meantime
+                    mine_task(task, *encode_bitext(model, task), side).write(path)
     log(f"mined with {job.name}: {len(job.tasks)} task(s)")
 
 

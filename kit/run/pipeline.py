@@ -7,7 +7,6 @@ versions. A step that was interrupted goes on; nothing stale is ever loaded.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kit.compare.results import Results
-from kit.core import paths, processes
+from kit.core import paths
+from kit.core.engines.engine import Engine, choose
+from kit.core.files import is_kept
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
 from kit.core.printing import say
 from kit.data.bitext import SIDES
@@ -28,6 +29,7 @@ from kit.evaluate.debias.remedies import REMEDIES
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.run.devices import train_on_devices
+from kit.run.engines.dealing import in_processes, threads_of
 from kit.run.evaluating import (
     EvaluateJob,
     evaluate_job,
@@ -146,13 +148,17 @@ def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
     return found
 
 
-def train_all(settings: Settings, log: Log = say, devices: int = 1) -> dict[tuple[str, int], History]:
+def train_all(
+    settings: Settings, log: Log = say, devices: int = 1, engine: Engine | None = None
+) -> dict[tuple[str, int], History]:
     """Train a model for each sampling and seed that is not in the cache yet, as many at a time as there are cores or GPUs.
 
-    With several ``devices`` one after the other on all of them; which they were is no part of a model's key. The histories
-    come in the order of the settings, whatever finished first.
+    With several ``devices`` one after the other on all of them, of this machine; with an ``engine`` there, else on the one
+    that was chosen (``kit.core.engines.engine``). None of it is part of a model's key. The histories come in the order of
+    the settings, whatever finished first.
     """
-    train_missing([settings], log, devices)
+    with choose(engine):
+        train_missing([settings], log, devices)
     return {
         (sampling, seed): History.read(model_folder(settings, sampling, seed) / "history.json")
         for seed in settings.seeds
@@ -223,35 +229,6 @@ def _texts(settings: Settings, of: str) -> Iterator[tuple[str, list[str]]]:
         yield "passage", task.candidates.column("text").unique().to_pylist()
 
 
-def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
-    """Deal jobs out to processes of their own, one a core or one a GPU; a small model leaves most of a machine idle."""
-    if jobs:
-        processes.run_all(function, jobs, log, n_processes=os.cpu_count(), devices=_gpus())
-
-
-def threads_of(n_jobs: int) -> int:
-    """Threads of each of several jobs that run side by side.
-
-    Args:
-        n_jobs: all of them, with those that need not be done: sums differ in the last bits with the number of threads, which
-            therefore does not go by those that are missing.
-    """
-    n_cores = os.cpu_count() or 1
-    return max(1, n_cores // min(n_jobs, len(_gpus()))) if _gpus() else max(1, n_cores // n_jobs)
-
-
-@lru_cache(maxsize=1)
-def _gpus() -> tuple[str, ...]:
-    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them.
-
-    Numbers, or names of whole ones or of parts (``GPU-…``, ``MIG-…``), of which a process counts only the first.
-    """
-    import torch
-
-    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
-    return tuple(named or map(str, range(torch.cuda.device_count()))) if torch.cuda.is_available() else ()
-
-
 def recipe_score(settings: Settings) -> float:
     """Last validation score, averaged over samplings and seeds: chooses a recipe without showing who wins."""
     histories = train_all(settings, log=lambda line: None)
@@ -270,9 +247,14 @@ def load_model(settings: Settings, sampling: str, seed: int) -> SentenceTransfor
     return load_trained(folder)
 
 
-def evaluate_all(settings: Settings, log: Log = say) -> Results:
-    """Evaluate a model for each sampling and seed on the test task; what is missing is trained and evaluated first."""
-    evaluate_missing([settings], log)
+def evaluate_all(settings: Settings, log: Log = say, engine: Engine | None = None) -> Results:
+    """Evaluate a model for each sampling and seed on the test task; what is missing is trained and evaluated first.
+
+    Args:
+        engine: as in ``train_all``.
+    """
+    with choose(engine):
+        evaluate_missing([settings], log)
     return Results({one: evaluate_runs(settings.changed(samplings=(one,)), log) for one in settings.samplings})
 
 
@@ -304,23 +286,6 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
 
 def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:
     return paths.cache() / "evaluation" / f"{evaluation_fingerprint(settings, sampling, seed)}.parquet"
-
-
-def is_kept(path: Path, read: Callable[[Path], object], done: str, log: Log) -> bool:
-    """Whether a file or folder is in the cache and can be read; one that cannot is made again.
-
-    Args:
-        read: refuses a damaged one with a ``ValueError``.
-        done: what was done to make it, such as "evaluated"; begins the line that says that it is done again.
-    """
-    if not path.exists():
-        return False
-    try:
-        read(path)
-    except ValueError as error:
-        log(f"{done} again: {error}")
-        return False
-    return True
 
 
 def with_remedies(settings: Settings, sampling: str, seed: int, n_groups: int, n_candidates: int) -> Results:

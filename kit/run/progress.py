@@ -80,7 +80,7 @@ class Progress:
         if not self._in_place:
             return
         # A line as wide as the terminal would go on in the next row, where "\r" does not lead back to its start.
-        self._stream.write(f"\r{_cut(self._line(), shutil.get_terminal_size().columns - 1)}\x1b[K")
+        self._stream.write(f"\r{cut(self._line(), shutil.get_terminal_size().columns - 1)}\x1b[K")
         self._stream.flush()
 
     def _line(self) -> str:
@@ -144,6 +144,6 @@ def uncoloured(text: str) -> str:
     return wcwidth.strip_sequences(text)
 
 
-def _cut(text: str, columns: int) -> str:
+def cut(text: str, columns: int) -> str:
     """As much of the beginning as fits into the columns of a terminal."""
     return wcwidth.clip(visible(text.replace("\t", " ")), 0, columns).rstrip()

@@ -68,6 +68,11 @@ class TrainJob:
     folder: Path
     n_threads: int
 
+    @property
+    def name(self) -> str:
+        """What it is called where several are told of."""
+        return f"{self.sampling}, seed {self.seed}"
+
     def facts(self) -> dict[str, Any]:
         """What is told of the run in a file beside the model."""
         named = {"validation": self.validation} if self.validation else {}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -65,7 +66,10 @@ def test_who_waits_says_for_whom(tmp_path, holder):
         process.communicate(timeout=5)  # it has ended
     place = re.escape(str(tmp_path / "model"))
     assert len(lines) == 1
-    assert re.fullmatch(rf"waiting for {place}: process {process.pid} works on it since [\d-]{{10}} [\d:]{{8}}", lines[0])
+    assert re.fullmatch(
+        rf"waiting for {place}: process {process.pid} of {socket.gethostname()} works on it since [\d-]{{10}} [\d:]{{8}}",
+        lines[0],
+    )
 
 
 def test_a_short_wait_is_not_told(tmp_path, holder, capsys):
@@ -135,7 +139,7 @@ def test_what_is_taken_is_not_waited_for(tmp_path):
 
 
 def test_half_a_folder_of_a_process_that_was_killed_is_not_in_the_way(tmp_path):
-    half = tmp_path / f".model.{os.getpid()}.partial"
+    half = tmp_path / f".model.{files._writer()}.partial"
     half.mkdir()
     (half / "weights").write_text("half")
     with whole_folder(tmp_path / "model") as partial:

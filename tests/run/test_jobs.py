@@ -11,6 +11,7 @@ import pytest
 from kit.core import processes
 from kit.core.files import seal
 from kit.run import pipeline, training
+from kit.run.engines import dealing
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig
 from kit.train.history import History
@@ -104,8 +105,8 @@ def dealt(n_jobs):
 class TestDealingOut:
     @pytest.fixture(autouse=True)
     def machine(self, monkeypatch):
-        monkeypatch.setattr(os, "cpu_count", lambda: 3)
-        monkeypatch.setattr(pipeline, "_gpus", lambda: self.gpus)
+        monkeypatch.setattr(dealing, "cpu_count", lambda: 3)
+        monkeypatch.setattr(dealing, "gpus", lambda: self.gpus)
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def test_a_job_a_gpu(self):
@@ -131,11 +132,10 @@ class TestDealingOut:
             (8, 12, ("0", "1", "2"), 2),
             (8, 2, ("0", "1", "2"), 4),  # two at a time
             (2, 12, ("0", "1", "2"), 1),
-            (None, 2, (), 1),  # not known
         ],
     )
     def test_cores_are_shared_by_those_that_run_at_a_time(self, monkeypatch, n_cores, n_jobs, gpus, n_threads):
-        monkeypatch.setattr(os, "cpu_count", lambda: n_cores)
+        monkeypatch.setattr(dealing, "cpu_count", lambda: n_cores)
         self.gpus = gpus
         assert pipeline.threads_of(n_jobs) == n_threads
 
@@ -158,4 +158,4 @@ def test_ids_of_the_gpus(monkeypatch, visible, n_counted, ids):
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     else:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert pipeline._gpus.__wrapped__() == ids
+    assert dealing.gpus.__wrapped__() == ids

@@ -14,6 +14,7 @@ from kit.data.embeddings import stored
 from kit.data.embeddings.encoding import encoded_by_and_by
 from kit.evaluate.evaluator import evaluate
 from kit.run import pipeline, training
+from kit.run.engines import dealing
 from kit.run.evaluating import load_trained
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig, TrainingConfig
@@ -98,21 +99,21 @@ class TestOnce:
         assert all((pipeline.model_folder(SETTINGS, *job) / "model" / "modules.json").is_file() for job in JOBS)
 
     def test_a_second_call_trains_nothing(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         said = []
         histories = pipeline.train_all(SETTINGS, said.append)
         assert said == ["2 models: 2 trained before, 0 to train"] and list(histories) == JOBS
         assert [update for update, _ in histories["X-Y", 0].scores] == [10, 20]
 
     def test_a_second_call_evaluates_nothing(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         said = []
         results = pipeline.evaluate_all(SETTINGS, said.append)
         assert said == [] and results.models == SETTINGS.samplings
         assert {run.task_name for runs in results.evaluations.values() for run in runs} == {"test"}
 
     def test_other_settings_use_what_they_share(self, home, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         assert list(pipeline.train_all(SETTINGS.changed(run="other", samplings=("Hybrid",)), lambda line: None)) == [
             ("Hybrid", 0)
         ]
@@ -228,7 +229,7 @@ class TestData:
 
 class TestRefuses:
     def test_a_wrong_sampling_before_anything_is_trained(self, fresh, monkeypatch):
-        monkeypatch.setattr(pipeline.processes, "run_all", None)
+        monkeypatch.setattr(dealing.processes, "run_all", None)
         with pytest.raises(ValueError, match="sampling 'X-Z' is not known"):
             pipeline.train_all(SETTINGS.changed(samplings=("X-Y", "X-Z")))
         assert not (fresh / "data" / "cache").exists()

@@ -19,6 +19,7 @@ KINDS = {
     "corpora": "data as training and methods read them",
     "embeddings": "embeddings of texts, by model and text",
     "evaluation": "scores of trained models",
+    "jobs": "logs of jobs that failed on a cluster",
     "judged": "lists of models in judged collections",
     "mining": "scores of mined pairs",
     "passages": "embeddings of corpora, in shards",

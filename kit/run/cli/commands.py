@@ -10,8 +10,8 @@ from typing import NoReturn
 
 import kit
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import completion, corpora, data, doing, export, models, negatives, translating
-from kit.run.cli.arguments import add_model_options, at_least, listed
+from kit.run.cli import completion, corpora, data, doing, export, models, negatives, sweeping, translating
+from kit.run.cli.arguments import add_engine_options, add_model_options, add_settings, at_least, listed
 
 SCRIPT = "hybrid-batch-kit"
 """Name of the command that is installed beside ``python -m kit``."""
@@ -66,7 +66,7 @@ def parser(name: str) -> argparse.ArgumentParser:
         _add_report,
         _add_open,
         _add_claims,
-        _add_sweep,
+        sweeping.add,
         _add_bench,
         _add_refresh,
         _add_cache,
@@ -87,7 +87,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         "reports/<run>/params.yaml. To look at a run: open. To compare several: report RUN RUN.",
     )
     run.add_argument("notebooks", nargs="*", metavar="NN", help="numbers of notebooks (default: 00 to 04)")
-    _add_settings(run, "change one parameter; lists are written a,b; may be repeated")
+    add_settings(run, "change one parameter; lists are written a,b; may be repeated")
     run.add_argument(
         "--again", metavar="RUN", help="what that run's params.yaml says: a name in reports/, or a folder's path"
     )
@@ -97,6 +97,7 @@ def _add_run(commands: argparse._SubParsersAction) -> None:
         action="store_true",
         help="also draw the figures as PNG, in the notebooks, too (needs Chrome or Chromium)",
     )
+    add_engine_options(run)
     run.set_defaults(function=doing.do_run)
 
 
@@ -107,9 +108,10 @@ def _add_train(commands: argparse._SubParsersAction) -> None:
         description="Train the models of notebook 03 that are not in the cache yet; 'run' then finds them there. A training "
         "that was interrupted goes on from its last whole checkpoint, on any number of devices.",
     )
-    _add_settings(train, "change one parameter; lists are written a,b; may be repeated")
+    add_settings(train, "change one parameter; lists are written a,b; may be repeated")
     shared = "GPUs, or without any processes, that share each training (default: 1); batch_size is that of all together"
     train.add_argument("--devices", type=at_least(1), default=1, metavar="N", help=shared)
+    add_engine_options(train)
     train.set_defaults(function=doing.do_train)
 
 
@@ -198,24 +200,6 @@ def _add_claims(commands: argparse._SubParsersAction) -> None:
     )
     claims.add_argument("runs", nargs="+", metavar="RUN", help="names of folders in reports/, such as cpu ratio-real")
     claims.set_defaults(function=doing.do_claims)
-
-
-def _add_sweep(commands: argparse._SubParsersAction) -> None:
-    sweep = commands.add_parser(
-        "sweep",
-        help="choose a recipe on the validation task",
-        description="Train all samplings with every combination of values and print the validation score, "
-        "averaged over samplings and seeds, so that a recipe is chosen before their differences are seen.",
-    )
-    _add_settings(sweep, "a value to try; a parameter that is given several times is combined with all others")
-    sweep.set_defaults(function=doing.do_sweep)
-
-
-def _add_settings(command: argparse.ArgumentParser, meaning: str) -> None:
-    """The arguments that choose settings; ``meaning`` is what ``-p`` does."""
-    profiles = "file of parameters in notebooks/params: smoke (default), cpu, xquad-r …"
-    command.add_argument("--profile", default="smoke", help=profiles)
-    command.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help=meaning)
 
 
 def _add_bench(commands: argparse._SubParsersAction) -> None:

@@ -6,21 +6,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from kit.core.printing import near, say
+from kit.run.cli.arguments import engine_of, pairs_of
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
     from sentence_transformers import SentenceTransformer
-
-
-def pairs_of(parsed: argparse.Namespace) -> list[tuple[str, str]]:
-    """The ``-p NAME=VALUE`` of a command line."""
-    pairs = [text.partition("=") for text in parsed.parameters]
-    malformed = [name for name, equals, _ in pairs if not equals]
-    if malformed:
-        raise ValueError(f"-p {malformed[0]}: write NAME=VALUE, such as -p updates=500")
-    return [(name, value) for name, _, value in pairs]
 
 
 def run_folder(run: str) -> Path:
@@ -60,11 +52,13 @@ def asked_of(parsed: argparse.Namespace) -> tuple[dict[str, object], tuple[str, 
 
 def do_run(parsed: argparse.Namespace) -> None:
     """Execute notebooks."""
+    from kit.core.engines.engine import choose
     from kit.run import notebooks, profiles
     from kit.run.settings import Settings
 
     parameters, numbers = asked_of(parsed)
-    folder = notebooks.run(parameters, numbers, parsed.command, parsed.verbose)
+    with choose(engine_of(parsed)):
+        folder = notebooks.run(parameters, numbers, parsed.command, parsed.verbose)
 
     from kit.compare.results import table_text
     from kit.run import refreshing  # what these read would make a mistyped name wait
@@ -106,7 +100,7 @@ def do_train(parsed: argparse.Namespace) -> None:
     """Train models."""
     from kit.run.cli import training
 
-    training.train(parsed.profile, dict(pairs_of(parsed)), parsed.devices, parsed.command)
+    training.train(parsed.profile, dict(pairs_of(parsed)), parsed.devices, parsed.command, engine_of(parsed))
 
 
 def do_open(parsed: argparse.Namespace) -> None:
@@ -186,28 +180,6 @@ def do_claims(parsed: argparse.Namespace) -> None:
     found = write.gather(parsed.runs)
     counts = Counter(finding.verdict for finding in found)
     say(f"{len(found)} claims: " + ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())))
-
-
-def do_sweep(parsed: argparse.Namespace) -> None:
-    """Compare recipes on held-out questions."""
-    import itertools
-
-    from kit.run import pipeline, profiles
-
-    grid: dict[str, list[str]] = {}
-    for name, value in pairs_of(parsed):
-        grid.setdefault(name, []).append(value)
-    choices = [dict(zip(grid, values)) for values in itertools.product(*grid.values())]
-    tried = [profiles.settings_of(parsed.profile, choice) for choice in choices]
-    scores = []
-    for choice, settings in zip(choices, tried):
-        scores.append(pipeline.recipe_score(settings))
-        varied = " ".join(f"{name}={value}" for name, value in choice.items() if len(grid[name]) > 1)
-        say(f"score {scores[-1]:.4f}  {varied}")
-    best = max(range(len(scores)), key=scores.__getitem__)
-    if len(choices) > 1:
-        chosen = [f"-p {name}={value}" for name, value in choices[best].items() if len(grid[name]) > 1]
-        say(" ".join(["best:", *chosen]))
 
 
 def do_bench(parsed: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from kit.augment.lexicon import Lexicon, induce_lexicon
 from kit.augment.switching import code_switch
 from kit.compare.mining import MiningResults
 from kit.core import fingerprints, paths
-from kit.core.files import whole_file
+from kit.core.files import is_kept, whole_file
 from kit.core.printing import say
 from kit.data.bitext import SIDES, BitextTask
 from kit.data.corpus import ParallelCorpus
@@ -117,7 +117,7 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     models = {pipeline.model_folder(*job): run for run, job in runs.items()}  # arms may share a model
     n_threads, jobs = pipeline.threads_of(len(models)), []
     for folder, run in models.items():
-        lacking = [spec for spec, path in made[run].items() if not pipeline.is_kept(path, Mined.read, "mined", log)]
+        lacking = [spec for spec, path in made[run].items() if not is_kept(path, Mined.read, "mined", log)]
         if lacking:
             _, sampling, seed = runs[run]
             tasks_of_it = tuple((spec, side_of[spec], made[run][spec]) for spec in lacking)

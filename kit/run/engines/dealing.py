@@ -1,0 +1,60 @@
+"""Jobs dealt out to the engine that was chosen: by default processes of this machine, one a core or one a GPU."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from loky import cpu_count
+
+from kit.core import processes
+from kit.core.engines.carrying import carry_out
+from kit.core.engines.engine import chosen
+from kit.run.engines.board import Board
+
+Log = Callable[[str], None]
+
+
+def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
+    """Deal jobs out to processes of their own, of this machine or a cluster; a small model leaves most of a machine idle.
+
+    Here the first failure stops the others; on a cluster they go on, and the failures are told at the end.
+
+    Raises:
+        ValueError, kit.core.processes.JobError: see ``kit.core.processes.run_all``; on a cluster
+            ``kit.core.engines.carrying.carry_out``.
+    """
+    engine = chosen()
+    if not jobs:
+        return
+    if engine.name == "here":
+        return processes.run_all(function, jobs, log, n_processes=cpu_count(), devices=gpus())
+    names = [getattr(job, "name", f"job {number}") for number, job in enumerate(jobs, start=1)]
+    with Board(names, log) as board:
+        carry_out(function, jobs, names, board.tell, engine)
+
+
+def threads_of(n_jobs: int) -> int:
+    """Threads of each of several jobs that run side by side; on a cluster as many as here, unless the engine says how many.
+
+    Args:
+        n_jobs: all of them, with those that need not be done: sums differ in the last bits with the number of threads, which
+            therefore does not go by those that are missing.
+    """
+    n_cores, engine = cpu_count(), chosen()
+    if engine.name != "here":
+        return engine.processors or max(1, n_cores // n_jobs)
+    return max(1, n_cores // min(n_jobs, len(gpus()))) if gpus() else max(1, n_cores // n_jobs)
+
+
+@lru_cache(maxsize=1)
+def gpus() -> tuple[str, ...]:
+    """Ids of the GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` takes them.
+
+    Numbers, or names of whole ones or of parts (``GPU-…``, ``MIG-…``), of which a process counts only the first.
+    """
+    import torch
+
+    named = [one.strip() for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one.strip()]
+    return tuple(named or map(str, range(torch.cuda.device_count()))) if torch.cuda.is_available() else ()
