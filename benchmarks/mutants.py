@@ -1,6 +1,6 @@
 """Which faults the tests of a module notice: mutation testing by mutmut.
 
-    python benchmarks/mutants.py [MODULE …] [--children N] [--write]
+    python benchmarks/mutants.py [MODULE …] [--children N] [--again] [--write]
 
 mutmut puts one small fault after another into a module (``<=`` for ``<``, ``None`` for an argument, ``or`` for ``and``) and
 runs the tests that execute the function. A mutant that none of them notices has survived: it is a gap in the tests, or it
@@ -9,16 +9,17 @@ others are printed as open. Mutants in statements that raise an error or warn ar
 the messages, on purpose not every word.
 
 MODULE is a path such as ``kit/compare/stats.py``, or a folder (default: all of ``MODULES``). N processes work at a time
-(default: one a core). ``--write`` keeps the result in ``reports/bench/mutants.md`` and ``.json``; modules that were not run
-keep what stood there. The exit status is 1 where a survivor is open, a reason has no survivor any more, or less than 90 % of
-the mutants outside of messages are killed. All modules take about an hour on two cores. ``mutmut browse`` in a folder of
-``data/cache/mutants`` shows each mutant.
+(default: one a core). ``--again`` tries only what survived last time, with the tests of now. ``--write`` keeps the result in
+``reports/bench/mutants.md`` and ``.json``; modules that were not run keep what stood there. The exit status is 1 where a
+survivor is open, a reason has no survivor any more, or less than 90 % of the mutants outside of messages are killed. All
+modules take about an hour on two cores. ``mutmut browse`` in a folder of ``data/cache/mutants`` shows each mutant.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import filecmp
 import fnmatch
 import json
 import os
@@ -27,16 +28,16 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from dataclasses import asdict, dataclass, field
 from difflib import SequenceMatcher
 from importlib.metadata import version
 from pathlib import Path
 
+import libcst
 import yaml
 from mutmut.configuration import reset_config
-from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import read_functions_from_index
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
@@ -66,8 +67,8 @@ MODULES = {
 }
 """Modules, and the files below ``tests`` that are theirs; the first pattern that fits counts."""
 
-LEFT_OUT = ("fresh_process", "of_ranx", "never_materialised", "matrix_products", "memory_is")
-"""Parts of the names of tests that are left out: they start a process, or measure time or memory, which other work disturbs."""
+LEFT_OUT = ("fresh_process", "of_ranx", "never_materialised", "matrix_products", "memory_is", "gigabyte", "bare_product")
+"""Parts of names of tests that are left out: they start a process, or measure time or memory, which other work disturbs."""
 
 HYPOTHESIS = """
 from hypothesis import HealthCheck, Phase, settings
@@ -88,7 +89,7 @@ MUTMUT = """
 source_paths = ["kit"]
 only_mutate = {modules!r}
 also_copy = ["data"]
-pytest_add_cli_args = ["-k", {left_out!r}, "-p", "no:cacheprovider", "-p", "no:nbval", "-p", "no:xdist"]
+pytest_add_cli_args = ["-k", {left_out!r}, "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
 pytest_add_cli_args_test_selection = {tests!r}
 track_dependencies = false
 use_git_change_detection = false
@@ -101,6 +102,10 @@ addopts = "-q --strict-markers"
 markers = ["browser: none here"]
 filterwarnings = ["error"]
 """
+
+
+Reasons = dict[str, dict[str, str]]
+"""Module -> mutant -> why it may survive."""
 
 
 @dataclass
@@ -125,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="default: all")
     parser.add_argument("--children", type=int, default=os.cpu_count() or 1, metavar="N", help="processes at a time")
+    parser.add_argument("--again", action="store_true", help="only what survived last time, with the tests of now")
     parser.add_argument("--write", action="store_true", help=f"keep the result in {KEPT.relative_to(HERE).parent}")
     asked = parser.parse_args()
     modules = [module for module in all_modules() if not asked.modules or any(fits(module, one) for one in asked.modules)]
@@ -133,7 +139,10 @@ def main() -> int:
     results = {}
     for tests in dict.fromkeys(map(tests_of, modules)):
         together = [module for module in modules if tests_of(module) == tests]
-        run(prepare(together, tests), asked.children)
+        if asked.again:
+            run(folder_of(together), asked.children, survivors(together))
+        else:
+            run(prepare(together, tests), asked.children)
         for module in together:
             results[module] = read(module, together)
             print(line(module, results[module]), flush=True)
@@ -143,8 +152,7 @@ def main() -> int:
             print(f"open: {module}: {one}")
     if asked.write:
         keep(results, reasons)
-    wrong = any(result.share < AT_LEAST or left_open(module, result, reasons) for module, result in results.items())
-    return int(wrong)
+    return int(any(result.share < AT_LEAST or left_open(one, result, reasons) for one, result in results.items()))
 
 
 def all_modules() -> list[str]:
@@ -175,10 +183,8 @@ def prepare(modules: list[str], tests: tuple[str, ...]) -> Path:
     """A copy of the kit and its tests with a configuration of mutmut, in a fresh folder."""
     folder = folder_of(modules)
     shutil.rmtree(folder, ignore_errors=True)
-    for name in ("kit", "tests"):
-        shutil.copytree(HERE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as stream:
-        stream.write(HYPOTHESIS)
+    shutil.copytree(HERE / "kit", folder / "kit", ignore=shutil.ignore_patterns("__pycache__"))
+    copy_tests(folder)
     (folder / "data").mkdir()
     for path in (HERE / "data").glob("*.*"):
         shutil.copy(path, folder / "data")
@@ -192,12 +198,33 @@ def prepare(modules: list[str], tests: tuple[str, ...]) -> Path:
     return folder
 
 
-def run(folder: Path, children: int) -> None:
-    """Let mutmut try all mutants of a folder."""
+def copy_tests(folder: Path) -> None:
+    """The tests as they are now, with settings of hypothesis."""
+    shutil.copytree(HERE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as stream:
+        stream.write(HYPOTHESIS)
+
+
+def survivors(modules: list[str]) -> list[str]:
+    """Names of the mutants that survived last time; the tests in the folder become those of now."""
+    folder = folder_of(modules)
+    for module in modules:
+        if not (folder / f"mutants/{module}.meta").is_file() or not filecmp.cmp(HERE / module, folder / module, False):
+            raise SystemExit(f"{module} is not what was tried last time: leave --again out")
+    copy_tests(folder)
+    codes = {name: code for module in modules for name, code in read_codes(folder, module).items()}
+    return [name for name, code in codes.items() if not is_killed(code)]
+
+
+def run(folder: Path, children: int, mutants: Sequence[str] | None = None) -> None:
+    """Let mutmut try the mutants of a folder: all, or those that are named."""
+    if mutants is not None and not mutants:
+        return
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # none is needed, and all would be loaded for each mutant
     environment.pop("KIT_SHARED_DATA", None)  # so that the result is the same where real texts are
     with (folder / "log.txt").open("w") as log:
-        command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(children)]
+        command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(children), *(mutants or [])]
         done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
     if done.returncode:
         raise SystemExit(f"mutmut ended with status {done.returncode}: see {folder.relative_to(HERE) / 'log.txt'}")
@@ -208,19 +235,26 @@ def read(module: str, together: list[str]) -> Result:
     result = Result()
     with chdir(folder_of(together)):
         reset_config()
-        data = SourceFileMutationData(path=module)
-        data.load()
-        for name, code in data.exit_code_by_key.items():
-            status, (change, in_message) = status_by_exit_code[code], changed(name, module)
-            killed = status in ("killed", "timeout", "segfault")
+        for name, code in read_codes(Path(), module).items():
+            killed, (change, in_message) = is_killed(code), changed(name, module)
             result.n_mutants += 1
             result.n_killed += killed
-            result.n_timed_out += status == "timeout"
+            result.n_timed_out += status_by_exit_code[code] == "timeout"
             result.n_in_messages += in_message
             result.n_killed_in_messages += in_message and killed
             if not killed and not in_message:
                 result.survivors.append(change)
     return result
+
+
+def read_codes(folder: Path, module: str) -> dict[str, int | None]:
+    """Exit status of the tests of each mutant of a module."""
+    return json.loads((folder / f"mutants/{module}.meta").read_text(encoding="utf-8"))["exit_code_by_key"]
+
+
+def is_killed(code: int | None) -> bool:
+    """Whether the tests failed, did not end, or crashed."""
+    return status_by_exit_code[code] in ("killed", "timeout", "segfault")
 
 
 def changed(name: str, module: str) -> tuple[str, bool]:
@@ -233,16 +267,14 @@ def changed(name: str, module: str) -> tuple[str, bool]:
     parts = [block for block in blocks if block[0] != "equal"]
     words = [COMMENT.sub("", one) for _, _, _, low, high in parts for one in mutant[low:high]]
     words = words or ["without", *(COMMENT.sub("", one) for _, low, high, _, _ in parts for one in original[low:high])]
-    places = {place for _, low, high, _, _ in parts for place in range(low + 1, high + 1)}
+    places = {place for _, low, high, _, _ in parts for place in range(low + 1, max(low + 1, high) + 1)}
     function, of_class = orig_function_and_class_names_from_key(name)
     prefix = f"{of_class}." if of_class else ""
     return f"{prefix}{function}: {' '.join(words)}", places <= set(message_lines("\n".join(original)))
 
 
-def lines_of(function) -> list[str]:
-    """Source of a function of libcst, from its first line of code on."""
-    import libcst
-
+def lines_of(function: libcst.FunctionDef) -> list[str]:
+    """Source of a function, from its first line of code on."""
     return libcst.Module([function.with_changes(leading_lines=[])]).code.strip().split("\n")
 
 
@@ -254,25 +286,20 @@ def message_lines(source: str) -> Iterator[int]:
             yield from range(node.lineno, node.end_lineno + 1)
 
 
-def read_reasons() -> dict[str, list[tuple[str, str]]]:
-    """Module -> (mutant, reason)."""
+def read_reasons() -> Reasons:
+    """What stands in the file."""
     entries = yaml.safe_load(REASONS.read_text(encoding="utf-8"))
     return {
-        module: [(mutant, group["why"]) for group in groups for mutant in group["mutants"]]
+        module: {mutant: group["why"] for group in groups for mutant in group["mutants"]}
         for module, groups in entries.items()
     }
 
 
-def reason(mutant: str, reasons: Iterable[tuple[str, str]]) -> str | None:
-    """Why a mutant may survive; ``None``: nobody has said it."""
-    return next((why for known, why in reasons if known == mutant), None)
-
-
-def left_open(module: str, result: Result, reasons: dict[str, list[tuple[str, str]]]) -> list[str]:
+def left_open(module: str, result: Result, reasons: Reasons) -> list[str]:
     """Survivors without a reason, and reasons without a survivor."""
-    known = reasons.get(module, [])
-    survivors = [one for one in result.survivors if reason(one, known) is None]
-    return survivors + [f"no longer survives: {one}" for one, _ in known if one not in result.survivors]
+    known = reasons.get(module, {})
+    gone = [f"no longer survives: {one}" for one in known if one not in result.survivors]
+    return [one for one in result.survivors if one not in known] + gone
 
 
 def line(module: str, result: Result) -> str:
@@ -289,7 +316,7 @@ def line(module: str, result: Result) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def keep(results: dict[str, Result], reasons: dict[str, list[tuple[str, str]]]) -> None:
+def keep(results: dict[str, Result], reasons: Reasons) -> None:
     """Write what was found beside what is known of the other modules."""
     KEPT.parent.mkdir(parents=True, exist_ok=True)
     before = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.is_file() else {}
@@ -300,7 +327,7 @@ def keep(results: dict[str, Result], reasons: dict[str, list[tuple[str, str]]]) 
     KEPT.with_suffix(".md").write_text("\n".join(report(found, reasons)) + "\n", encoding="utf-8")
 
 
-def report(found: dict[str, Result], reasons: dict[str, list[tuple[str, str]]]) -> Iterator[str]:
+def report(found: dict[str, Result], reasons: Reasons) -> Iterator[str]:
     """The page."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("mutmut", "numpy", "torch", "pytest"))
     yield "# Mutants\n"
@@ -313,9 +340,10 @@ def report(found: dict[str, Result], reasons: dict[str, list[tuple[str, str]]]) 
     for module, result in found.items():
         if result.survivors:
             yield f"\n### {module}\n"
-        for why in dict.fromkeys(reason(one, reasons.get(module, [])) for one in result.survivors):
-            yield f"{why or 'open'}\n"
-            yield from (f"- `{one}`" for one in result.survivors if reason(one, reasons.get(module, [])) == why)
+        whys = [reasons.get(module, {}).get(one, "open") for one in result.survivors]
+        for why in dict.fromkeys(whys):
+            yield f"{why}\n"
+            yield from (f"- `{one}`" for one, its in zip(result.survivors, whys) if its == why)
             yield ""
 
 

@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score
 from kit.compare import stats
 from kit.core.seeding import stable_hash
 from kit.data.bitext import BitextTask
-from kit.evaluate.mining.margins import DIRECTIONS, MARGINS, MinedPairs, margin_scores, mine, mine_neighbourhood
+from kit.evaluate.mining.margins import DIRECTIONS, MARGINS, MinedPairs, margin_scores, mine, mine_neighbourhood, pair_keys
 from kit.evaluate.mining.neighbours import Neighbourhood, encode_bitext, neighbourhood
 from kit.evaluate.mining.scores import best_threshold, score, tatoeba
 from kit.train.config import EncoderConfig
@@ -160,6 +160,8 @@ class TestAgainstThePaper:
         assert (np.diff(mined.score) <= 0).all()
         assert mined.recall == 1.0
         assert listed(mined) == listed(mine(made_task(10, 10), x, y, "ratio", "max", 4, 0))  # the defaults
+        again = mine_neighbourhood(neighbourhood(made_task(10, 10), x, y))
+        assert (listed(again), again.score.tolist()) == (listed(mined), mined.score.tolist())
 
 
 class TestSearch:
@@ -365,6 +367,13 @@ class TestFaults:
         with pytest.raises(ValueError, match=message):
             mine(made_task(5, 6), **({"source_embeddings": self.X, "target_embeddings": self.Y} | change))
 
+    def test_an_unknown_choice_is_refused_after_the_search_too(self):
+        found = neighbourhood(made_task(5, 6), self.X, self.Y)
+        with pytest.raises(ValueError, match=r"^margin is 'cosine': choose from"):
+            margin_scores(found, "cosine")
+        with pytest.raises(ValueError, match=r"^direction is 'both': choose from"):
+            mine_neighbourhood(found, direction="both")
+
     def test_a_ratio_by_nothing_is_refused(self):
         # k = 2: source 0 has cosines 1 and -1 with the two targets, a mean of 0, and so has everything else.
         x = unit([[1, 0], [-1, 0]])
@@ -385,6 +394,15 @@ class TestFaults:
         for margin in ("absolute", "distance"):  # which have no such pairs
             every = mine_neighbourhood(found, margin, direction, drop_undefined=True)
             assert listed(every) == listed(mine_neighbourhood(found, margin, direction))
+
+    def test_a_pair_without_a_ratio_leaves_the_others_of_its_sentence(self):
+        # Means of sources 0.45 and -0.95, of targets -0.2 and -0.3: only source 0 has ratios, 0.5 / 0.125 and 0.4 / 0.075.
+        of, cosines = np.array([[0, 1], [0, 1]]), np.array([[0.5, 0.4], [-0.9, -1.0]])
+        made = Neighbourhood(of, cosines, of, cosines.T, np.arange(2), np.arange(2))
+        with pytest.raises(ValueError, match=r"divide by -0\.625, the mean cosine"):
+            margin_scores(made, "ratio")
+        mined = mine_neighbourhood(made, "ratio", "backward", drop_undefined=True)
+        assert listed(mined) == [(0, 1), (0, 0)] and mined.score.tolist() == pytest.approx([0.4 / 0.075, 4])
 
     def test_dropping_all_leaves_none(self):
         x = unit([[1, 0], [-1, 0]])
@@ -453,6 +471,12 @@ class TestScore:
     def test_a_threshold_that_is_no_number_is_refused(self):
         with pytest.raises(ValueError, match="threshold is not a number"):
             score(MINED, GOLD, math.nan)
+
+
+def test_a_pair_of_indices_is_one_whole_number():
+    indices = np.array([0, 1, 2, 2**31 - 2, 2**31 - 1], np.int32)
+    keys = pair_keys(np.repeat(indices, 5), np.tile(indices, 5))
+    assert len(set(keys.tolist())) == 25 and keys.dtype == np.int64
 
 
 class TestThreshold:
