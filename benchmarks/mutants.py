@@ -157,10 +157,8 @@ def main() -> int:
 
 def all_modules() -> list[str]:
     """Paths of all modules, those of a folder one by one."""
-    found = [
-        path for pattern in MODULES for path in sorted(HERE.glob(pattern)) if "def " in path.read_text(encoding="utf-8")
-    ]
-    return list(dict.fromkeys(path.relative_to(HERE).as_posix() for path in found))
+    paths = dict.fromkeys(path for pattern in MODULES for path in sorted(HERE.glob(pattern)))
+    return [path.relative_to(HERE).as_posix() for path in paths if "def " in path.read_text(encoding="utf-8")]
 
 
 def fits(module: str, asked: str) -> bool:

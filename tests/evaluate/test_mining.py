@@ -572,6 +572,23 @@ class TestTatoeba:
         assert found.difference == pytest.approx(good.summary()["accuracy"] - bad.summary()["accuracy"])
         assert found.p_value == 0.001
 
+    def test_the_seed_breaks_ties_and_is_0_unless_another_is_given(self):
+        task, constant = made_task(40, 40), unit(np.ones((40, 8)))
+        found = {}
+        for seed in (0, 3):
+            near = neighbourhood(task, constant, constant, 1, seed)
+            found[seed] = tatoeba(task, constant, constant, seed).correct.tolist()
+            answers = np.concatenate([near.target_of, near.source_of], axis=1)
+            assert found[seed] == (answers == np.arange(40)[:, None]).tolist()
+        assert found[0] != found[3] and tatoeba(task, constant, constant).correct.tolist() == found[0]
+
+    def test_one_pair_is_enough(self):
+        assert tatoeba(made_task(1, 1), unit([[1, 0]]), unit([[1, 0]])).summary()["f1"] == 1
+
+    def test_a_chunk_of_nothing_is_refused(self):
+        with pytest.raises(ValueError, match="chunk_size is 0"):
+            tatoeba(made_task(1, 1), unit([[1, 0]]), unit([[1, 0]]), chunk_size=0)
+
     @pytest.mark.parametrize(("gold", "side"), [([(0, 0), (0, 1)], "source"), ([(0, 0), (1, 0)], "target")])
     def test_several_partners_are_refused(self, gold, side):
         with pytest.raises(ValueError, match=f"made: a {side} sentence has several partners: keep one, or use mine"):
