@@ -460,12 +460,23 @@ class TestScore:
         made = score(pairs_of(), GOLD)
         assert (made.precision, made.recall, made.f1, made.n_mined) == (0.0, 0.0, 0.0, 0)
 
+    def test_a_pair_is_right_as_a_whole(self):
+        made = score(pairs_of((0, 1, 1.0), (1, 1, 0.9), (2, 0, 0.8)), np.array([[0, 1], [1, 0]]))
+        assert (made.n_mined, made.n_correct, made.n_gold) == (3, 1, 2)
+
     @pytest.mark.parametrize(
-        "gold", [np.zeros((0, 2), int), np.array([[0, -1]]), np.array([[0.0, 1.0]]), np.array([0, 1]), [[0, 1]]]
+        ("gold", "seen"),
+        [
+            (np.zeros((0, 2), int), r"int64 \(0, 2\)"),
+            (np.array([[0, -1]]), r"int64 \(1, 2\)"),
+            (np.array([[0.0, 1.0]]), r"float64 \(1, 2\)"),
+            (np.array([0, 1]), r"int64 \(2,\)"),
+            ([[0, 1]], "a list"),
+        ],
     )
-    def test_gold_that_is_none_is_refused(self, gold):
+    def test_gold_that_is_none_is_refused(self, gold, seen):
         for function in (score, best_threshold):
-            with pytest.raises(ValueError, match=r"gold is .*: give pairs of indices of at least 0"):
+            with pytest.raises(ValueError, match=f"gold is {seen}: give pairs of indices of at least 0"):
                 function(MINED, gold)
 
     def test_a_threshold_that_is_no_number_is_refused(self):

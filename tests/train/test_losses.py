@@ -196,6 +196,16 @@ class TestModule:
             "symmetric": True,
         }
 
+    def test_what_is_not_said(self):
+        made = InfoNCE(Given())
+        assert made.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False}
+        assert not made.uses_gradient_cache and not made.gather_across_devices
+        inputs, clusters = (embeddings(4), embeddings(4, seed=1)), torch.arange(4)
+        assert info_nce(*inputs, clusters, 0.05).item() == made([{"x": one} for one in inputs], clusters).item()
+
+    def test_a_margin_of_one_is_taken(self):
+        assert InfoNCE(Given(), margin=1).margin == 1
+
     @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
     def test_a_temperature_that_is_not_positive_is_refused(self, temperature):
         with pytest.raises(ValueError, match=r"temperature .* is not positive"):
@@ -295,8 +305,8 @@ class TestRecipe:
     def test_the_default_is_that_of_the_recipe(self):
         made = make_loss(nn.Identity(), TrainingConfig(temperature=0.2, margin=0.3, symmetric=True))
         assert made.get_config_dict() == {"temperature": 0.2, "margin": 0.3, "symmetric": True}
-        small = make_loss(make("tiny"), TrainingConfig(mini_batch=3))
-        assert small.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False, "mini_batch": 3}
+        small = make_loss(make("tiny"), TrainingConfig(mini_batch=1))
+        assert small.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False, "mini_batch": 1}
 
     def test_a_new_one_is_made_from_its_entry(self, monkeypatch):
         monkeypatch.setitem(LOSSES, "made", lambda model, recipe: nn.L1Loss())
