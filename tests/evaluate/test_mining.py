@@ -112,6 +112,7 @@ class TestAgainstThePaper:
         by_source, by_target = margin_scores(found, "ratio")
         assert found.target_of.tolist() == [[0, 1], [1, 0]]
         assert found.source_of.tolist() == [[0, 1], [1, 0]]
+        assert (found.source_position.dtype, found.target_position.dtype) == (np.int64, np.int64)
         np.testing.assert_allclose(by_source, [[0.8 / 0.55, 0.6 / 0.7], [0.8 / 0.55, 0]], rtol=1e-6)
         np.testing.assert_allclose(by_target, [[0.8 / 0.55, 0], [0.8 / 0.55, 0.6 / 0.7]], rtol=1e-6)
         np.testing.assert_allclose(margin_scores(found, "distance")[0], [[0.25, -0.1], [0.25, -0.4]], atol=1e-6)

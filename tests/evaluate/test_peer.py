@@ -45,6 +45,12 @@ class TestTop:
         p_value = peer_top(np.array([[0, 0]]), np.array([[True, False]]), np.array([3, 3]), np.array([[1, 0]]))
         assert p_value == pytest.approx([0.22067], abs=5e-6)
 
+    def test_a_language_may_have_one_candidate(self):
+        # Language 0 is at 1, the two of language 1 share (2 + 3) / 2; N = 3, mean 2.  Between: 1 + 2 * 0.5^2 = 1.5, which is
+        # all there is; H = 2, one degree of freedom.
+        p_value = top_without_relevant(np.array([[0]]), np.array([1, 2]))
+        assert p_value == pytest.approx([scipy_stats.chi2.sf(2, 1)])
+
     @pytest.mark.parametrize("by_list", [False, True])
     def test_agrees_with_the_definition_written_out(self, by_list):
         random = np.random.default_rng(0)
