@@ -459,8 +459,15 @@ class TestFaults:
         numbers = [[poor.group_ids.index(group) for group in batch] for batch in groups]
         assert numbers and all(len(set(batch)) == 4 for batch in numbers)
         assert all(len(set(question_of[batch])) == 3 for batch in numbers)
-        n_languages = [len({*batch.query_languages, *batch.passage_languages}) for batch in drawn]
-        assert max(n_languages) == 1 if sampling == "X-X-mono" else max(n_languages) > 1
+
+    def test_a_question_stands_twice_rather_than_another_language(self):
+        # Nine groups in French have three questions, nine in German one each: no row of a French batch may be German.
+        lacks = {(group, "de" if group < 9 else "fr") for group in range(18)}
+        poor = corpus(18, ["de", "fr"], lacks=lacks, question_of=lambda group: group // 3 if group < 9 else group)
+        with pytest.warns(UserWarning, match="3 distinct questions for language 'fr'"):
+            made = sampler(poor, "X-X-mono", batch_size=4)
+        languages = [set(batch.query_languages.tolist()) for batch in batches(made, n_epochs=4)]
+        assert {1} in languages and {0, 1} not in languages
 
     def test_a_question_stands_twice_rather_than_none(self):
         # Three clusters and three questions, but every group has cluster 0 or question 0.
