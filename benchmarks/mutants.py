@@ -94,8 +94,6 @@ pytest_add_cli_args = ["-k", {left_out!r}, "-p", "no:cacheprovider", "-p", "no:u
 pytest_add_cli_args_test_selection = {tests!r}
 track_dependencies = false
 use_git_change_detection = false
-timeout_multiplier = 3.0
-timeout_constant = 2.0
 
 [tool.pytest.ini_options]
 pythonpath = {pythonpath!r}
