@@ -11,8 +11,9 @@ the messages, on purpose not every word.
 MODULE is a path such as ``kit/compare/stats.py``, or a folder (default: all of ``MODULES``). N processes work at a time
 (default: one a core). ``--again`` tries only what survived last time, with the tests of now. ``--write`` keeps the result in
 ``reports/bench/mutants.md`` and ``.json``; modules that were not run keep what stood there. The exit status is 1 where a
-survivor is open, a reason has no survivor any more, or less than 90 % of the mutants outside of messages are killed. All
-modules take about an hour on two cores. ``mutmut browse`` in a folder of ``data/cache/mutants`` shows each mutant.
+survivor is open, a reason has no survivor any more, or less than 90 % of the mutants outside of messages are killed. The 548
+of ``kit/compare/stats.py`` took four minutes on two cores that other work shared. ``mutmut browse`` in a folder of
+``data/cache/mutants`` shows each mutant.
 """
 
 from __future__ import annotations

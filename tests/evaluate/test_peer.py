@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 from test_search import random_task
 
-from kit.evaluate.bias.peer_at_20 import peer_top
+from kit.evaluate.bias.peer_at_20 import MEASURE, peer_top
 from kit.evaluate.search import search
 
 
@@ -154,6 +155,11 @@ class TestTop:
         }
         with pytest.raises(ValueError, match=message):
             peer_top(**(good | changed))
+
+
+def test_chance_needs_candidates_in_two_languages():
+    counts = np.array([[3, 0, 0], [1, 1, 0], [4, 2, 9], [0, 0, 0]])
+    assert MEASURE.chance(SimpleNamespace(counts=counts)) == pytest.approx([np.nan, 0.5, 0.5, np.nan], nan_ok=True)
 
 
 def of_lists(language: np.ndarray, scores: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:
