@@ -9,6 +9,7 @@ from test_mining import made_task, random_embeddings, unit
 
 from kit.compare.mining import MiningResults
 from kit.compare.stats import confidence_interval
+from kit.core.seeding import stable_hash
 from kit.data.bitext import BitextTask
 from kit.evaluate.mining.margins import MinedPairs, mine
 from kit.evaluate.mining.mined import ACCURACY, MEASURES, NEAREST, WAYS, Mined, contributions, mine_task
@@ -109,19 +110,48 @@ class TestMineTask:
         assert list(found.values) == [ACCURACY]
         assert found.values[ACCURACY].mean() == tatoeba(task, *embeddings).summary()["accuracy"]
 
+    @pytest.mark.parametrize("seed", range(3, 7))
+    def test_the_seed_is_that_of_halves_and_ties(self, seed):
+        # All embeddings are equal, so every source has the target that is first in the order of ties.
+        constant = np.repeat(unit([[1.0, 1.0]]), 120, axis=0)
+        found = mine_task(self.TASK, constant, constant, "source", seed=seed)
+        _, test = self.TASK.split(0.5, seed=seed)
+        n_source, n_target = len(test.source), len(test.target)
+        mined = mine(test, constant[:n_source], constant[:n_target], *WAYS[NEAREST], seed=seed)
+        assert found.sentences.tolist() == [stable_hash(f"0 {text}") for text in test.texts("source")]
+        for measure, values in contributions(test, mined, -np.inf, "source").items():
+            assert found.values[NEAREST, measure].tolist() == values.tolist()
+
+    def test_without_distractors_the_seed_is_that_of_ties(self):
+        task, constant = made_task(30, 30), np.repeat(unit([[1.0, 1.0]]), 30, axis=0)
+        found = mine_task(task, constant, constant, "source", seed=3).values[ACCURACY]
+        assert found.tolist() == tatoeba(task, constant, constant, seed=3).correct.mean(axis=1).tolist()
+
+    def test_pairs_without_a_ratio_are_not_mined_by_it(self):
+        source, target = noisy(self.TASK, 0.1)
+        found = mine_task(self.TASK, source, -target, "source")
+        assert not any(found.values["ratio", measure].any() for measure in MEASURES)
+        assert len(found.values) == len(WAYS) * len(MEASURES)
+
     def test_an_unknown_side(self):
         with pytest.raises(ValueError, match="side is 'left': choose source or target"):
             mine_task(self.TASK, *noisy(self.TASK, 0.1), "left")
 
     def test_a_text_has_one_number_in_all_tasks_and_another_one_when_it_stands_again(self):
-        rows = [{"sentence_id": str(n), "text": text} for n, text in enumerate(["same", "other", "same"])]
-        other = [{"sentence_id": str(n), "text": str(n)} for n in range(3)]
-        gold = [{"source_id": str(n), "target_id": str(n)} for n in range(3)]
+        rows = [{"sentence_id": str(n), "text": text} for n, text in enumerate(["same", "other", "same", "same"])]
+        other = [{"sentence_id": str(n), "text": str(n)} for n in range(4)]
+        gold = [{"source_id": str(n), "target_id": str(n)} for n in range(4)]
         first = BitextTask.from_rows("first", "en", "de", rows, other, gold)
         second = BitextTask.from_rows("second", "ru", "en", other, rows, gold)
         of_first = mine_task(first, *noisy(first, 0.1), "source").sentences
         of_second = mine_task(second, *noisy(second, 0.1), "target").sentences
-        assert len(set(of_first)) == 3 and of_first.tolist() == of_second.tolist()
+        assert len(set(of_first)) == 4 and of_first.tolist() == of_second.tolist()
+
+    def test_numbers_are_of_one_type_however_small(self):
+        small = next(text for text in "abcdefgh" if stable_hash(f"0 {text}") < 2**63)  # int64 would hold it, too
+        rows = [{"sentence_id": "0", "text": small}]
+        task = BitextTask.from_rows("small", "en", "de", rows, rows, [{"source_id": "0", "target_id": "0"}])
+        assert mine_task(task, *noisy(task, 0.1), "source").sentences.dtype == np.uint64
 
 
 class TestMined:

@@ -34,6 +34,11 @@ def test_macro_mean_counts_cells_alike():
     assert macro_mean(np.array([[1.0, 1.0], [0.0, np.nan]])) == 0.75
 
 
+def test_short_floats_are_summed_as_long_ones():
+    values = np.full((1000, 1), 0.1, np.float32)
+    assert macro_mean(values) == pytest.approx(float(np.float32(0.1)), rel=1e-12)
+
+
 def test_groups_without_values_change_nothing():
     values = _simulated(np.random.default_rng(0), 20, 3)
     with_empty = np.vstack([values, np.full((5, 3), np.nan)])
@@ -89,6 +94,12 @@ def test_without_skewness_it_is_students_interval():
     assert (interval.low, interval.high) == pytest.approx(student, rel=1e-4)
 
 
+def test_two_groups_have_one_degree_of_freedom():
+    # Mean 1, standard deviation sqrt(2), standard error 1; two values have no skewness.
+    interval = confidence_interval(np.array([[0.0], [2.0]]), confidence=0.8)
+    assert (interval.low, interval.high) == pytest.approx(scipy_stats.t.interval(0.8, 1, 1, 1), rel=1e-4)
+
+
 def test_no_end_lies_beyond_the_bounds():
     values = np.array([[1.0]] * 20 + [[0.9]])
     assert confidence_interval(values).high > 1
@@ -101,6 +112,8 @@ def test_how_many_groups_carry_an_interval():
     assert confidence_interval(values).n_effective == pytest.approx(16)  # all deviate alike
     values = np.array([[0.0]] * 999 + [[1.0]])
     assert confidence_interval(values).n_effective == pytest.approx(1, rel=0.01)  # one against all others
+    values = np.array([[4.0], [0.0], [0.0], [0.0]])  # deviations 3, -1, -1, -1: 12 ** 2 / (81 + 3)
+    assert confidence_interval(values).n_effective == pytest.approx(12 / 7)
     assert (mark(4.9), mark(5.0), mark(None)) == (" †", "", "")
 
 
@@ -121,6 +134,29 @@ def test_the_size_of_a_block_changes_nothing(monkeypatch):
     monkeypatch.setattr(stats, "_MAX_ELEMENTS", 200)
     parts = paired_randomisation_test(values, values * 0.9, n_resamples=1000)
     assert astuple(parts) == pytest.approx(astuple(whole))  # sums differ in their last bits
+
+
+@pytest.mark.parametrize("test", [paired_randomisation_test, cell_comparisons])
+def test_the_last_block_holds_what_is_left(monkeypatch, test):
+    # Every flip of no difference is as extreme: one more than was asked for gives a p-value above 1.
+    monkeypatch.setattr(stats, "_MAX_ELEMENTS", 40)
+    values = np.ones((10, 1))
+    assert test(values, values, n_resamples=1001).p_value == 1
+
+
+def test_the_interval_of_a_comparison_is_that_of_the_differences():
+    values = _simulated(np.random.default_rng(9), 12, 2)
+    comparison, interval = (
+        paired_randomisation_test(3 * values, values, confidence=0.5),
+        confidence_interval(2 * values, 0.5),
+    )
+    ends = (interval.low, interval.high, interval.n_effective)
+    assert (comparison.low, comparison.high, comparison.n_effective) == pytest.approx(ends)
+
+
+def test_ten_thousand_flips_unless_others_are_asked_for():
+    # Of thirty equal differences two flips in 2^30 are as extreme.
+    assert paired_randomisation_test(np.ones((30, 1)), np.zeros((30, 1))).p_value == 1 / 10_001
 
 
 def test_p_values_are_uniform_where_nothing_differs():
@@ -184,6 +220,11 @@ def test_holm_stays_ascending_and_below_one():
     assert holm(np.array([0.7, 0.7])).tolist() == [1.0, 1.0]
 
 
+def test_holm_takes_the_ends_of_the_range_as_whole_numbers():
+    adjusted = holm(np.array([1, 0]))
+    assert adjusted.tolist() == [1, 0] and adjusted.dtype == np.float64
+
+
 def test_holm_of_nothing_is_nothing():
     assert holm(np.array([])).shape == (0,)
 
@@ -197,20 +238,39 @@ def test_bad_p_values_are_refused(p_values):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.zeros(3), "shape"),
-        (np.zeros((0, 2)), r"shape \(0, 2\): give at least one"),
-        (np.zeros((2, 0)), r"shape \(2, 0\): give at least one"),
-        (np.array([[1.0, np.nan], [0.0, np.nan]]), "cell 1 has no value"),
+        (np.zeros(3), r"^values has shape \(3,\)"),
+        (np.zeros((0, 2)), r"^values has shape \(0, 2\): give at least one"),
+        (np.zeros((2, 0)), r"^values has shape \(2, 0\): give at least one"),
+        (np.array([[1.0, np.nan], [0.0, np.nan]]), "^values: cell 1 has no value"),
         (np.array([[np.inf]]), "1 infinities"),
     ],
 )
-def test_bad_values_are_refused(values, message):
+@pytest.mark.parametrize("function", [macro_mean, confidence_interval])
+def test_bad_values_are_refused(function, values, message):
     with pytest.raises(ValueError, match=message):
-        confidence_interval(values)
+        function(values)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"), [({"n_resamples": 0}, "n_resamples is 0"), ({"confidence": 95}, "confidence is 95")]
+    ("a", "b", "message"),
+    [
+        (np.ones(3), np.ones((3, 1)), "^values_a has shape"),
+        (np.ones((3, 1)), np.ones(3), "^values_b has shape"),
+        (np.full((2, 1), np.nan), np.full((2, 1), np.nan), "^values_a - values_b: cell 0 has no value"),
+    ],
+)
+def test_bad_values_of_a_pair_are_refused_by_name(a, b, message):
+    with pytest.raises(ValueError, match=message):
+        paired_randomisation_test(a, b)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_resamples": 0}, "n_resamples is 0"),
+        ({"confidence": 95}, "confidence is 95"),
+        ({"confidence": 0}, "confidence is 0"),
+    ],
 )
 def test_bad_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
@@ -286,6 +346,10 @@ class TestCellComparisons:
         p_value = cell_comparisons(a, 0 * a).p_value
         assert p_value == pytest.approx(np.full(n_cells, 1 / (1 + n_resamples)))
         assert holm(p_value).max() < 0.05
+
+    def test_what_other_cells_hold_changes_nothing(self):
+        a = np.column_stack([np.full(20, 1e-12), np.ones(20)])
+        assert cell_comparisons(a, 0 * a, n_resamples=300).p_value == pytest.approx(1 / 301)
 
     def test_asked_for_more_it_does_more(self):
         a = np.ones((20, 2))

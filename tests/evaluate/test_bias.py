@@ -183,6 +183,13 @@ class TestTopOfTheList:
         target = np.array([1, 1 / log2(3), 1 / 2]) / (1.5 + 1 / log2(3))
         assert attention_weighted_rank_fairness(np.array([[0, 1, 2]]), target) == pytest.approx([1])
 
+    def test_awrf_takes_shares_of_short_floats(self):
+        # Three times 1/3 in float32 are 1 + 3e-8.
+        top, shares = np.array([[0, 1, 2]]), np.full(3, 1 / 3, np.float32)
+        assert attention_weighted_rank_fairness(top, shares) == pytest.approx(
+            attention_weighted_rank_fairness(top, np.full(3, 1 / 3)), abs=1e-6
+        )
+
     def test_awrf_is_zero_where_the_target_is_elsewhere(self):
         assert attention_weighted_rank_fairness(np.array([[0, 0]]), np.array([0.0, 1.0])).tolist() == [0]
 
@@ -209,6 +216,11 @@ class TestTopOfTheList:
         counts = np.full(4, 50)
         one, same, other = (expected_awrf(counts, 7, 100, seed) for seed in (0, 0, 1))
         assert one == same != other
+
+    def test_expected_awrf_draws_two_thousand_lists_unless_told_otherwise(self):
+        counts = np.full(4, 50)
+        assert expected_awrf(counts, 7) == expected_awrf(counts, 7, 2000, 0)
+        assert 0 < expected_awrf(counts, 7, n_draws=1) < 1
 
 
 TOP_MEASURES = {
@@ -241,6 +253,7 @@ def test_bad_tops_are_refused(name, top, message):
         (np.full((1, 1, 2), 0.5), r"target is float64 \(1, 1, 2\)"),
         (np.array([1.5, -0.5]), r"target is no distribution, \[1.5, -0.5\]"),
         (np.array([0.5, 0.4]), "target is no distribution"),
+        (np.array([0.5, 0.500005]), "target is no distribution"),
         (np.array([0.5, np.nan]), "target is no distribution"),
     ],
 )
@@ -304,6 +317,12 @@ class TestSpearman:
         # Ranks 1.5 1.5 3 and 1 2 3, as above.
         scores = np.array([[-np.inf, -np.inf, np.inf], [1, 2, 3]], np.float32)
         assert spearman(scores)[0, 1] == pytest.approx(np.sqrt(0.75))
+
+    @pytest.mark.parametrize("sign", [-1, 1])
+    def test_neighbouring_floats_have_an_order(self, sign):
+        one = np.float32(sign)
+        scores = np.array([[one, np.nextafter(one, np.float32(9)), 9], [1, 2, 3]], np.float32)
+        assert spearman(scores)[0, 1] == pytest.approx(1)
 
     def test_one_candidate_has_no_order(self):
         assert spearman(np.ones((2, 1), np.float32)).tolist() == [[1, 0], [0, 1]]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import kit
 from kit.core.fingerprints import code_files
+from kit.evaluate.bias import measures
 from kit.evaluate.bias.measures import PANEL
 
 MEASURE = '''
@@ -67,6 +70,21 @@ def test_a_measure_in_a_file_of_its_own_is_in_the_panel(tmp_path):
     assert in_summary == str([*names[:3], "languages_on_top", *names[3:]])
     assert values == "3.0 0"
     assert in_table.startswith("2.5 ") and "languages on top" in in_table
+
+
+def test_the_panel_holds_what_its_files_declare_by_place_then_by_name(monkeypatch):
+    for name in ("peer_at_20", "list_agreement"):
+        module = importlib.import_module(f"kit.evaluate.bias.{name}")
+        monkeypatch.setattr(module, "MEASURE", replace(module.MEASURE, order=0))
+    assert [measure.column for measure in measures._declared()] == [
+        "list_agreement",
+        "peer_at_20",
+        "rank_distance",
+        "cover_rank",
+        "complete_at_20",
+        "own_language_first",
+        "awrf_at_20",
+    ]
 
 
 def test_places_and_columns_are_distinct():

@@ -38,6 +38,11 @@ def test_lists_are_sorted(two_lists):
     assert two_lists.position.tolist() == [1, 2, 3, 1]
 
 
+def test_a_list_comes_before_the_next_whatever_its_ranks():
+    lists = ranked_lists(np.array([1, 0]), np.array([1, 5]))
+    assert (lists.list_id.tolist(), lists.rank.tolist(), lists.start.tolist()) == ([0, 1], [5, 1], [0, 1])
+
+
 def test_languages_are_sorted_with_their_candidates():
     # List 3 in order of rank: 1 (language 2), 4 (language 0), 12 (language 1); list 8 has one, of language 5.
     lists = ranked_lists(np.array([8, 3, 3, 3]), np.array([20, 12, 1, 4]), language=np.array([5, 1, 2, 0], np.int32))
@@ -103,6 +108,9 @@ def test_no_list_gives_no_score():
     ("ids", "ranks", "grades", "message"),
     [
         ([1, 1], [2, 2], [1, 1], "rank 2 stands twice in list 1"),
+        ([0, 1, 1, 1], [5, 7, 3, 7], [1, 1, 1, 1], "rank 7 stands twice in list 1"),
+        ([1, 1], [1, 2], [1], r"grade has shape \(1,\)"),
+        ([1, 1], [1, 2], [1.0, 1.0], "grade has shape .* float64"),
         ([1, 1], [0, 2], [1, 1], r"rank\[0\] is 0"),
         ([1, 1], [1, 2], [1, 0], r"grade\[1\] is 0"),
         ([1], [1, 2], [1, 1], "list_id has shape"),

@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score
 from kit.compare import stats
 from kit.core.seeding import stable_hash
 from kit.data.bitext import BitextTask
-from kit.evaluate.mining.margins import DIRECTIONS, MARGINS, MinedPairs, margin_scores, mine, mine_neighbourhood
+from kit.evaluate.mining.margins import DIRECTIONS, MARGINS, MinedPairs, margin_scores, mine, mine_neighbourhood, pair_keys
 from kit.evaluate.mining.neighbours import Neighbourhood, encode_bitext, neighbourhood
 from kit.evaluate.mining.scores import best_threshold, score, tatoeba
 from kit.train.config import EncoderConfig
@@ -112,6 +112,7 @@ class TestAgainstThePaper:
         by_source, by_target = margin_scores(found, "ratio")
         assert found.target_of.tolist() == [[0, 1], [1, 0]]
         assert found.source_of.tolist() == [[0, 1], [1, 0]]
+        assert (found.source_position.dtype, found.target_position.dtype) == (np.int64, np.int64)
         np.testing.assert_allclose(by_source, [[0.8 / 0.55, 0.6 / 0.7], [0.8 / 0.55, 0]], rtol=1e-6)
         np.testing.assert_allclose(by_target, [[0.8 / 0.55, 0], [0.8 / 0.55, 0.6 / 0.7]], rtol=1e-6)
         np.testing.assert_allclose(margin_scores(found, "distance")[0], [[0.25, -0.1], [0.25, -0.4]], atol=1e-6)
@@ -160,6 +161,8 @@ class TestAgainstThePaper:
         assert (np.diff(mined.score) <= 0).all()
         assert mined.recall == 1.0
         assert listed(mined) == listed(mine(made_task(10, 10), x, y, "ratio", "max", 4, 0))  # the defaults
+        again = mine_neighbourhood(neighbourhood(made_task(10, 10), x, y))
+        assert (listed(again), again.score.tolist()) == (listed(mined), mined.score.tolist())
 
 
 class TestSearch:
@@ -365,6 +368,13 @@ class TestFaults:
         with pytest.raises(ValueError, match=message):
             mine(made_task(5, 6), **({"source_embeddings": self.X, "target_embeddings": self.Y} | change))
 
+    def test_an_unknown_choice_is_refused_after_the_search_too(self):
+        found = neighbourhood(made_task(5, 6), self.X, self.Y)
+        with pytest.raises(ValueError, match=r"^margin is 'cosine': choose from"):
+            margin_scores(found, "cosine")
+        with pytest.raises(ValueError, match=r"^direction is 'both': choose from"):
+            mine_neighbourhood(found, direction="both")
+
     def test_a_ratio_by_nothing_is_refused(self):
         # k = 2: source 0 has cosines 1 and -1 with the two targets, a mean of 0, and so has everything else.
         x = unit([[1, 0], [-1, 0]])
@@ -385,6 +395,15 @@ class TestFaults:
         for margin in ("absolute", "distance"):  # which have no such pairs
             every = mine_neighbourhood(found, margin, direction, drop_undefined=True)
             assert listed(every) == listed(mine_neighbourhood(found, margin, direction))
+
+    def test_a_pair_without_a_ratio_leaves_the_others_of_its_sentence(self):
+        # Means of sources 0.45 and -0.95, of targets -0.2 and -0.3: only source 0 has ratios, 0.5 / 0.125 and 0.4 / 0.075.
+        of, cosines = np.array([[0, 1], [0, 1]]), np.array([[0.5, 0.4], [-0.9, -1.0]])
+        made = Neighbourhood(of, cosines, of, cosines.T, np.arange(2), np.arange(2))
+        with pytest.raises(ValueError, match=r"divide by -0\.625, the mean cosine"):
+            margin_scores(made, "ratio")
+        mined = mine_neighbourhood(made, "ratio", "backward", drop_undefined=True)
+        assert listed(mined) == [(0, 1), (0, 0)] and mined.score.tolist() == pytest.approx([0.4 / 0.075, 4])
 
     def test_dropping_all_leaves_none(self):
         x = unit([[1, 0], [-1, 0]])
@@ -442,17 +461,34 @@ class TestScore:
         made = score(pairs_of(), GOLD)
         assert (made.precision, made.recall, made.f1, made.n_mined) == (0.0, 0.0, 0.0, 0)
 
+    def test_a_pair_is_right_as_a_whole(self):
+        made = score(pairs_of((0, 1, 1.0), (2, 0, 0.8)), np.array([[0, 1], [1, 0]]))
+        assert (made.n_mined, made.n_correct, made.n_gold) == (2, 1, 2)
+
     @pytest.mark.parametrize(
-        "gold", [np.zeros((0, 2), int), np.array([[0, -1]]), np.array([[0.0, 1.0]]), np.array([0, 1]), [[0, 1]]]
+        ("gold", "seen"),
+        [
+            (np.zeros((0, 2), int), r"int64 \(0, 2\)"),
+            (np.array([[0, -1]]), r"int64 \(1, 2\)"),
+            (np.array([[0.0, 1.0]]), r"float64 \(1, 2\)"),
+            (np.array([0, 1]), r"int64 \(2,\)"),
+            ([[0, 1]], "a list"),
+        ],
     )
-    def test_gold_that_is_none_is_refused(self, gold):
+    def test_gold_that_is_none_is_refused(self, gold, seen):
         for function in (score, best_threshold):
-            with pytest.raises(ValueError, match=r"gold is .*: give pairs of indices of at least 0"):
+            with pytest.raises(ValueError, match=f"gold is {seen}: give pairs of indices of at least 0"):
                 function(MINED, gold)
 
     def test_a_threshold_that_is_no_number_is_refused(self):
         with pytest.raises(ValueError, match="threshold is not a number"):
             score(MINED, GOLD, math.nan)
+
+
+def test_a_pair_of_indices_is_one_whole_number():
+    indices = np.array([0, 1, 2, 2**31 - 2, 2**31 - 1], np.int32)
+    keys = pair_keys(np.repeat(indices, 5), np.tile(indices, 5))
+    assert len(set(keys.tolist())) == 25 and keys.dtype == np.int64
 
 
 class TestThreshold:
@@ -547,6 +583,23 @@ class TestTatoeba:
         found = stats.paired_randomisation_test(good.correct, bad.correct, n_resamples=999)
         assert found.difference == pytest.approx(good.summary()["accuracy"] - bad.summary()["accuracy"])
         assert found.p_value == 0.001
+
+    def test_the_seed_breaks_ties_and_is_0_unless_another_is_given(self):
+        task, constant = made_task(40, 40), unit(np.ones((40, 8)))
+        found = {}
+        for seed in (0, 3):
+            near = neighbourhood(task, constant, constant, 1, seed)
+            found[seed] = tatoeba(task, constant, constant, seed).correct.tolist()
+            answers = np.concatenate([near.target_of, near.source_of], axis=1)
+            assert found[seed] == (answers == np.arange(40)[:, None]).tolist()
+        assert found[0] != found[3] and tatoeba(task, constant, constant).correct.tolist() == found[0]
+
+    def test_one_pair_is_enough(self):
+        assert tatoeba(made_task(1, 1), unit([[1, 0]]), unit([[1, 0]])).summary()["f1"] == 1
+
+    def test_a_chunk_of_nothing_is_refused(self):
+        with pytest.raises(ValueError, match="chunk_size is 0"):
+            tatoeba(made_task(1, 1), unit([[1, 0]]), unit([[1, 0]]), chunk_size=0)
 
     @pytest.mark.parametrize(("gold", "side"), [([(0, 0), (0, 1)], "source"), ([(0, 0), (1, 0)], "target")])
     def test_several_partners_are_refused(self, gold, side):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from itertools import permutations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 from test_search import random_task
 
-from kit.evaluate.bias.peer_at_20 import peer_top
+from kit.evaluate.bias.peer_at_20 import MEASURE, peer_top
 from kit.evaluate.search import search
 
 
@@ -44,6 +45,12 @@ class TestTop:
         # 1.875; within: 2^2 + 4 * 0.5^2 = 5; H = 4 * 1.875 / 5 = 1.5, one degree of freedom: p = 0.22067.
         p_value = peer_top(np.array([[0, 0]]), np.array([[True, False]]), np.array([3, 3]), np.array([[1, 0]]))
         assert p_value == pytest.approx([0.22067], abs=5e-6)
+
+    def test_a_language_may_have_one_candidate(self):
+        # Language 0 is at 1, the two of language 1 share (2 + 3) / 2; N = 3, mean 2.  Between: 1 + 2 * 0.5^2 = 1.5, which is
+        # all there is; H = 2, one degree of freedom.
+        p_value = top_without_relevant(np.array([[0]]), np.array([1, 2]))
+        assert p_value == pytest.approx([scipy_stats.chi2.sf(2, 1)])
 
     @pytest.mark.parametrize("by_list", [False, True])
     def test_agrees_with_the_definition_written_out(self, by_list):
@@ -148,6 +155,11 @@ class TestTop:
         }
         with pytest.raises(ValueError, match=message):
             peer_top(**(good | changed))
+
+
+def test_chance_needs_candidates_in_two_languages():
+    counts = np.array([[3, 0, 0], [1, 1, 0], [4, 2, 9], [0, 0, 0]])
+    assert MEASURE.chance(SimpleNamespace(counts=counts)) == pytest.approx([np.nan, 0.5, 0.5, np.nan], nan_ok=True)
 
 
 def of_lists(language: np.ndarray, scores: np.ndarray, is_relevant: np.ndarray) -> np.ndarray:

@@ -158,6 +158,7 @@ class TestMask:
 
     def test_other_answers_are_left_out_of_their_own_query_only(self):
         queries, passages = embeddings(3), embeddings(3, seed=1)
+        passages[2] = queries[0]  # so near that to leave it out matters
         scores = (functional.normalize(queries) @ functional.normalize(passages).T / 0.1).numpy().astype(np.float64)
         scores[0, 2] = -np.inf  # cluster 7 answers the first query, too; to the second it is wrong
         answers = torch.tensor([[7], [-1], [-1]])
@@ -195,6 +196,21 @@ class TestModule:
             "margin": 0.3,
             "symmetric": True,
         }
+
+    def test_what_is_not_said(self):
+        made = InfoNCE(Given())
+        assert made.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False}
+        assert not made.uses_gradient_cache and not made.gather_across_devices
+        inputs, clusters = (embeddings(4), embeddings(4, seed=1)), torch.arange(4)
+        assert info_nce(*inputs, clusters, 0.05).item() == made([{"x": one} for one in inputs], clusters).item()
+
+    def test_a_process_that_is_alone_has_all_rows(self):
+        inputs, labels = [{"x": embeddings(4)}, {"x": embeddings(4, seed=1)}], torch.tensor([0, 1, 0, 2])
+        values = [InfoNCE(Given(), gather_across_devices=gathered)(inputs, labels) for gathered in (False, True)]
+        torch.testing.assert_close(*values, rtol=0, atol=0)
+
+    def test_a_margin_of_one_is_taken(self):
+        assert InfoNCE(Given(), margin=1).margin == 1
 
     @pytest.mark.parametrize("temperature", [0, -0.1, float("nan")])
     def test_a_temperature_that_is_not_positive_is_refused(self, temperature):
@@ -295,8 +311,9 @@ class TestRecipe:
     def test_the_default_is_that_of_the_recipe(self):
         made = make_loss(nn.Identity(), TrainingConfig(temperature=0.2, margin=0.3, symmetric=True))
         assert made.get_config_dict() == {"temperature": 0.2, "margin": 0.3, "symmetric": True}
-        small = make_loss(make("tiny"), TrainingConfig(mini_batch=3))
-        assert small.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False, "mini_batch": 3}
+        assert made.gather_across_devices
+        small = make_loss(make("tiny"), TrainingConfig(mini_batch=1))
+        assert small.get_config_dict() == {"temperature": 0.05, "margin": 0.0, "symmetric": False, "mini_batch": 1}
 
     def test_a_new_one_is_made_from_its_entry(self, monkeypatch):
         monkeypatch.setitem(LOSSES, "made", lambda model, recipe: nn.L1Loss())

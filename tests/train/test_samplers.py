@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from itertools import product
 
 import numpy as np
 import pytest
@@ -121,6 +122,65 @@ class TestAddedSamplings:
         monkeypatch.setitem(SAMPLINGS, "X-En", (Kind("to English", passage_language="en"),))
         with pytest.raises(ValueError, match="X-En draws to English batches, but no corpus has the language 'en'"):
             sampler(corpus(9, ["de", "fr"]), "X-En")
+
+
+@pytest.mark.parametrize(
+    ("kind", "pairs"),
+    [
+        (Kind("any"), ["de-de", "de-en", "en-de", "en-en"]),
+        (Kind("from one", query_language="de"), ["de-de", "de-en"]),
+        (Kind("to one", passage_language="en"), ["de-en", "en-en"]),
+        (Kind("one to one", query_language="de", passage_language="en"), ["de-en"]),
+        (Kind("another", query_language="de", same=False), ["de-en"]),
+        (Kind("the same", passage_language="en", same=True), ["en-en"]),
+        (Kind("neither", query_language="fr"), []),
+    ],
+)
+def test_which_ordered_pairs_a_kind_allows(kind, pairs):
+    allowed = kind.allowed(["de", "en"])
+    assert allowed.shape == (2, 2) and allowed.dtype == bool
+    assert [f"{('de', 'en')[query]}-{('de', 'en')[passage]}" for query, passage in np.argwhere(allowed)] == pairs
+
+
+class TestDraws:
+    """Each draw depends on the seed, the epoch and its place: no two places share their random numbers."""
+
+    PLACES = tuple(product((0, 1), repeat=3))
+
+    def test_languages_are_drawn_by_seed_epoch_and_batch(self):
+        made = {seed: sampler(corpus(40), batch_size=20, seed=seed) for seed in (0, 1)}
+        drawn = {tuple(made[seed].batch(epoch, index).query_languages) for seed, epoch, index in self.PLACES}
+        assert len(drawn) == len(self.PLACES)
+
+    def test_kinds_are_drawn_by_seed_and_epoch(self):
+        plans = {
+            tuple(batch.kind for batch in (made.batch(epoch, index) for index in range(len(made))))
+            for seed in (0, 1)
+            for made in [sampler(corpus(40), "Hybrid", batch_size=1, seed=seed)]
+            for epoch in (0, 1)
+        }
+        assert len(plans) == 4
+
+    def test_orders_are_drawn_by_seed_epoch_and_corpus(self):
+        # With one language nothing else is drawn; two corpora of one size fill a batch each, or one of them both.
+        drawn = {}
+        for seed in (0, 1):
+            made = sampler([corpus(30, ["en"]), corpus(30, ["en"], "other")], "En-En", 30, seed)
+            for epoch, index in product(range(4), range(2)):
+                batch = made.batch(epoch, index)
+                drawn[seed, epoch, index] = batch.source, tuple(batch.query_rows - 30 * batch.source)
+        assert any(drawn[seed, epoch, 0][0] != drawn[seed, epoch, 1][0] for seed, epoch, _ in drawn)
+        assert len({order for _, order in drawn.values()}) == len(drawn)
+
+    def test_a_small_corpus_that_is_walked_again_has_another_order(self):
+        made = sampler([corpus(6, ["en"]), corpus(66, ["en"], "large")], "En-En", 6, tau=0.0)
+        orders = [tuple(batch.query_rows) for batch in batches(made) if batch.source == 0]
+        assert len(orders) > 2 and len(set(orders)) == len(orders)
+
+    def test_the_first_epoch_is_0_and_corpora_count_by_size_unless_told_otherwise(self):
+        parts = [corpus(8), corpus(40, name="large")]
+        made = PairBatchSampler(parts, Sampling.parse("X-Y"), 4, 0)
+        assert list(made) == [batch.pairs() for batch in batches(sampler(parts, tau=1.0))]
 
 
 class TestEpoch:
@@ -399,6 +459,15 @@ class TestFaults:
         numbers = [[poor.group_ids.index(group) for group in batch] for batch in groups]
         assert numbers and all(len(set(batch)) == 4 for batch in numbers)
         assert all(len(set(question_of[batch])) == 3 for batch in numbers)
+
+    def test_a_question_stands_twice_rather_than_another_language(self):
+        # Nine groups in French have three questions, nine in German one each: no row of a French batch may be German.
+        lacks = {(group, "de" if group < 9 else "fr") for group in range(18)}
+        poor = corpus(18, ["de", "fr"], lacks=lacks, question_of=lambda group: group // 3 if group < 9 else group)
+        with pytest.warns(UserWarning, match="3 distinct questions for language 'fr'"):
+            made = sampler(poor, "X-X-mono", batch_size=4)
+        languages = [set(batch.query_languages.tolist()) for batch in batches(made, n_epochs=4)]
+        assert {1} in languages and {0, 1} not in languages
 
     def test_a_question_stands_twice_rather_than_none(self):
         # Three clusters and three questions, but every group has cluster 0 or question 0.
