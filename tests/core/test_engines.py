@@ -62,21 +62,21 @@ class TestEngines:
     def test_what_fails_stops_no_other_and_is_told_at_the_end(self, home, name):
         if name in NEEDED and not find_spec(NEEDED[name]):
             pytest.skip(f"{NEEDED[name]} is not installed")
-        words = ["refuses", "dies once", "reads", "last"]
+        words = ["refuses", "dies once", "reads"]
         with choose(Engine(name=name, address="local")):
             told, failure = carried_out(words, chosen(), home)
         ends = {number: word for number, word, _ in told if word in ("done", "failed")}
         logs = list(home.glob("data/cache/jobs/*/*.log"))
         if name == "here":  # where nothing tells a machine that is lost from a job that ends its process
-            assert ends == {0: "failed", 1: "failed", 2: "done", 3: "done"} and not logs
-            assert failure.startswith("2 of 4 jobs failed") and "- refuses: no such file: data/x" in failure
+            assert ends == {0: "failed", 1: "failed", 2: "done"} and not logs
+            assert failure.startswith("2 of 3 jobs failed") and "- refuses: no such file: data/x" in failure
             return
-        assert ends == {0: "failed", 1: "done", 2: "done", 3: "done"}
+        assert ends == {0: "failed", 1: "done", 2: "done"}
         assert [word for number, word, _ in told if number == 1].count("waits") == 1
-        assert [text for number, word, text in told if (number, word) == (3, "line")] == ["last begins"]
+        assert [text for number, word, text in told if (number, word) == (2, "line")] == ["reads begins"]
         (log,) = logs  # those of what is done are gone
         assert failure.splitlines() == [
-            "1 of 4 jobs failed; the others are done, and are not done again:",
+            "1 of 3 jobs failed; the others are done, and are not done again:",
             "- refuses: no such file: data/x",
             f"  log: {log}",
         ]

@@ -24,6 +24,9 @@ from kit.core.processes import DiedError, Log, run_all
 PATIENCE_S = 600.0
 """Seconds that are waited for a cluster that was lost to come back."""
 
+_LOOK_S = 5.0
+"""Seconds between two looks at whether the cluster is still the one that this process is connected to."""
+
 _START_S = 120.0
 """Seconds in which a cluster that is started here may fail to start, as Ray does on a busy machine, and is tried again."""
 
@@ -138,6 +141,7 @@ class _Ray:
 
         # What is lost is submitted again by who follows: Ray's own tries are told to nobody.
         self._task = ray.remote(max_retries=0, num_gpus=n_gpus)(_carried_out)
+        self._node, self._looked = ray.get_runtime_context().get_node_id(), time.monotonic()
 
     def submit(self, order: Order) -> Any:
         return self._task.options(num_cpus=order.n_processors).remote(order)
@@ -145,10 +149,23 @@ class _Ray:
     def ended(self, handles: Mapping[int, Any], wait_s: float) -> dict[int, Outcome]:
         import ray
 
+        self._end_with_the_cluster()
         numbers = {reference: number for number, reference in handles.items()}
         ray.wait(list(numbers), num_returns=1, timeout=wait_s)
         ready, _ = ray.wait(list(numbers), num_returns=len(numbers), timeout=0)
         return {numbers[reference]: _outcome(reference) for reference in ready}
+
+    def _end_with_the_cluster(self) -> None:
+        """End this process where the cluster is another one than it was: Ray would wait for the old one for ever.
+
+        A head that is started again at once is taken for the same by who is connected, but knows nothing of its machines.
+        """
+        import ray
+
+        if time.monotonic() - self._looked > _LOOK_S:
+            self._looked = time.monotonic()
+            if not any(node["NodeID"] == self._node and node["Alive"] for node in ray.nodes()):
+                os._exit(1)  # what is left of the connection would not close
 
     def cancel(self, handles: Sequence[Any]) -> None:
         import ray
