@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import kit
 from kit.core.printing import say, spell_out, visible
-from kit.run.cli import completion, corpora, data, doing, export, models, negatives, sweeping, translating
+from kit.run.cli import corpora, data, doing, export, models, negatives, sweeping, translating
 from kit.run.cli.arguments import add_engine_options, add_model_options, add_settings, at_least, listed
 
 SCRIPT = "hybrid-batch-kit"
@@ -72,7 +72,7 @@ def parser(name: str) -> argparse.ArgumentParser:
         _add_cache,
         data.add,
         translating.add,
-        completion.add,
+        _add_completion,
     ):
         add(commands)
     return whole
@@ -248,3 +248,20 @@ def _add_cache(commands: argparse._SubParsersAction) -> None:
     clear = steps.add_parser("clear", help="take it away", description="Take kept things away.")
     clear.add_argument("kinds", nargs="*", metavar="KIND", help="such as embeddings (default: all)")
     clear.set_defaults(function=doing.do_cache_clear)
+
+
+def _add_completion(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser(
+        "completion",
+        help="print what completes commands and options in a shell",
+        description='Print a script by which a shell completes the command hybrid-batch-kit: eval "$(hybrid-batch-kit '
+        'completion bash)".',
+    )
+    command.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    command.set_defaults(function=_print_completion)
+
+
+def _print_completion(parsed: argparse.Namespace) -> None:
+    import shtab
+
+    say(shtab.complete(parser(SCRIPT), parsed.shell))
