@@ -129,7 +129,7 @@ class TestRefuses:
             (["run", "00", "-p", "updates"], "-p updates: write NAME=VALUE"),
             (["run", "400"], "(parameters are written -p NAME=VALUE)"),
             (["run", "07"], "notebook '07': 0 found: choose from 00, 01"),
-            (["run", "0"], "notebook '0': 5 found"),
+            (["run", "0_"], "notebook '0_': 0 found"),
             (["refresh", "07"], "notebook '07': 0 found: choose from 00, 01"),
             (["sweep", "-p", "update=5"], "unknown parameter 'update'"),
         ],
