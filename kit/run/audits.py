@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -63,6 +64,8 @@ def audit(
 ) -> list[Path]:
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
+    An audit that stands there already stays unless it was made by the same command: the new one is ``<run>-<task>-2``.
+
     A model is used as it is, with its own prompts (``kit.data.inputs.prompts_of``), and judged by the cosine. What was
     evaluated before (the same weights, data and code) is taken from the cache, and so are the embeddings of texts that a
     model has met before: an audit that was interrupted goes on.
@@ -86,13 +89,14 @@ def audit(
         ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
             group in a language.
     """
+    started = time.monotonic()
     whole_number("limit", limit, 0)
     paths.run_folder(run)  # a wrong name is an error before anything is loaded
     audited = audited_models(models)
     for one in audited:
         find_model(one.name)  # a wrong model is an error before anything is loaded
     loaded = {spec: _checked(part_of(load_task(spec), languages, limit)) for spec in tasks}  # so is a wrong task
-    folders = {spec: paths.run_folder(f"{run}-{_slug(task.name)}").name for spec, task in loaded.items()}
+    folders = {spec: _named(run, task.name) for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
@@ -105,7 +109,13 @@ def audit(
     given = (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt))
     given += (("--languages", ",".join(languages)), ("--limit", str(limit or "")))
     options = [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
-    return [_write(folders[spec], spec, loaded[spec], measured[spec], audited, options) for spec in loaded]
+    names = [f"{one.label}={one.name}" for one in audited]
+    written = []
+    for spec, task in loaded.items():
+        command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", run, *options])
+        folder = _beside(folders[spec], command, log)
+        written.append(_write(folder, spec, task, measured[spec], command, time.monotonic() - started))
+    return written
 
 
 def load_audited(
@@ -230,24 +240,58 @@ def facts_of(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) ->
     }
 
 
-def _write(
-    run: str, spec: str, task: RetrievalTask, measured: dict, audited: list[AuditedModel], options: list[str]
-) -> Path:
+def _write(run: str, spec: str, task: RetrievalTask, measured: dict, command: str, duration_s: float) -> Path:
     results = Results({label: [evaluation] for label, (evaluation, _) in measured.items()})
-    names = [f"{one.label}={one.name}" for one in audited]
-    start = run.removesuffix(f"-{_slug(task.name)}")
-    command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", start, *options])
+    models = {label: facts for label, (_, facts) in measured.items()}
     about = report.about(
         kind="audit",
         run=run,
         results=results,
         task=task,
         command=command,
-        settings={"models": names, "task": spec},
+        settings={"models": [f"{label}={facts['model']}" for label, facts in models.items()], "task": spec},
         checksums=checksums([spec]),
-        models={label: facts for label, (_, facts) in measured.items()},
+        models=models,
+        duration_s=duration_s,
     )
     return report.write_run(about, results)
+
+
+def _named(run: str, task: str) -> str:
+    """The name of an audit's folder, without a stutter: what the run's name ends with is not said again by the task's.
+
+    >>> _named("audit", "xquad-r"), _named("mini", "mini-xquad-r"), _named("new-xquad-r", "xquad-r")
+    ('audit-xquad-r', 'mini-xquad-r', 'new-xquad-r')
+    """
+    first, second = run.split("-"), _slug(task).split("-")
+    shared = next((n for n in range(min(len(first), len(second)), 0, -1) if first[-n:] == second[:n]), 0)
+    return paths.run_folder("-".join([*first, *second[shared:]])).name
+
+
+def _beside(name: str, command: str, log: Log) -> str:
+    """The folder that an audit is written to: that of the same audit before, else the first that is free.
+
+    An audit of other models, or another part of the task, stays, and a line says where both are.
+    """
+    others = []
+    for number in itertools.count(1):
+        folder = paths.run_folder(name if number == 1 else f"{name}-{number}")
+        if not (folder / "metrics.json").is_file() or _made_by(folder) == command:
+            break
+        others.append(folder.name)
+    if others:
+        both = shlex.join([*others, folder.name])
+        log(f"  {', '.join(others)} of reports/ stays as it is, since it is of other models or another part of the task:")
+        log(f"  this audit is reports/{folder.name}; side by side: python -m kit report {both}")
+    return folder.name
+
+
+def _made_by(folder: Path) -> str:
+    """The command that made what lies in a run's folder; empty where that cannot be read."""
+    try:
+        return report.run_metrics(folder)["about"]["command"]
+    except ValueError:
+        return ""
 
 
 def _slug(text: str) -> str:

@@ -227,7 +227,7 @@ class TestAbout:
             _about("audit", "mine", _results({"good": "right"}), models={"bad": {}})
 
 
-FILES = {"metrics.json", "per_query.parquet", "figures", "index.html", "summary.md"}
+FILES = {"metrics.json", "per_query.parquet", "questions.json", "figures", "tables", "index.html", "summary.md"}
 
 
 class TestWriteRun:
@@ -281,6 +281,7 @@ class TestFigures:
         assert list(report.figures(results, about, HISTORIES)) == [
             "settings",
             "panel",
+            "differences",
             "pairs",
             "pair_differences-1",
             "pair_differences-2",
@@ -305,7 +306,7 @@ class TestFigures:
 
     def test_one_language(self):
         results = _results({"good": "right", "other": "right"}, languages="de")
-        assert list(report.figures(results, _about("audit", "mine", results, "de"))) == ["settings"]
+        assert list(report.figures(results, _about("audit", "mine", results, "de"))) == ["settings", "differences"]
 
     def test_agreement_that_was_not_measured(self):
         task, embeddings = made_task(), np.eye(4, dtype=np.float32)
@@ -495,7 +496,10 @@ class TestForm:
         anchors = {attrs["id"] for _, attrs in found.elements if "id" in attrs}
         assert {link[1:] for link in found.links if link.startswith("#")} <= anchors
         files = [unquote(link) for link in found.links if not link.startswith("#")]
-        assert files == ["metrics.json", "per_query.parquet", "notebooks/05 50% #1.ipynb"]
+        tables = [
+            f"tables/{name}" for name in ("scores.csv", "differences.csv", "by-language.csv", "by-pair.csv", "tables.tex")
+        ]
+        assert files == ["metrics.json", "per_query.parquet", *tables, "notebooks/05 50% #1.ipynb"]
         assert all((folder / file).is_file() for file in files)
 
     def test_loads_nothing(self, trained):
@@ -535,9 +539,11 @@ class TestForm:
     def test_sections_stand_in_the_order_of_the_contents(self, trained):
         found = _read(trained)
         contents = [link[1:] for link in found.links if link.startswith("#")][1:]
-        expected = "summary settings bias differences claims figures languages pairs data models origin files".split()
+        expected = (
+            "summary settings bias differences claims figures languages pairs questions data models origin files".split()
+        )
         sections = [attrs["id"] for tag, attrs in found.elements if tag in ("section", "header")]
-        assert contents == sections == expected
+        assert contents == sections == expected.split()
 
     def test_ids_are_unique_and_the_language_is_said(self, trained):
         found = _read(trained)
