@@ -20,16 +20,16 @@ from kit.core.configs import whole_number
 from kit.core.files import whole_file
 from kit.core.printing import say
 from kit.data.corpus import RetrievalTask
-from kit.data.embeddings.encoding import TextEncoder, precision
+from kit.data.embeddings.encoding import TextEncoder
 from kit.data.embeddings.given import GivenEmbeddings, is_given
 from kit.data.embeddings.stored import StoredEncoder, stored
-from kit.data.inputs import cut_of_task, limit_of, prompts_of
+from kit.data.inputs import cut_of_task
 from kit.data.parts import part_of
 from kit.data.registry import checksums, load_task, source_fingerprints
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.run.training import tokens_text
+from kit.run.models.facts import facts_of_model, pace
 from kit.show import report
 from kit.train.encoders.finding import find_model
 from kit.train.encoders.loading import load_prompted, weights_of
@@ -188,7 +188,7 @@ def _evaluated(
     cut = cut_of_task(model, task)
     for told in cut:
         log(f"  {task.name}: {told}")
-    facts |= {"not read": "; ".join(cut)} if cut else {}
+    facts |= {"not read": "; ".join(cut) or "nothing"}
     if path.is_file() and speed.is_file():
         try:
             evaluation, told = Evaluation.read(path), speed.read_text(encoding="utf-8")
@@ -214,28 +214,18 @@ def _pace(encoder: TextEncoder, n_texts: int, elapsed_s: float) -> str:
     """How fast a model was, if it had anything to do."""
     if isinstance(encoder, StoredEncoder):
         n_texts, elapsed_s = encoder.n_encoded, encoder.elapsed_s
-    return f"{n_texts / elapsed_s:,.0f} texts a second" if n_texts else "all texts encoded before"
+    return pace(n_texts, elapsed_s)
 
 
 def facts_of(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) -> dict[str, str]:
     """What is to be known of a model, by name; ``weights`` tells its content from that of others."""
     if isinstance(model, GivenEmbeddings):
         return {"model": one.name, "weights": model.weights, "dimensions": str(model.dimension), "judged by": "cosine"}
-    used = prompts_of(model)
-    prompts = [f"{name}: {prompt!r}" for name, prompt in (("query", used.query), ("document", used.passage)) if prompt]
-    unused = f" (not used: {', '.join(used.unused)})" if used.unused else ""
-    limits = {side: tokens_text(limit_of(model, side)) for side in ("query", "passage")}
     trained_for = str(model.similarity_fn_name or "cosine")
     return {
         "model": one.name,
         "weights": weights_of(one.name),
-        "dimensions": str(model.get_embedding_dimension()),
-        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
-        "longest input": ", ".join(f"{side}: {limit}" for side, limit in limits.items())
-        if len(set(limits.values())) > 1
-        else limits["query"],
-        "prompts": (", ".join(prompts) or "none") + unused,
-        "computed in": precision(model),
+        **facts_of_model(model),
         "judged by": "cosine" if trained_for == "cosine" else f"cosine (the model asks for {trained_for})",
     }
 

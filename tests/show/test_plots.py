@@ -17,6 +17,7 @@ from plotly.colors import get_colorscale, sample_colorscale
 from kit.compare.stats import Interval
 from kit.data.corpus import ParallelCorpus
 from kit.show import plots, tables
+from kit.show.plots.pairs import DIVERGING, even
 from kit.show.plots.style import (
     LANGUAGE_COLOURS,
     SAMPLING_COLOURS,
@@ -267,11 +268,11 @@ class TestNumbers:
         assert list(numbers.text) == [f"{score:.2f}" for score in MATRICES["X-Y"].ravel() if not np.isnan(score)]
         assert list(zip(numbers.y, numbers.x))[-1] == ("en", "en")
 
-    @pytest.mark.parametrize("scale", ["Viridis", "RdBu"])
+    @pytest.mark.parametrize("scale", ["Viridis", "Cividis"])
     def test_numbers_can_be_read_on_every_colour(self, scale):
         """Against plotly's own colours of the scale and the formula of WCAG 2."""
         shares = np.linspace(0, 1, 201)
-        rgb = sample_colorscale(get_colorscale(scale) if scale == "Viridis" else scale, shares)
+        rgb = sample_colorscale(get_colorscale(scale), shares)
         for colour, text in zip(rgb, readable_on(shares, scale)):
             channels = [int(part) / 255 for part in re.findall(r"\d+", colour)]
             below = sum(
@@ -280,6 +281,9 @@ class TestNumbers:
             )
             lower, upper = sorted([below, 1.0 if text == "#FFFFFF" else 0.0])
             assert (upper + 0.05) / (lower + 0.05) >= 4.5, colour
+
+    def test_black_is_readable_on_every_difference(self):
+        assert set(readable_on(np.linspace(0, 1, 201), even(DIVERGING))) == {"#000000"}
 
     def test_pair_counts(self):
         mono, cross = (trace.z for trace in plots.pair_counts(BATCHES, TAGS).data)

@@ -304,9 +304,17 @@ class TestAgreementHeatmap:
         alt = plots.agreement_heatmap({"a": np.array([[1.0, -0.1], [-0.1, 1.0]])}, ["de", "en"]).layout.meta["alt"]
         assert "the mean over cells is −0.100" in alt
 
+    @pytest.mark.parametrize(("panel", "told"), [(-0.1, ""), (0.2, "counts each question of a language alike")])
+    def test_a_mean_that_differs_from_the_panel_is_explained(self, panel, told):
+        alt = plots.agreement_heatmap({"a": np.array([[1.0, -0.1], [-0.1, 1.0]])}, ["de", "en"], {"a": panel}).layout.meta[
+            "alt"
+        ]
+        assert told in alt and ("and is 0.200." in alt) == bool(told)
+
     def test_the_alternative_leaves_a_language_with_itself_out(self):
         matrices = {"a": np.array([[1.0, 0.5, 0.25], [0.5, 1.0, NAN], [0.25, NAN, 1.0]])}
         alt = plots.agreement_heatmap(matrices, ["de", "en", "th"]).layout.meta["alt"]
+        assert "list agreement in the bias panel" not in alt
         assert "the mean over cells is 0.375" in alt and "lowest cell is 0.250, query de, other language th" in alt
 
 

@@ -188,5 +188,6 @@ class TestMade:
 
 def test_one_task_is_not_asked_to_have_ten():
     task = made_task("de")
-    results = Results({"a": [evaluate_embeddings(*[np.eye(len(task.queries), dtype=np.float32)] * 2, task, "a")]})
+    vectors = np.eye(len(task.queries), dtype=np.float32)
+    results = Results({"a": [evaluate_embeddings(vectors, vectors, task, "a")]})
     assert len(extremes(results, task)["best"]) == 1

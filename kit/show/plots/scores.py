@@ -152,8 +152,10 @@ def difference_forest(differences: Sequence[Difference], level: float = 0.05) ->
         raise ValueError(
             f"differences are from {len(references)} models: give those of two models or more, from one of them"
         )
-    models, measures = (list(dict.fromkeys(found)) for found in zip(*((one.first, one.column) for one in differences)))
-    names, colours = labels(models, NAME_COLUMNS), model_colours([*references, *models])
+    (reference,) = references
+    models = list(dict.fromkeys(one.first for one in differences))
+    measures = list(dict.fromkeys(one.column for one in differences))
+    names, colours = labels(models, NAME_COLUMNS), model_colours([reference, *models])
     panel = max(row_height(names) * len(models), 60)
     figure, height = panel_grid(measures, _FOREST_COLUMNS, panel, gap=45, shared_yaxes=True, horizontal_spacing=0.035)
     for number, measure in enumerate(measures):
@@ -168,9 +170,9 @@ def difference_forest(differences: Sequence[Difference], level: float = 0.05) ->
         figure.add_vline(x=0, line={"color": QUIET, "width": 1}, layer="below", **spot)
         figure.update_xaxes(range=_around_zero(differences, measure), nticks=4, tickfont_size=11, zeroline=False, **spot)
     row_axis(figure, list(names.values()), range=[len(models) - 0.4, -0.75], tickfont_size=12)
-    first = f"Difference from {plain(*references, 60)}"
+    first = f"Difference from {plain(reference, 60)}"
     title = title_of(first, f"bar: 95 % interval; filled: p < {level:g}, adjusted (Holm); the line: no difference")
-    return finish(figure, title, height, _said_of(differences, *references, level), bottom=45)
+    return finish(figure, title, height, _said_of(differences, reference, level), bottom=45)
 
 
 def _around_zero(differences: Sequence[Difference], measure: str) -> list[float]:

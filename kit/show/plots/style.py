@@ -261,8 +261,8 @@ def add_numbers(figure: go.Figure, texts: np.ndarray, colours: np.ndarray, langu
     """
     rows, columns = np.nonzero(texts)
     figure.add_scatter(
-        x=[languages[column] for column in columns],
-        y=[languages[row] for row in rows],
+        x=[languages[column] for column in columns.tolist()],
+        y=[languages[row] for row in rows.tolist()],
         mode="text",
         text=texts[rows, columns].tolist(),
         textfont={"size": 12, "color": colours[rows, columns].tolist()},

@@ -26,12 +26,16 @@ from kit.show.plots.style import CONFIG
 from kit.show.report import grids, words
 from kit.show.report.drawing import ORDER
 from kit.show.report.questions import Extremes
+from kit.train.config import unread
 
 _RULE = (
     "Seen: the whole interval of the difference lies on the claim's side, in the mean and in every seed; to reach is to be "
     f"less than {MARGIN_MAP} mAP or {MARGIN_DISTANCE:.0%} of the rank distance worse. The p-values (paired randomisation "
     "test, Holm over the claims) do not decide."
 )
+
+OF_STUDIES = ("tests", "alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "bitexts")
+"""Settings that only studies read, and no run that trains and judges its own samplings."""
 
 _ISOLATES = re.compile("[\u2068\u2069]")  # put around names by kit.show.plots; the page isolates by its own means
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#$])")
@@ -155,11 +159,18 @@ def _facts(runs: Sequence[Mapping]) -> list[Fact]:
         ("versions", "versions"),
         ("machine", "machine"),
     ):
-        told = [run.get(group, {}) for run in runs]  # reports of earlier versions have no "made"
+        told = [_used(run) if group == "settings" else run.get(group, {}) for run in runs]  # earlier versions: no "made"
         for name in dict.fromkeys(name for of_run in told for name in of_run):
             values = tuple(_value_text(of_run[name]) if name in of_run else MISSING for of_run in told)
             facts.append(Fact(title, name, values))
     return facts
+
+
+def _used(run: Mapping) -> dict[str, object]:
+    """Settings that the run used; ``metrics.json`` has all of them."""
+    settings = run["settings"]
+    hidden = {*OF_STUDIES, *unread(settings)} if run["kind"] == "training" else set()
+    return {name: value for name, value in settings.items() if name not in hidden}
 
 
 def _value_text(value: object) -> str:
