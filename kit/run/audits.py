@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import shlex
@@ -263,13 +262,11 @@ def _beside(name: str, command: str, log: Log) -> str:
 
     An audit of other models, or another part of the task, stays, and a line says where both are.
     """
-    others = []
-    for number in itertools.count(1):
-        folder = paths.run_folder(name if number == 1 else f"{name}-{number}")
-        if not (folder / "metrics.json").is_file() or _made_by(folder) == command:
-            break
-        others.append(folder.name)
-    if others:
+    others, number, folder = [], 1, paths.run_folder(name)
+    while (folder / "metrics.json").is_file() and _made_by(folder) != command:
+        others, number = [*others, folder.name], number + 1
+        folder = paths.run_folder(f"{name}-{number}")
+    if others and not (folder / "metrics.json").is_file():
         both = shlex.join([*others, folder.name])
         log(f"  {', '.join(others)} of reports/ stays as it is, since it is of other models or another part of the task:")
         log(f"  this audit is reports/{folder.name}; side by side: python -m kit report {both}")

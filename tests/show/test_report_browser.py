@@ -295,7 +295,9 @@ class TestLook:
         assert page.evaluate(text) == "rgb(228, 232, 236)"
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         _soon(page, f"{ground} === 'rgb(255, 255, 255)'")
-        _soon(page, "Array.from(document.querySelectorAll('.plot')).every(one => one.getBoundingClientRect().width <= 690)")
+        _soon(
+            page, "Array.from(document.querySelectorAll('.main-svg')).every(one => one.getBoundingClientRect().width <= 690)"
+        )
         page.evaluate("window.dispatchEvent(new Event('afterprint'))")
         _soon(page, f"{ground} === 'rgb(20, 20, 20)'")
 

@@ -21,9 +21,13 @@ from kit.data.corpus import RetrievalTask
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.evaluate.shards.trec import read_run
 from kit.run.cli import commands
+from kit.run.settings import FLAT
 from kit.show import report
+from kit.show.plots import difference_forest
 from kit.show.report import exports, origin, words
+from kit.show.report.page import OF_STUDIES
 from kit.show.report.questions import LONGEST, Extremes, extremes
+from kit.train.config import unread
 
 ARABIC = "ما عملة اليابان؟"
 
@@ -191,3 +195,49 @@ def test_one_task_is_not_asked_to_have_ten():
     vectors = np.eye(len(task.queries), dtype=np.float32)
     results = Results({"a": [evaluate_embeddings(vectors, vectors, task, "a")]})
     assert len(extremes(results, task)["best"]) == 1
+
+
+def test_only_settings_that_a_run_used_are_shown(tmp_path):
+    used = {"encoder": "static", "updates": 50, "dimension": 8, "dropout": 0.1}
+    given = used | {"rank": 32, "alphas": [0.5], "max_tokens": 0, "trim_vocabulary": False}
+    results = _results({"X-Y": "right"})
+    folder = report.write_run(_about("training", "mine", results, settings=given), results, folder=tmp_path / "mine")
+    shown = [row[0] for row in _Page(folder / "index.html").tables["facts"]]
+    assert set(used) <= set(shown) and not (set(given) - set(used)) & set(shown)
+    assert json.loads((folder / "metrics.json").read_text())["about"]["settings"] == given
+
+
+def test_settings_of_studies_are_those_of_no_other_part():
+    parts = ("mixture", "domains", "synthetic", "mining")
+    assert set(OF_STUDIES) == {"tests"} | {name for name, (part, _) in FLAT.items() if part in parts}
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"encoder": "tiny"}, {"rank", "head", "dropout", "trust_remote_code", "trim_vocabulary"}),
+        ({"encoder": "head:m", "head": "low-rank"}, {"dimension", "vocabulary_size", "dropout"}),
+        ({"seed": 0}, set()),
+    ],
+)
+def test_settings_that_have_no_part_in_a_recipe(settings, named):
+    assert unread(settings) == named
+
+
+class TestForest:
+    def test_points_bars_and_marks(self):
+        results = _results({"a": "right", "b": "own first"})
+        differences = results.differences()
+        figure = difference_forest(differences)
+        points = [trace for trace in figure.data if trace.error_x.array is not None]
+        assert [trace.x[0] for trace in points] == [one.compared.overall.difference for one in differences]
+        ends = [one.compared.overall.low for one in differences]
+        assert [trace.x[0] - trace.error_x.arrayminus[0] for trace in points] == pytest.approx(ends, nan_ok=True)
+        assert {trace.marker.symbol for trace in points} == {"circle-open"}  # two question groups prove nothing
+        assert {trace.marker.symbol for trace in difference_forest(differences, 1.1).data} == {"circle"}
+        assert "b differs by more than chance in 0 of" in figure.layout.meta["alt"]
+
+    def test_differences_from_two_models_are_refused(self):
+        results = _results({"a": "right", "b": "own first"})
+        with pytest.raises(ValueError, match="differences are from 2 models: give those from one of them"):
+            difference_forest([*results.differences("a"), *results.differences("b")])

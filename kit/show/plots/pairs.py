@@ -175,7 +175,7 @@ def even(colours: Sequence[str]) -> list[tuple[float, str]]:
 
 def _beside_panel(others: Mapping[str, np.ndarray], panel: Mapping[str, float] | None) -> str:
     """A sentence that tells the means of cells from the list agreement of the panel, where the two differ."""
-    means = {name: _number(panel[name], 3) for name in panel or () if not np.isnan(others[name]).all()}
+    means = {name: _number(mean, 3) for name, mean in (panel or {}).items() if not np.isnan(others[name]).all()}
     if all(mean == _number(float(np.nanmean(others[name])), 3) for name, mean in means.items()):
         return ""
     told = ", ".join(f"{mean} ({spoken(name)})" if len(means) > 1 else mean for name, mean in means.items())

@@ -84,7 +84,15 @@ def row_height(names: Mapping[str, str]) -> int:
 
 
 def add_estimate(
-    figure: go.Figure, label: str, interval: Interval, colour: str, text: str, row: int, col: int, hover: str = "%{x:.3f}"
+    figure: go.Figure,
+    label: str,
+    interval: Interval,
+    colour: str,
+    text: str,
+    row: int,
+    col: int,
+    hover: str = "%{x:.3f}",
+    symbol: str = "circle",
 ) -> None:
     """A point with its interval and its number above it, in the row of a model; nothing where it is not defined."""
     figure.add_scatter(
@@ -95,7 +103,7 @@ def add_estimate(
         textfont={"size": 12} | HALO,
         showlegend=False,
         text=[text],
-        marker={"size": 8, "color": colour},
+        marker={"size": 8, "color": colour, "symbol": symbol},
         row=row,
         col=col,
         cliponaxis=False,
@@ -136,7 +144,7 @@ _FOREST_COLUMNS = 4
 
 
 def difference_forest(differences: Sequence[Difference], level: float = 0.05) -> go.Figure:
-    """Every model minus the reference: difference and 95 % interval, one small panel a measure, a line at no difference.
+    """Every model minus the reference: difference and 95 % interval, one small panel a measure.
 
     Filled: the p-value, adjusted over all that is given (Holm), is below ``level``; open: chance could explain it.
 
@@ -165,13 +173,13 @@ def difference_forest(differences: Sequence[Difference], level: float = 0.05) ->
             interval = Interval(overall.difference, overall.low, overall.high, overall.n_effective)
             text = number_text(overall.difference, digits, "+")
             hover = f"{text}, 95 % interval {span(overall.low, overall.high, digits, '+')}, p = {one.adjusted_p:.4f}"
-            add_estimate(figure, names[one.first], interval, colour, text, **spot, hover=hover)
-            figure.data[-1].marker.symbol = "circle" if one.adjusted_p < level else "circle-open"
-        figure.add_vline(x=0, line={"color": QUIET, "width": 1}, layer="below", **spot)
-        figure.update_xaxes(range=_around_zero(differences, measure), nticks=4, tickfont_size=11, zeroline=False, **spot)
+            symbol = "circle" if one.adjusted_p < level else "circle-open"
+            add_estimate(figure, names[one.first], interval, colour, text, **spot, hover=hover, symbol=symbol)
+        chance_line(figure, 0, **spot)
+        figure.update_xaxes(range=_around_zero(differences, measure), nticks=4, tickfont_size=11, **spot)
     row_axis(figure, list(names.values()), range=[len(models) - 0.4, -0.75], tickfont_size=12)
     first = f"Difference from {plain(reference, 60)}"
-    title = title_of(first, f"bar: 95 % interval; filled: p < {level:g}, adjusted (Holm); the line: no difference")
+    title = title_of(first, f"bar: 95 % interval; filled: p < {level:g}, adjusted (Holm); dotted: no difference")
     return finish(figure, title, height, _said_of(differences, reference, level), bottom=45)
 
 
