@@ -260,7 +260,7 @@ def _named(run: str, task: str) -> str:
 def _beside(name: str, command: str, log: Log) -> str:
     """The folder that an audit is written to: that of the same audit before, else the first that is free.
 
-    An audit of other models, or another part of the task, stays, and a line says where both are.
+    An audit that another command made, of other models or with other prompts, stays, and a line says where both are.
     """
     others, number, folder = [], 1, paths.run_folder(name)
     while (folder / "metrics.json").is_file() and _made_by(folder) != command:
@@ -268,7 +268,7 @@ def _beside(name: str, command: str, log: Log) -> str:
         folder = paths.run_folder(f"{name}-{number}")
     if others and not (folder / "metrics.json").is_file():
         both = shlex.join([*others, folder.name])
-        log(f"  {', '.join(others)} of reports/ stays as it is, since it is of other models or another part of the task:")
+        log(f"  {', '.join(others)} of reports/ stays as it is, since another command made it:")
         log(f"  this audit is reports/{folder.name}; side by side: python -m kit report {both}")
     return folder.name
 

@@ -300,6 +300,7 @@ class TestLook:
         )
         page.evaluate("window.dispatchEvent(new Event('afterprint'))")
         _soon(page, f"{ground} === 'rgb(20, 20, 20)'")
+        assert set(page.evaluate(zooms)) == {0}
 
     def test_on_a_phone_the_first_column_stays_and_titles_have_room(self, open_page):
         page = open_page(400).page
