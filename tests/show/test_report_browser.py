@@ -295,9 +295,8 @@ class TestLook:
         assert page.evaluate(text) == "rgb(228, 232, 236)"
         page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
         _soon(page, f"{ground} === 'rgb(255, 255, 255)'")
-        _soon(
-            page, "Array.from(document.querySelectorAll('.main-svg')).every(one => one.getBoundingClientRect().width <= 690)"
-        )
+        zooms = "Array.from(document.querySelectorAll('.plot'), one => Number(one.style.zoom))"
+        assert all(0.5 < zoom < 0.7 for zoom in page.evaluate(zooms))  # 1,100 pixels as wide as A4 between its margins
         page.evaluate("window.dispatchEvent(new Event('afterprint'))")
         _soon(page, f"{ground} === 'rgb(20, 20, 20)'")
         assert set(page.evaluate(zooms)) == {0}

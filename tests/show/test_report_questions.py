@@ -239,5 +239,5 @@ class TestForest:
 
     def test_differences_from_two_models_are_refused(self):
         results = _results({"a": "right", "b": "own first"})
-        with pytest.raises(ValueError, match="differences are from 2 models: give those .* from one of them"):
+        with pytest.raises(ValueError, match=r"differences are from 2 models: give those .*from one of them"):
             difference_forest([*results.differences("a"), *results.differences("b")])
