@@ -28,7 +28,7 @@ from kit.core.files import whole_file
 from kit.core.once import once
 from kit.core.printing import Table, estimate
 from kit.core.records import without_nan
-from kit.evaluate.evaluation import SCHEMA, CellValues, Evaluation, mean_values
+from kit.evaluate.evaluation import SCHEMA, TOP_CANDIDATES, CellValues, Evaluation, mean_values
 
 _WHOSE = pa.schema([("model", pa.string()), ("seed_number", pa.int16())])
 """Columns of ``per_query.parquet`` before those of an evaluation."""
@@ -289,6 +289,8 @@ class Results:
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not the results of a run ({error!r:.120}): make the run again") from None
         table = table.replace_schema_metadata(None)
+        if TOP_CANDIDATES.name not in table.column_names:  # of a version that did not keep them
+            table = table.append_column(TOP_CANDIDATES, pa.nulls(len(table), TOP_CANDIDATES.type))
         if not table.schema.equals(pa.schema([*_WHOSE, *SCHEMA])):
             raise ValueError(f"{path}: columns {table.column_names} are those of another version: make the run again")
         rest, model, number = table.drop_columns(_WHOSE.names), table.column("model"), table.column("seed_number")

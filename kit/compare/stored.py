@@ -8,14 +8,14 @@ from typing import Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ConfigDict, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from kit.compare.columns import BIAS_COLUMNS, DIGITS, HEADLINE
 from kit.compare.stats import Comparison, Interval
 from kit.core import records
 from kit.core.records import Record, without_nan
 from kit.evaluate.bias.measures import PANEL
-from kit.evaluate.evaluation import POOL
+from kit.evaluate.evaluation import POOL, TOP_CANDIDATES
 
 _Scores = dict[str, dict[str, tuple[float, float]]]
 
@@ -42,6 +42,7 @@ class _About(Record):
     overlap: list[str]
     notes: list[str]
     models: dict[str, dict[str, str]]
+    made: dict[str, str] = Field(default_factory=dict)
     runs: tuple[_About, ...] = ()
 
     @model_validator(mode="after")
@@ -131,6 +132,8 @@ def refuse_other_rows(parts: Sequence[pa.Table], languages: Sequence[str]) -> No
     for part in parts:
         in_pool = pc.equal(part.column("candidate_language"), POOL)
         for name, kind in zip(part.schema.names, part.schema.types):
+            if name == TOP_CANDIDATES.name:  # as long as the list is, and not kept by earlier versions
+                continue
             is_list = pa.types.is_list(kind)
             values = part.column(name).filter(in_pool) if is_list else part.column(name)
             known = {"query_language": languages, "candidate_language": [*languages, POOL]}.get(name)

@@ -35,6 +35,9 @@ MEASURES = {
 BIAS_MEASURES = {measure.column: measure.label for measure in PANEL}
 """Columns of ``Evaluation.per_query`` that make up the bias panel, defined in the pool only; see ``measures.PANEL``."""
 
+TOP_CANDIDATES = pa.field("top_candidates", pa.list_(pa.string()))
+"""Column of ``Evaluation.per_query`` that results of earlier versions lack."""
+
 _LISTS = {"top_languages": pa.int64(), "version_ranks": pa.int64(), "agreement_with": pa.float64()}
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in ("query_id", "group_id", "query_language", "candidate_language")]
@@ -43,10 +46,11 @@ SCHEMA = pa.schema(
     + [("best_rank", pa.int64()), ("worst_rank", pa.int64())]
     + [(name, pa.float64()) for name in BIAS_MEASURES]
     + [(name, pa.list_(kind)) for name, kind in _LISTS.items()]
+    + [TOP_CANDIDATES]
 )
 """Columns of ``Evaluation.per_query``."""
 
-_NUMBERS = [name for name in SCHEMA.names[4:] if name not in _LISTS]
+_NUMBERS = [name for name in SCHEMA.names[4:] if name not in (*_LISTS, TOP_CANDIDATES.name)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,8 @@ class Evaluation:
         ``languages``, null
         outside of the pool: ``top_languages`` (candidates of that language in the top of the list), ``version_ranks`` (rank
         of the best relevant candidate in that language, null where there is none), ``agreement_with`` (Spearman correlation
-        with the list of the same question in that language, NaN where there is none).
+        with the list of the same question in that language, NaN where there is none). ``top_candidates`` has the ids of the
+        first ``kit.evaluate.bias.top_lists.TOP`` of the pool, best first; null outside of it and where it was not kept.
     """
 
     task_name: str
@@ -137,6 +142,16 @@ class Evaluation:
         means = self._means_by_query_language(self._pool_lists("agreement_with"))
         np.fill_diagonal(means, 1.0)
         return means
+
+    @property
+    def keeps_lists(self) -> bool:
+        """Whether ``top_candidates`` is known; earlier versions did not keep them."""
+        return not self.per_query.column(TOP_CANDIDATES.name).filter(pa.array(self._in_pool)).null_count
+
+    def top_candidates(self) -> dict[str, list[str]]:
+        """Ids of the first candidates of the pool, best first, by id of the query; empty where they were not kept."""
+        pool = self.per_query.filter(pa.array(self._in_pool)) if self.keeps_lists else self.per_query.slice(0, 0)
+        return dict(zip(pool.column("query_id").to_pylist(), pool.column(TOP_CANDIDATES.name).to_pylist()))
 
     def version_ranks(self) -> np.ndarray:
         """Rank in the pool of the best relevant candidate in each language, (n_queries, n_languages), NaN for none."""

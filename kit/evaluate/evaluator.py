@@ -17,7 +17,7 @@ from kit.evaluate.bias.list_agreement import spearman
 from kit.evaluate.bias.panel import panel_columns, parallel_groups
 from kit.evaluate.bias.top_lists import TOP
 from kit.evaluate.encoding import encode_task
-from kit.evaluate.evaluation import POOL, SCHEMA, Evaluation
+from kit.evaluate.evaluation import POOL, SCHEMA, TOP_CANDIDATES, Evaluation
 from kit.evaluate.ranks import score_lists
 from kit.evaluate.scores import Rescore
 from kit.evaluate.search import Found, search
@@ -74,6 +74,7 @@ def evaluation_of(
     """
     cells, pool = score_lists(task, found.ranks)
     in_cell, in_pool = _cell_rows(task, cells), _pool_rows(task, pool) | panel_columns(task, found, pool, groups, counts)
+    in_pool[TOP_CANDIDATES.name] = _ids(task, found.top[pool.list_id])
     for field in SCHEMA:
         if field.name not in in_cell:  # the bias panel, which is defined in the pool only
             n_rows = len(in_cell["n_relevant"])
@@ -97,6 +98,12 @@ def evaluate(
         warnings.warn(f"{name} on {task.name}: {told}", stacklevel=2)
     embeddings = encode_task(model, task)
     return evaluate_embeddings(*embeddings, task, name, seed, n_agreement_groups)
+
+
+def _ids(task: RetrievalTask, top: np.ndarray) -> pa.Array:
+    """Ids of the candidates of top lists (n_lists, k), a list each."""
+    ids = task.candidates.column("candidate_id").combine_chunks().take(pa.array(top.ravel()))
+    return pa.ListArray.from_arrays(pa.array(np.arange(len(top) + 1, dtype=np.int32) * top.shape[1]), ids)
 
 
 def _cell_rows(task: RetrievalTask, cells: metrics.RankedLists) -> dict:

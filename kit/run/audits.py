@@ -19,16 +19,16 @@ from kit.core.configs import whole_number
 from kit.core.files import whole_file
 from kit.core.printing import say
 from kit.data.corpus import RetrievalTask
-from kit.data.embeddings.encoding import TextEncoder, precision
+from kit.data.embeddings.encoding import TextEncoder
 from kit.data.embeddings.given import GivenEmbeddings, is_given
 from kit.data.embeddings.stored import StoredEncoder, stored
-from kit.data.inputs import cut_of_task, limit_of, prompts_of
+from kit.data.inputs import cut_of_task
 from kit.data.parts import part_of
 from kit.data.registry import checksums, load_task, source_fingerprints
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.run.training import tokens_text
+from kit.run.models.facts import facts_of_model, pace
 from kit.show import report
 from kit.train.encoders.finding import find_model
 from kit.train.encoders.loading import load_prompted, weights_of
@@ -63,6 +63,8 @@ def audit(
 ) -> list[Path]:
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
+    An audit that stands there already stays unless it was made by the same command: the new one is ``<run>-<task>-2``.
+
     A model is used as it is, with its own prompts (``kit.data.inputs.prompts_of``), and judged by the cosine. What was
     evaluated before (the same weights, data and code) is taken from the cache, and so are the embeddings of texts that a
     model has met before: an audit that was interrupted goes on.
@@ -86,13 +88,14 @@ def audit(
         ValueError: a model or task that cannot be loaded, two models of one label, a task that has several queries of one
             group in a language.
     """
+    started = time.monotonic()
     whole_number("limit", limit, 0)
     paths.run_folder(run)  # a wrong name is an error before anything is loaded
     audited = audited_models(models)
     for one in audited:
         find_model(one.name)  # a wrong model is an error before anything is loaded
     loaded = {spec: checked_task(part_of(load_task(spec), languages, limit)) for spec in tasks}  # so is a wrong task
-    folders = {spec: paths.run_folder(f"{run}-{slug(task.name)}").name for spec, task in loaded.items()}
+    folders = {spec: _named(run, task.name) for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
     measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
@@ -105,7 +108,13 @@ def audit(
     given = (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt))
     given += (("--languages", ",".join(languages)), ("--limit", str(limit or "")))
     options = [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
-    return [_write(folders[spec], spec, loaded[spec], measured[spec], audited, options) for spec in loaded]
+    names = [f"{one.label}={one.name}" for one in audited]
+    written = []
+    for spec, task in loaded.items():
+        command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", run, *options])
+        folder = _beside(folders[spec], command, log)
+        written.append(_write(folder, spec, task, measured[spec], command, time.monotonic() - started))
+    return written
 
 
 def load_audited(
@@ -178,7 +187,7 @@ def _evaluated(
     cut = cut_of_task(model, task)
     for told in cut:
         log(f"  {task.name}: {told}")
-    facts |= {"not read": "; ".join(cut)} if cut else {}
+    facts |= {"not read": "; ".join(cut) or "nothing"}
     if path.is_file() and speed.is_file():
         try:
             evaluation, told = Evaluation.read(path), speed.read_text(encoding="utf-8")
@@ -204,50 +213,72 @@ def _pace(encoder: TextEncoder, n_texts: int, elapsed_s: float) -> str:
     """How fast a model was, if it had anything to do."""
     if isinstance(encoder, StoredEncoder):
         n_texts, elapsed_s = encoder.n_encoded, encoder.elapsed_s
-    return f"{n_texts / elapsed_s:,.0f} texts a second" if n_texts else "all texts encoded before"
+    return pace(n_texts, elapsed_s)
 
 
 def facts_of(one: AuditedModel, model: SentenceTransformer | GivenEmbeddings) -> dict[str, str]:
     """What is to be known of a model, by name; ``weights`` tells its content from that of others."""
     if isinstance(model, GivenEmbeddings):
         return {"model": one.name, "weights": model.weights, "dimensions": str(model.dimension), "judged by": "cosine"}
-    used = prompts_of(model)
-    prompts = [f"{name}: {prompt!r}" for name, prompt in (("query", used.query), ("document", used.passage)) if prompt]
-    unused = f" (not used: {', '.join(used.unused)})" if used.unused else ""
-    limits = {side: tokens_text(limit_of(model, side)) for side in ("query", "passage")}
     trained_for = str(model.similarity_fn_name or "cosine")
     return {
         "model": one.name,
         "weights": weights_of(one.name),
-        "dimensions": str(model.get_embedding_dimension()),
-        "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
-        "longest input": ", ".join(f"{side}: {limit}" for side, limit in limits.items())
-        if len(set(limits.values())) > 1
-        else limits["query"],
-        "prompts": (", ".join(prompts) or "none") + unused,
-        "computed in": precision(model),
+        **facts_of_model(model),
         "judged by": "cosine" if trained_for == "cosine" else f"cosine (the model asks for {trained_for})",
     }
 
 
-def _write(
-    run: str, spec: str, task: RetrievalTask, measured: dict, audited: list[AuditedModel], options: list[str]
-) -> Path:
+def _write(run: str, spec: str, task: RetrievalTask, measured: dict, command: str, duration_s: float) -> Path:
     results = Results({label: [evaluation] for label, (evaluation, _) in measured.items()})
-    names = [f"{one.label}={one.name}" for one in audited]
-    start = run.removesuffix(f"-{slug(task.name)}")
-    command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", start, *options])
+    models = {label: facts for label, (_, facts) in measured.items()}
     about = report.about(
         kind="audit",
         run=run,
         results=results,
         task=task,
         command=command,
-        settings={"models": names, "task": spec},
+        settings={"models": [f"{label}={facts['model']}" for label, facts in models.items()], "task": spec},
         checksums=checksums([spec]),
-        models={label: facts for label, (_, facts) in measured.items()},
+        models=models,
+        duration_s=duration_s,
     )
     return report.write_run(about, results)
+
+
+def _named(run: str, task: str) -> str:
+    """The name of an audit's folder, without a stutter: what the run's name ends with is not said again by the task's.
+
+    >>> _named("audit", "xquad-r"), _named("mini", "mini-xquad-r"), _named("new-xquad-r", "xquad-r")
+    ('audit-xquad-r', 'mini-xquad-r', 'new-xquad-r')
+    """
+    first, second = run.split("-"), slug(task).split("-")
+    shared = next((n for n in range(min(len(first), len(second)), 0, -1) if first[-n:] == second[:n]), 0)
+    return paths.run_folder("-".join([*first, *second[shared:]])).name
+
+
+def _beside(name: str, command: str, log: Log) -> str:
+    """The folder that an audit is written to: that of the same audit before, else the first that is free.
+
+    An audit that another command made, of other models or with other prompts, stays, and a line says where both are.
+    """
+    others, number, folder = [], 1, paths.run_folder(name)
+    while (folder / "metrics.json").is_file() and _made_by(folder) != command:
+        others, number = [*others, folder.name], number + 1
+        folder = paths.run_folder(f"{name}-{number}")
+    if others and not (folder / "metrics.json").is_file():
+        both = shlex.join([*others, folder.name])
+        log(f"  {', '.join(others)} of reports/ stays as it is, since another command made it:")
+        log(f"  this audit is reports/{folder.name}; side by side: python -m kit report {both}")
+    return folder.name
+
+
+def _made_by(folder: Path) -> str:
+    """The command that made what lies in a run's folder; empty where that cannot be read."""
+    try:
+        return report.run_metrics(folder)["about"]["command"]
+    except ValueError:
+        return ""
 
 
 def slug(text: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.evaluate.scores import Rescore
+from kit.run.models.facts import facts_of_model, pace
 from kit.run.training import threads
 from kit.train.tokens.remembered import remembered_tokens
 
@@ -79,12 +81,24 @@ def _evaluate(job: EvaluateJob, log: Log) -> None:
         cut = _cut(below.model, task) if isinstance(below, StoredEncoder) else cut_of_task(below, task)
         for told in cut:
             log(f"{job.name}, on {task.name}: {told} (-p max_tokens=… sets the limit)")
+        started = time.monotonic()
         embeddings = encode_task(model, task, log)
+        facts = _facts(model, below, len(task.queries) + len(task.candidates), time.monotonic() - started)
         evaluation = evaluate_embeddings(*embeddings, task, job.name, n_agreement_groups=AGREEMENT_GROUPS)
     with whole_file(told_of(job.path)) as partial:
-        partial.write_text("; ".join(cut), encoding="utf-8")
+        partial.write_text(json.dumps(facts | {"not read": "; ".join(cut) or "nothing"}) + "\n", encoding="utf-8")
     evaluation.write(job.path)
     log(f"evaluated {job.name}, on {task.name}")
+
+
+def _facts(model: Any, below: Any, n_texts: int, elapsed_s: float) -> dict[str, str]:
+    """What is known of a model that encoded so many texts; ``below``: the encoder under a head, else the model itself."""
+    encoder = next((one for one in (model, below) if isinstance(one, StoredEncoder)), None)
+    facts = facts_of_model(model.model if isinstance(model, StoredEncoder) else model)
+    if below is not model:  # the head's are a part
+        facts |= {"parameters": f"{facts['parameters']} of the head"}
+    n_texts, elapsed_s = (encoder.n_encoded, encoder.elapsed_s) if encoder else (n_texts, elapsed_s)
+    return facts | {"speed": pace(n_texts, elapsed_s)}
 
 
 @lru_cache(maxsize=4)
@@ -112,8 +126,8 @@ def evaluate_remedied(
 
 
 def told_of(path: Path) -> Path:
-    """The file, beside that of an evaluation, that says what of the task the model could not read."""
-    return path.with_suffix(".txt")
+    """The file, beside that of an evaluation, that says what is known of the model, and what it could not read."""
+    return path.with_suffix(".json")
 
 
 def load_trained(folder: Path, log: Log = say) -> SentenceTransformer | StoredEncoder:

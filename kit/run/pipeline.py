@@ -47,11 +47,10 @@ from kit.run.training import (
     encoder_checksum,
     is_trained,
     located,
-    tokens_text,
     train_job,
     training_data,
 )
-from kit.train.encoders.finding import has_head, is_static
+from kit.train.encoders.finding import has_head
 from kit.train.history import History
 from kit.train.samplers import Sampling
 
@@ -130,7 +129,7 @@ def model_folder(settings: Settings, sampling: str, seed: int) -> Path:
 def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
     """Where the trained models lie, relative to the project: by sampling, then ``seed N``.
 
-    Also the ``longest input`` of a model that has a limit, and what it cut of the test, as far as it was evaluated.
+    Also what the evaluation of the first seed told of it: its size, what it reads, its prompts, what it cut of the test.
     """
     found: dict[str, dict[str, str]] = {}
     for sampling in settings.samplings:
@@ -138,13 +137,8 @@ def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
         found[sampling] = {
             f"seed {seed}": (folder / "model").relative_to(paths.root()).as_posix() for seed, folder in folders.items()
         }
-        seed, folder = next(iter(folders.items()))
-        if not is_static(settings.encoder.name) and is_trained(folder):
-            recipe = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-            found[sampling]["longest input"] = tokens_text(recipe["encoder"]["max_tokens"])
-            told = told_of(_evaluation_path(settings, sampling, seed))
-            cut = told.read_text(encoding="utf-8") if told.is_file() else ""
-            found[sampling] |= {"not read": cut} if cut else {}
+        told = told_of(_evaluation_path(settings, sampling, settings.seeds[0]))
+        found[sampling] |= json.loads(told.read_text(encoding="utf-8")) if told.is_file() else {}
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -165,3 +166,23 @@ class TrainingConfig(Config):
                 f"pass_tokens is {self.pass_tokens} and mini_batch {self.mini_batch}: both cut a batch: choose one"
             )
         return self
+
+
+def unread(settings: Mapping[str, object]) -> set[str]:
+    """Names of settings of encoder and training that have no part in a recipe, so that a report need not show them.
+
+    Args:
+        settings: by their flat names, the encoder's name as ``encoder``; another mapping has none that are unread.
+    """
+    name = settings.get("encoder")
+    if not isinstance(name, str):
+        return set()
+    kind = name.partition(":")[0]
+    is_made, is_head, is_static = name in ("static", "tiny"), kind in ("head", "embeddings"), kind == "static"
+    found = set() if is_head and settings.get("head") != "linear" else {"rank"}
+    found |= set() if is_head else {"head"}
+    found |= set() if is_made or is_static else {"dimension"}
+    found |= {"trust_remote_code", "trim_vocabulary"} if is_made else {"vocabulary_size"}
+    if is_static or kind == "embeddings":
+        found |= {"max_tokens", "attention", "compile", "pass_tokens", "trim_vocabulary"}
+    return found | (set() if is_static else {"dropout"})

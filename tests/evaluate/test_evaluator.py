@@ -64,6 +64,7 @@ def test_a_row_of_the_pool_by_hand(hand):
     # Wrong answers at 1 (de) and 3, 4 (en), mean 8/3: H = 2 ((1 - 8/3)^2 + 2 (7/2 - 8/3)^2) / (25/9 + 1/9 + 16/9) = 25/14.
     # The other list has the candidates at 3, 2, 4, 1, 5, this one at 1, 2, 4, 5, 3: Spearman 1 - 6 (4 + 16 + 4) / (5 * 24).
     assert [row.pop(name) for name in ("top_languages", "version_ranks")] == [[2, 3], [2, 5]]
+    assert row.pop("top_candidates") == ["a-de", "b-de", "x-en", "a-en", "b-en"]
     assert row.pop("agreement_with") == pytest.approx([np.nan, -0.2], nan_ok=True)
     # Relevant at ranks 2 and 5: precision 1/2 and 2/5; the best list has them at ranks 1 and 2.
     assert row == pytest.approx(
@@ -93,7 +94,7 @@ def test_a_row_of_the_pool_by_hand(hand):
 
 def test_a_row_of_a_cell_by_hand(hand):
     row = _row(hand, "qb-de", "en")
-    assert [row.pop(name) for name in ("top_languages", "version_ranks", "agreement_with")] == [None] * 3
+    assert [row.pop(name) for name in ("top_languages", "version_ranks", "agreement_with", "top_candidates")] == [None] * 4
     # The one English answer is third of three; the bias panel belongs to the pool.
     assert row == pytest.approx(
         {

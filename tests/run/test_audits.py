@@ -112,6 +112,13 @@ def encoded(monkeypatch) -> list[str]:
     return names
 
 
+def leave(about: dict, results: Results) -> Path:
+    """Stands in for a report: its numbers alone."""
+    folder = Path("reports") / about["run"]
+    results.write(folder, {name: told for name, told in about.items() if name != "questions"})
+    return folder
+
+
 TASK = ("jsonl:data/capitals",)
 
 
@@ -227,6 +234,24 @@ class TestMeasures:
         assert [results.evaluations["one"][0].task_name for _, results in written] == ["capitals", "Länder & more"]
         assert encoded == ["capitals", "Länder & more"]
 
+    def test_an_audit_of_another_model_stands_beside_the_first(self, home, monkeypatch):
+        monkeypatch.setattr(report, "write_run", leave)
+        first, second = run("models/one"), run("models/two")
+        assert "reports/audit-capitals-2; side by side: python -m kit report audit-capitals audit-capitals-2" in second[-1]
+        assert not any("stays" in line for line in first + run("models/one") + run("models/two"))
+        found = sorted(path.name for path in (home / "reports").iterdir())
+        assert found == ["audit-capitals", "audit-capitals-2"]
+
+    @pytest.mark.parametrize(
+        ("name", "folder"),
+        [("audit", "audit-mini-capitals"), ("mini", "mini-capitals"), ("b-mini-capitals", "b-mini-capitals")],
+    )
+    def test_a_name_does_not_stutter(self, written, home, name, folder):
+        made_task("mini-capitals").write(home / "data" / "mini")
+        run(tasks=("jsonl:data/mini",), run=name)
+        ((about, _),) = written
+        assert about["run"] == folder and shlex.split(about["command"])[-1] == name
+
     def test_prompts_are_the_models_own(self, written):
         run("models/one", "models/prompted")
         ((about, results),) = written
@@ -295,10 +320,12 @@ class TestMeasures:
                 "weights",
                 "dimensions",
                 "parameters",
+                "size",
                 "longest input",
                 "prompts",
                 "computed in",
                 "judged by",
+                "not read",
                 "speed",
             )
         ]

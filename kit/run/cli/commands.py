@@ -178,6 +178,8 @@ def _add_report(commands: argparse._SubParsersAction) -> None:
     )
     report.add_argument("runs", nargs="+", metavar="RUN", help="name of a folder in reports/, or path of a run's folder")
     report.add_argument("--out", metavar="NAME", help="name of the folder in reports/ for several runs")
+    lists = "also write the first candidates of every query into runs/ of the run's folder, in TREC's form"
+    report.add_argument("--trec", action="store_true", help=lists)
     report.set_defaults(function=doing.do_report)
 
 

@@ -168,7 +168,8 @@ def do_report(parsed: argparse.Namespace) -> None:
         raise ValueError(f"--out {parsed.out}: one run is written in its own folder: give several runs, or leave --out away")
     folders = [run_folder(run) for run in parsed.runs]
     page = report.again(folders[0]) if len(folders) == 1 else report.side_by_side(folders, parsed.out) / "index.html"
-    say(page)
+    for path in [page, *(report.run_lists(page.parent) if parsed.trec else ())]:
+        say(path)
 
 
 def do_claims(parsed: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ from kit.show.plots.bias import distance_distribution, panel_chart
 from kit.show.plots.languages import askers_chart, language_flow
 from kit.show.plots.pairs import agreement_heatmap, pair_differences, pair_heatmap
 from kit.show.plots.published import beside_chart
-from kit.show.plots.scores import pair_rows, settings_chart
+from kit.show.plots.scores import difference_forest, pair_rows, settings_chart
 from kit.show.plots.studies import mining_chart, ratio_chart, shift_chart, steps_chart, trade_off
 from kit.show.plots.style import (
     LANGUAGE_COLOURS,
@@ -37,6 +37,7 @@ __all__ = [
     "bias_film",
     "clean",
     "count_bars",
+    "difference_forest",
     "distance_distribution",
     "embedding_map",
     "language_colour",

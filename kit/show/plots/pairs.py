@@ -18,12 +18,14 @@ from kit.show.plots.style import (
     OUTLINE,
     SCORES,
     WIDTH,
+    add_numbers,
     check_models,
     check_shape,
     ends_by_value,
     finish,
     panel_at,
     panel_grid,
+    readable_on,
 )
 from kit.show.plots.text import labels, plain, spoken, title_of
 
@@ -34,8 +36,11 @@ if TYPE_CHECKING:
 MOST_PRINTED = 15
 """Languages up to which a cell has room for its number."""
 
-DIVERGING = ("#0072B2", "#8FC1DE", "#F7F7F7", "#F0B48A", "#D55E00")
-"""From low over nothing to high: blue and vermilion of Okabe and Ito, which colour-blind readers can tell apart."""
+DIVERGING = ("#1F88CC", "#8FC1DE", "#F7F7F7", "#F0B48A", "#D55E00")
+"""From low over nothing to high: blue and vermilion of Okabe and Ito, which colour-blind readers can tell apart.
+
+The blue is lighter than theirs: black numbers have a contrast of 5 : 1 or more on every colour of the scale.
+"""
 
 _LEAST_CELL = 14  # pixels of a cell that has a label of its own
 
@@ -58,7 +63,9 @@ def pair_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[str], m
     return heatmaps(matrices, languages, title, alt, "%{z:.3f}", ".2f", "candidate")
 
 
-def agreement_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[str]) -> go.Figure:
+def agreement_heatmap(
+    matrices: Mapping[str, np.ndarray], languages: Sequence[str], panel: Mapping[str, float] | None = None
+) -> go.Figure:
     """Agreement of the lists that one question gets in two languages, one heatmap a model, all on one scale.
 
     The scale goes from 0 to 1, or, where a correlation is below 0, from -1 to 1 with its neutral colour at 0.
@@ -66,6 +73,7 @@ def agreement_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[st
     Args:
         matrices: (n_languages, n_languages) by model, mean Spearman correlation; NaN where two languages share no question.
         languages: of rows and columns.
+        panel: list agreement by model as the bias panel has it, for the text alternative, which tells the two means apart.
 
     Raises:
         ValueError: no model, or a matrix of another shape.
@@ -73,7 +81,7 @@ def agreement_heatmap(matrices: Mapping[str, np.ndarray], languages: Sequence[st
     title = title_of("Do two languages get the same list?", "Spearman correlation (1: same order, 0: unrelated)")
     others = {name: np.where(np.eye(len(matrix)) == 1, np.nan, matrix) for name, matrix in matrices.items()}
     among = _among(others, languages, "other language")
-    alt = f"Spearman correlation between the lists of one question in two languages{among}."
+    alt = f"Spearman correlation between the lists of one question in two languages{among}.{_beside_panel(others, panel)}"
     negative = any((np.nan_to_num(matrix) < 0).any() for matrix in matrices.values())
     scale, limits = (even(DIVERGING), (-1, 1)) if negative else (SCORES, (0, 1))
     return heatmaps(matrices, languages, title, alt, "%{z:.3f}", ".2f", "other", scale=scale, limits=limits)
@@ -87,14 +95,14 @@ def heatmaps(
     hover: str,
     digits: str,
     columns: str,
-    scale: object = SCORES,
+    scale: str | Sequence[tuple[float, str]] = SCORES,
     limits: tuple[float, float] | None = None,
 ) -> go.Figure:
     """A heatmap a model; ``limits`` of the scale are 0 and the largest value where none are given.
 
     Args:
         title, alt, columns: of the figure, and what the languages of the columns are; markup, plain text, plain text.
-        hover, digits: plotly's formats of a value in the hover text and in a cell.
+        hover, digits: formats of a value, plotly's in the hover text, Python's in a cell.
     """
     check_models("matrices", matrices)
     for name, matrix in matrices.items():
@@ -114,13 +122,16 @@ def heatmaps(
             colorscale=scale,
             xgap=1,
             ygap=1,
-            texttemplate=f"%{{z:{digits}}}" if len(matrices) == 1 and len(languages) <= MOST_PRINTED else None,
-            textfont_size=12,
             showscale=number == 0,
             colorbar={"thickness": 12},
             hovertemplate=f"query %{{y}}, {columns} %{{x}}<br>{hover}<extra>{labels(list(matrices), 40)[name]}</extra>",
             **panel_at(number, n_columns),
         )
+    if len(matrices) == 1 and len(languages) <= MOST_PRINTED:
+        (matrix,) = matrices.values()
+        texts = np.array([["" if np.isnan(one) else format(one, digits) for one in row] for row in matrix], object)
+        colours = readable_on((matrix - low) / (high - low), scale)
+        add_numbers(figure, texts, colours, [plain(language) for language in languages], **panel_at(0, n_columns))
     language_axes(figure, languages, size, f"{columns} language", len(matrices), n_columns)
     return finish(figure, title, height, alt)
 
@@ -160,6 +171,18 @@ def panel_size(n_columns: int, n_languages: int) -> int:
 def even(colours: Sequence[str]) -> list[tuple[float, str]]:
     """Colour scale that blends from colour to colour in equal steps."""
     return [(number / (len(colours) - 1), colour) for number, colour in enumerate(colours)]
+
+
+def _beside_panel(others: Mapping[str, np.ndarray], panel: Mapping[str, float] | None) -> str:
+    """A sentence that tells the means of cells from the list agreement of the panel, where the two differ."""
+    means = {name: _number(mean, 3) for name, mean in (panel or {}).items() if not np.isnan(others[name]).all()}
+    if all(mean == _number(float(np.nanmean(others[name])), 3) for name, mean in means.items()):
+        return ""
+    told = ", ".join(f"{mean} ({spoken(name)})" if len(means) > 1 else mean for name, mean in means.items())
+    return (
+        " A mean over cells counts each pair of languages alike; list agreement in the bias panel counts each question of a "
+        f"language alike, with the languages that it has, and is {told}."
+    )
 
 
 def _among(matrices: Mapping[str, np.ndarray], languages: Sequence[str], columns: str = "candidate") -> str:

@@ -1,4 +1,4 @@
-"""The overview of all models: the three settings and the bias side by side.
+"""The overview of all models: the three settings and the bias side by side; their differences from one of them.
 
 How evenly models serve the language pairs: every pair in a row, every model a point with its interval.
 """
@@ -12,7 +12,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from kit.compare.stats import confidence_interval
+from kit.compare.columns import DIGITS
+from kit.compare.stats import Interval, confidence_interval
+from kit.core.printing import number as number_text, span
 from kit.evaluate.evaluation import SETTINGS
 from kit.show.plots.style import (
     HALO,
@@ -25,12 +27,14 @@ from kit.show.plots.style import (
     finish,
     legend_below,
     model_colours,
+    panel_at,
+    panel_grid,
+    row_axis,
 )
-from kit.show.plots.text import labels, n_lines, plain, spoken
+from kit.show.plots.text import labels, n_lines, plain, spoken, title_of
 
 if TYPE_CHECKING:
-    from kit.compare.results import Results
-    from kit.compare.stats import Interval
+    from kit.compare.results import Difference, Results
 
 NAME_COLUMNS = 24
 """Columns of a line in the name of a model beside its row."""
@@ -80,7 +84,15 @@ def row_height(names: Mapping[str, str]) -> int:
 
 
 def add_estimate(
-    figure: go.Figure, label: str, interval: Interval, colour: str, text: str, row: int, col: int, hover: str = "%{x:.3f}"
+    figure: go.Figure,
+    label: str,
+    interval: Interval,
+    colour: str,
+    text: str,
+    row: int,
+    col: int,
+    hover: str = "%{x:.3f}",
+    symbol: str = "circle",
 ) -> None:
     """A point with its interval and its number above it, in the row of a model; nothing where it is not defined."""
     figure.add_scatter(
@@ -91,7 +103,7 @@ def add_estimate(
         textfont={"size": 12} | HALO,
         showlegend=False,
         text=[text],
-        marker={"size": 8, "color": colour},
+        marker={"size": 8, "color": colour, "symbol": symbol},
         row=row,
         col=col,
         cliponaxis=False,
@@ -126,6 +138,70 @@ def _alt(results: Results, chance_distance: float | None) -> str:
     n = len(results.models)
     what = "The three settings and the rank distance of " + ("1 model" if n == 1 else f"{n} models, best to worst")
     return f"{what}: {'; '.join(parts) or 'no value'}.{chance}"
+
+
+_FOREST_COLUMNS = 4
+
+
+def difference_forest(differences: Sequence[Difference], level: float = 0.05) -> go.Figure:
+    """Every model minus the reference: difference and 95 % interval, one small panel a measure.
+
+    Filled: the p-value, adjusted over all that is given (Holm), is below ``level``; open: chance could explain it.
+
+    Args:
+        differences: as ``Results.differences`` gives them, of one reference.
+        level: of the marks, between 0 and 1.
+
+    Raises:
+        ValueError: nothing to draw, or several references.
+    """
+    references = {one.second for one in differences}
+    if len(references) != 1:
+        raise ValueError(
+            f"differences are from {len(references)} models: give those of two models or more, from one of them"
+        )
+    (reference,) = references
+    models = list(dict.fromkeys(one.first for one in differences))
+    measures = list(dict.fromkeys(one.column for one in differences))
+    names, colours = labels(models, NAME_COLUMNS), model_colours([reference, *models])
+    panel = max(row_height(names) * len(models), 60)
+    figure, height = panel_grid(measures, _FOREST_COLUMNS, panel, gap=45, shared_yaxes=True, horizontal_spacing=0.035)
+    for number, measure in enumerate(measures):
+        spot = panel_at(number, _FOREST_COLUMNS)
+        for one in (one for one in differences if one.column == measure):
+            overall, colour, digits = one.compared.overall, colours[one.first], DIGITS[measure]
+            interval = Interval(overall.difference, overall.low, overall.high, overall.n_effective)
+            text = number_text(overall.difference, digits, "+")
+            hover = f"{text}, 95 % interval {span(overall.low, overall.high, digits, '+')}, p = {one.adjusted_p:.4f}"
+            symbol = "circle" if one.adjusted_p < level else "circle-open"
+            add_estimate(figure, names[one.first], interval, colour, text, **spot, hover=hover, symbol=symbol)
+        chance_line(figure, 0, **spot)
+        figure.update_xaxes(range=_around_zero(differences, measure), nticks=4, tickfont_size=11, **spot)
+    row_axis(figure, list(names.values()), range=[len(models) - 0.4, -0.75], tickfont_size=12)
+    first = f"Difference from {plain(reference, 60)}"
+    title = title_of(first, f"bar: 95 % interval; filled: p < {level:g}, adjusted (Holm); dotted: no difference")
+    return finish(figure, title, height, _said_of(differences, reference, level), bottom=45)
+
+
+def _around_zero(differences: Sequence[Difference], measure: str) -> list[float]:
+    """Ends of an axis that holds the intervals, 0 and room for the numbers."""
+    shown = [0.0]
+    for one in differences:
+        if one.column == measure:
+            shown += [one.compared.overall.low, one.compared.overall.high, one.compared.overall.difference]
+    shown = [value for value in shown if not np.isnan(value)]
+    room = 0.3 * max(max(shown) - min(shown), 1e-6)
+    return [min(shown) - room, max(shown) + room]
+
+
+def _said_of(differences: Sequence[Difference], reference: str, level: float) -> str:
+    parts = []
+    for model in dict.fromkeys(one.first for one in differences):
+        of_model = [one for one in differences if one.first == model]
+        sure = [one.column for one in of_model if one.adjusted_p < level]
+        parts.append(f"{spoken(model)} differs by more than chance in {len(sure)} of {len(of_model)} measures")
+    from_reference = f"Differences of {len(parts)} model{'s' * (len(parts) > 1)} from {spoken(reference)}"
+    return f"{from_reference} with their 95 % intervals: {'; '.join(parts)}."
 
 
 MOST_PAIRS = 42

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 from plotly.subplots import make_subplots
 
 from kit.core.languages import language_name
@@ -229,6 +230,46 @@ def steps(colours: Sequence[str]) -> list[tuple[float, str]]:
     """Colour scale of as many equal steps as there are colours."""
     n = len(colours)
     return [(edge / n, colour) for step, colour in enumerate(colours) for edge in (step, step + 1)]
+
+
+def readable_on(shares: np.ndarray, scale: str | Sequence[tuple[float, str]]) -> np.ndarray:
+    """Black or white for a text on each place of a colour scale, whichever has more contrast (WCAG 2): at least 4.5 : 1.
+
+    Args:
+        shares: places on the scale, from 0 to 1, any shape; NaN has black.
+        scale: of plotly, by name or as pairs of place and colour, #rrggbb.
+
+    Returns:
+        Colours, the same shape.
+    """
+    stops = get_colorscale(scale) if isinstance(scale, str) else scale
+    ends = np.array([[int(colour[start : start + 2], 16) for start in (1, 3, 5)] for _, colour in stops]) / 255
+    places = np.ravel(np.nan_to_num(shares, nan=0.0))
+    channels = np.stack([np.interp(places, [place for place, _ in stops], channel) for channel in ends.T], axis=1)  # (n, 3)
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ np.array([0.2126, 0.7152, 0.0722])
+    white = (1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05) & ~np.isnan(shares).ravel()
+    return np.where(white, "#FFFFFF", "#000000").reshape(np.shape(shares))
+
+
+def add_numbers(figure: go.Figure, texts: np.ndarray, colours: np.ndarray, languages: Sequence[str], **spot: Any) -> None:
+    """Texts on the cells of a heatmap of languages by languages, each in its colour; an empty one is left out.
+
+    Args:
+        texts, colours: (n_languages, n_languages), rows from top to bottom.
+        spot: row and column of the panel.
+    """
+    rows, columns = np.nonzero(texts)
+    figure.add_scatter(
+        x=[languages[column] for column in columns.tolist()],
+        y=[languages[row] for row in rows.tolist()],
+        mode="text",
+        text=texts[rows, columns].tolist(),
+        textfont={"size": 12, "color": colours[rows, columns].tolist()},
+        showlegend=False,
+        hoverinfo="skip",
+        **spot,
+    )
 
 
 def faint(colour: str, opacity: float = 0.15) -> str:

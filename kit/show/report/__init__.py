@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kit.show.report.drawing import figures
-from kit.show.report.folder import again, run_findings, run_metrics, write_pages, write_pictures, write_run
+from kit.show.report.folder import again, run_findings, run_lists, run_metrics, write_pages, write_pictures, write_run
 from kit.show.report.origin import about, machine
 from kit.show.report.together import side_by_side
 
@@ -13,6 +13,7 @@ __all__ = [
     "figures",
     "machine",
     "run_findings",
+    "run_lists",
     "run_metrics",
     "side_by_side",
     "write_pages",

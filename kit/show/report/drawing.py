@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ORDER = (
     "settings",
     "panel",
+    "differences",
     "pairs",
     "pair_differences",
     "language_flow",
@@ -62,6 +63,9 @@ def figures(
     drawn = {"settings": plots.settings_chart(results, chance.get("rank_distance"))}
     if len(results.languages) > 1:
         drawn["panel"] = plots.panel_chart(results, chance)
+    if len(results.models) > 1:
+        drawn["differences"] = plots.difference_forest(results.differences())
+    if len(results.languages) > 1:
         drawn |= _of_pairs(results) | dict(_of_bias(results, about, chance))
     if histories:
         drawn["training"] = plots.training_curves(histories)
@@ -93,4 +97,5 @@ def _of_bias(results: Results, about: Mapping, chance: Mapping[str, float]) -> I
     agreement = {model: results.agreement_matrix(model) for model in results.models}
     elsewhere = ~np.eye(len(languages), dtype=bool)
     if any(not np.isnan(matrix[elsewhere]).all() for matrix in agreement.values()):
-        yield "list_agreement", plots.agreement_heatmap(agreement, languages)
+        panel = {model: results.interval(model, "multilingual", "list_agreement").estimate for model in results.models}
+        yield "list_agreement", plots.agreement_heatmap(agreement, languages, panel)

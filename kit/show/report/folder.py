@@ -19,7 +19,9 @@ from kit.core import paths, records
 from kit.core.files import whole_file
 from kit.core.records import Record, without_nan
 from kit.show.report.drawing import baseline_first, figures
+from kit.show.report.exports import write_lists, write_tables
 from kit.show.report.page import summary, web_page
+from kit.show.report.questions import Extremes
 from kit.show.tables import picture, write_figures
 from kit.train.history import History
 
@@ -58,7 +60,8 @@ def write_run(
     """Write all that a run leaves behind; what an earlier run left in the folder goes, except for its notebooks.
 
     Files: ``metrics.json`` and ``per_query.parquet`` (``Results.write``), ``claims.json`` and ``training.json`` where there
-    are findings and histories, ``figures/<name>.json``, ``index.html``, ``summary.md``.
+    are findings and histories, ``questions.json`` (the best and worst ones), ``figures/<name>.json``, ``tables/``,
+    ``index.html``, ``summary.md``.
 
     Args:
         about: as ``kit.show.report.origin.about`` makes it.
@@ -72,7 +75,8 @@ def write_run(
     """
     folder = paths.run_folder(about["run"]) if folder is None else Path(folder)
     results = baseline_first(results, about["kind"])
-    results.write(folder, dict(about))
+    results.write(folder, {name: told for name, told in about.items() if name != "questions"})
+    _write_json(folder / "questions.json", about.get("questions"))
     (folder / "claims.json").unlink(missing_ok=True)
     if found:
         findings.write([replace(finding, command=about["command"]) for finding in found], folder / "claims.json")
@@ -98,8 +102,9 @@ def write_pages(folder: str | Path) -> Path:
     found = run_findings(folder)
     notebooks = sorted(path.name for path in (folder / "notebooks").glob("[0-9]*.ipynb"))
     drawn = {path.stem: _figure(path) for path in (folder / "figures").glob("*.json")}
+    tables = write_tables(metrics, results, folder / "tables")
     pages = {
-        "index.html": web_page(folder.name, metrics, results, found, drawn, notebooks),
+        "index.html": web_page(folder.name, metrics, results, found, drawn, notebooks, run_questions(folder), tables),
         "summary.md": summary(folder.name, metrics, results, found),
     }
     for name, text in pages.items():
@@ -123,6 +128,15 @@ def again(folder: str | Path) -> Path:
     drawn = figures(run_results(folder, metrics), metrics["about"], run_histories(folder))
     write_figures(drawn, folder / "figures")
     return write_pages(folder)
+
+
+def run_lists(folder: Path) -> list[Path]:
+    """Write the first candidates of every query into ``runs/`` of a run's folder (``kit.show.report.exports.write_lists``).
+
+    Raises:
+        ValueError: the folder holds no results, or those of an earlier version.
+    """
+    return write_lists(run_results(folder, run_metrics(folder)), folder / "runs")
 
 
 def write_pictures(folder: str | Path) -> list[Path]:
@@ -191,6 +205,16 @@ def run_findings(folder: Path) -> list[Finding]:
     """
     path = Path(folder) / "claims.json"
     return findings.read(path) if path.is_file() else []
+
+
+def run_questions(folder: Path) -> Extremes | None:
+    """The best and worst questions of a run; None for one that did not keep its lists, or a comparison of runs.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    path = Path(folder) / "questions.json"
+    return records.read(path, Extremes, "make the run again") if path.is_file() else None
 
 
 def run_histories(folder: Path) -> dict[tuple[str, int], History]:

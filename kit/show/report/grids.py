@@ -183,7 +183,7 @@ def language_grid(results: Results) -> Grid:
             "cross mAP asked": _means(crossed),
             "cross mAP found": _means(crossed.T),
         }
-        by_model[model] |= {head: _by_language(results, model, measure) for head, measure in in_pool.items()}
+        by_model[model] |= {head: by_query_language(results, model, measure) for head, measure in in_pool.items()}
     heads += [head for head in list(in_pool)[1:] if not all(np.isnan(of[head]).all() for of in by_model.values())]
     rows = [
         [
@@ -272,7 +272,7 @@ def _means(matrix: np.ndarray) -> np.ndarray:
     return np.where(present, matrix, 0.0).sum(axis=1) / np.where(present.any(axis=1), present.sum(axis=1), np.nan)
 
 
-def _by_language(results: Results, model: str, measure: str) -> np.ndarray:
+def by_query_language(results: Results, model: str, measure: str) -> np.ndarray:
     """Mean of a measure in the pool over the queries of each language, NaN where there is none."""
     found = results.values(model, "multilingual", measure)
     mean_of = {query: mean for (query, _), mean in zip(found.cells, _means(found.values.T))}

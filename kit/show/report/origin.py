@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+import kit
 from kit.core import fingerprints
 from kit.evaluate.bias import panel
+from kit.show.report.questions import extremes
 
 if TYPE_CHECKING:
     from kit.compare.results import Results
@@ -35,6 +39,7 @@ def about(
     checksums: Mapping[str, str],
     overlaps: Iterable[Overlap | str] = (),
     models: Mapping[str, Mapping[str, str]] | None = None,
+    duration_s: float | None = None,
 ) -> dict:
     """What is told of a run besides its numbers; stands in ``metrics.json`` and on the page.
 
@@ -47,12 +52,14 @@ def about(
         checksums: of the data, by source.
         overlaps: what of the task stands in the training data.
         models: facts of each model, as texts (encoder, prompts, dimensions …); models without any may be left out.
+        duration_s: seconds that the run took, where that is known.
 
     Returns:
         ``run, kind, test, languages, n_queries, n_candidates, pool_counts`` (candidates by language), ``n_seeds`` (by
         model), ``notes`` (what was left out or put together when the task was read), ``chance`` (by column of the bias
         panel; NaN where it is not defined), ``command, settings, versions, checksums, machine, overlap`` (texts),
-        ``models``.
+        ``models``, ``made`` (date, version and commit of the kit, duration, as texts), ``questions``
+        (``kit.show.report.questions.extremes``, which ``write_run`` puts into a file of their own).
 
     Raises:
         ValueError: another kind; results of another task; facts of a model that the results do not have.
@@ -84,7 +91,44 @@ def about(
         "machine": machine(),
         "overlap": [str(overlap) for overlap in overlaps],
         "models": {name: dict(facts) for name, facts in (models or {}).items()},
+        "made": made(duration_s),
+        "questions": extremes(results, task),
     }
+
+
+def made(duration_s: float | None = None) -> dict[str, str]:
+    """When, by which state of the kit, and in what time: texts by name; no commit where the kit is no checkout.
+
+    Args:
+        duration_s: seconds; None where it is not known.
+    """
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    commit, took = _commit(), {} if duration_s is None else {"duration": duration(duration_s)}
+    return {"date": now, "kit": kit.__version__} | ({"commit": commit} if commit else {}) | took
+
+
+def duration(seconds: float) -> str:
+    """A duration in the units that fit.
+
+    >>> duration(4.2), duration(125), duration(7290)
+    ('4 s', '2 min 5 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _commit() -> str:
+    """The commit of the kit's checkout, and whether files have changed since; empty for a kit that is installed."""
+    folder = Path(kit.__file__).parents[1]
+    if not (folder / ".git").exists():  # it may be installed inside of somebody's own checkout
+        return ""
+    asked = ["git", "--no-optional-locks", "-C", str(folder), "describe", "--always", "--dirty= and changes", "--exclude=*"]
+    try:
+        return subprocess.run(asked, capture_output=True, text=True, timeout=20).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):  # no git, or one that does not answer
+        return ""
 
 
 def machine() -> dict[str, str]:

@@ -25,12 +25,17 @@ from kit.evaluate.bias.measures import PANEL
 from kit.show.plots.style import CONFIG
 from kit.show.report import grids, words
 from kit.show.report.drawing import ORDER
+from kit.show.report.questions import Extremes
+from kit.train.config import unread
 
 _RULE = (
     "Seen: the whole interval of the difference lies on the claim's side, in the mean and in every seed; to reach is to be "
     f"less than {MARGIN_MAP} mAP or {MARGIN_DISTANCE:.0%} of the rank distance worse. The p-values (paired randomisation "
     "test, Holm over the claims) do not decide."
 )
+
+OF_STUDIES = ("tests", "alphas", "batch_sizes", "temperatures", "domains", "shares", "parallel", "bitexts")
+"""Settings that only studies read, and no run that trains and judges its own samplings."""
 
 _ISOLATES = re.compile("[\u2068\u2069]")  # put around names by kit.show.plots; the page isolates by its own means
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>|~#$])")
@@ -57,6 +62,8 @@ def web_page(
     found: Sequence[Finding],
     figures: Mapping[str, Mapping],
     notebooks: Sequence[str],
+    questions: Extremes | None = None,
+    tables: Sequence[str] = (),
 ) -> str:
     """``index.html``: one file that needs no other and loads nothing.
 
@@ -66,6 +73,8 @@ def web_page(
         found: on the paper's claims; empty for a run that did not check them.
         figures: plotly data by name.
         notebooks: file names of the executed notebooks.
+        questions: the best and the worst; None where they were not kept.
+        tables: file names of the tables.
     """
     environment = _environment(autoescape=True)
     environment.filters["name"] = _name
@@ -81,6 +90,10 @@ def web_page(
         "data": Markup(_as_script_data({name: figures[name] for name in _ordered(figures)})),
         "settings": json.dumps(CONFIG),
         "notebooks": notebooks,
+        "tables": tables,
+        "questions": questions,
+        "has_lists": all(run.keeps_lists for runs in results.evaluations.values() for run in runs),
+        "weakest": [sentence.parts() for model in results.models for sentence in words.weakest(results, model)],
         "pairs": grids.pair_grid(results),
         "by_language": grids.language_grid(results),
     }
@@ -97,13 +110,16 @@ def summary(folder_name: str, metrics: Mapping, results: Results, found: Sequenc
 def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequence[Finding]) -> dict:
     """What both templates show."""
     about = metrics["about"]
+    leaders = grids.ranking(metrics["headline"], "multi mAP")[:1]
+    sentences = words.summary_sentences(metrics, results, found)
+    sentences += [sentence for leader in leaders for sentence in words.weakest(results, leader)]
     n_tests = sum(one["adjusted_p"] is not None for one in metrics["differences"])
     return {
         "name": about["run"],
         "about": about,
         "reference": results.models[0],
         "test": words.TEST if len(results.models) > 1 else "",
-        "sentences": [sentence.parts() for sentence in words.summary_sentences(metrics, results, found)],
+        "sentences": [sentence.parts() for sentence in sentences],
         "headline": grids.headline_grid(metrics),
         "panel": grids.bias_grid(metrics),
         "measures": PANEL,
@@ -118,8 +134,19 @@ def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequen
         "pool": grids.pool_grid(about, results),
         "facts": _facts(about.get("runs") or [about]),
         "runs": [run["run"] for run in about.get("runs") or [about]],
+        "made": _made(about),
         "report_command": about["command"] if about.get("runs") else f"python -m kit report {shlex.quote(folder_name)}",
     }
+
+
+def _made(about: Mapping) -> list[str]:
+    """When, by what and on what the report was made, as far as it is known: a few words each."""
+    made, machine = about.get("made", {}), about["machine"]
+    kit = f"kit {made['kit']}" + (f" ({made['commit']})" if "commit" in made else "") if "kit" in made else ""
+    took = f"took {made['duration']}" if "duration" in made else ""
+    cores = f"{machine['processor']}, {machine['cores']} cores" if {"processor", "cores"} <= machine.keys() else ""
+    gpu = machine.get("GPU", "none")
+    return [part for part in (made.get("date", ""), kit, took, cores, "" if gpu == "none" else gpu) if part]
 
 
 def _facts(runs: Sequence[Mapping]) -> list[Fact]:
@@ -128,13 +155,22 @@ def _facts(runs: Sequence[Mapping]) -> list[Fact]:
     for group, title in (
         ("settings", "settings"),
         ("checksums", "sha256"),
+        ("made", "made"),
         ("versions", "versions"),
         ("machine", "machine"),
     ):
-        for name in dict.fromkeys(name for run in runs for name in run[group]):
-            values = tuple(_value_text(run[group][name]) if name in run[group] else MISSING for run in runs)
+        told = [_used(run) if group == "settings" else run.get(group, {}) for run in runs]  # earlier versions: no "made"
+        for name in dict.fromkeys(name for of_run in told for name in of_run):
+            values = tuple(_value_text(of_run[name]) if name in of_run else MISSING for of_run in told)
             facts.append(Fact(title, name, values))
     return facts
+
+
+def _used(run: Mapping) -> dict[str, object]:
+    """Settings that the run used; ``metrics.json`` has all of them."""
+    settings = run["settings"]
+    hidden = {*OF_STUDIES, *unread(settings)} if run["kind"] == "training" else set()
+    return {name: value for name, value in settings.items() if name not in hidden}
 
 
 def _value_text(value: object) -> str:

@@ -15,7 +15,7 @@ from kit.compare.results import Results
 from kit.core import fingerprints, paths
 from kit.evaluate.evaluation import Evaluation
 from kit.show.report.folder import run_histories, run_metrics, run_results, write_run
-from kit.show.report.origin import LIBRARIES, machine
+from kit.show.report.origin import LIBRARIES, machine, made
 
 _TASK = ["query_id", "group_id", "query_language", "candidate_language", "n_relevant"]
 
@@ -135,6 +135,7 @@ def _about(
         "versions": fingerprints.versions(LIBRARIES),
         "checksums": {source: digest for about in abouts for source, digest in about["checksums"].items()},
         "machine": machine(),
+        "made": made(),
         **{key: list(dict.fromkeys(text for about in abouts for text in about[key])) for key in ("overlap", "notes")},
         "models": {called[run, model]: facts for run, about in told.items() for model, facts in about["models"].items()},
         "runs": [dict(about) | {"run": run} for run, about in told.items()],

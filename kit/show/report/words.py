@@ -11,9 +11,10 @@ from kit.compare.claims import Finding
 from kit.compare.columns import HEADLINE
 from kit.compare.results import Results
 from kit.compare.stats import holm
+from kit.core.languages import language_name
 from kit.core.printing import number
 from kit.evaluate.bias.measures import PANEL
-from kit.show.report.grids import LEVEL, best_model, ranking
+from kit.show.report.grids import LEVEL, best_model, by_query_language, ranking
 
 SETTINGS = {"mono mAP": "monolingual", "cross mAP": "cross-lingual", "multi mAP": "multilingual"}
 
@@ -48,6 +49,28 @@ def summary_sentences(metrics: Mapping, results: Results, found: Sequence[Findin
         n_seen = sum(finding.verdict == "seen here" for finding in tested)
         sentences.append(Sentence(f"Of the paper's claims that this run can test, {n_seen} of {len(tested)} are seen here."))
     return sentences
+
+
+def weakest(results: Results, model: str) -> list[Sentence]:
+    """Where a model is weakest: the language whose questions find least in the pool, and the pair of languages.
+
+    The lowest mean average precision counts; of equal ones, the first in the order of the languages. Nothing for a task in
+    one language.
+    """
+    if len(results.languages) < 2:
+        return []
+    by_language, pairs = by_query_language(results, model, "average_precision"), results.matrix(model)[1]
+    language = int(np.nanargmin(by_language))
+    query, candidate = map(int, np.unravel_index(np.nanargmin(pairs), pairs.shape))
+    names = [language_name(results.languages[place]) for place in (language, query, candidate)]
+    lowest, mean = number(by_language[language], 3), number(float(np.nanmean(by_language)), 3)
+    return [
+        Sentence(
+            f"{{}} is weakest with questions in {{}} (multilingual mAP {lowest}, mean over languages {mean}); "
+            f"its weakest pair is questions in {{}} for passages in {{}} (mAP {number(float(np.nanmin(pairs)), 3)}).",
+            (model, *names),
+        )
+    ]
 
 
 def _what(metrics: Mapping) -> Sentence:

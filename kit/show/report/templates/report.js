@@ -70,21 +70,42 @@
   const settings = JSON.parse(source.dataset.settings);
   const plots = Array.from(document.querySelectorAll(".plot"));
 
-  const draw = (plot) => {
-    if (plot.dataset.drawn) return;
-    plot.dataset.drawn = "yes";
-    const figure = data[plot.dataset.figure];
+  // At night what is drawn on the ground of the page takes a light colour; what stands on the cells of a heatmap stays.
+  const night = window.matchMedia("(prefers-color-scheme: dark)");
+  const light = new Map(Object.entries({
+    "#ffffff": "#141414", "white": "#141414", "#000000": "#e4e8ec", "#222222": "#e4e8ec", "#2a3f5f": "#e4e8ec", "#333333": "#c2c9d0",
+    "#4d4d4d": "#a3adb7", "#555555": "#a3adb7", "#777777": "#a3adb7", "#4b0055": "#b98acb", "#8b5a2b": "#b98350", "#0072b2": "#3f9bd6",
+    "#ebf0f8": "#33383d", "#dfe8f3": "#33383d", "#c8d4e3": "#50575e", "rgba(42, 63, 95, 0.1)": "rgba(228, 232, 236, 0.15)",
+  }));
+  const shadow = /#ffffff/gi;
+
+  const darkened = (value, name) => {
+    if (typeof value === "string") return name === "shadow" ? value.replace(shadow, "#141414") : light.get(value.toLowerCase()) ?? value;
+    if (Array.isArray(value)) return value.map((one) => darkened(one, name));
+    if (value === null || typeof value !== "object") return value;
+    const onCells = value.type === "heatmap" || (value.mode === "text" && Array.isArray(value.textfont?.color));
+    if (onCells || name === "text" || name === "colorscale") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, ["text", "x", "y", "customdata", "bdata"].includes(key) ? one : darkened(one, key)]));
+  };
+
+  const draw = (plot, isNight = night.matches) => {
+    if (plot.dataset.drawn === String(isNight)) return;
+    plot.dataset.drawn = isNight;
+    const stored = data[plot.dataset.figure];
+    const figure = isNight ? darkened(stored, "") : stored;
     const { width, ...layout } = figure.layout; // as wide as the page allows
-    Plotly.newPlot(plot, {
+    const ground = isNight ? { paper_bgcolor: "#141414", plot_bgcolor: "#141414" } : {};
+    Plotly.newPlot(plot, { // not react: it moves the bands of a flow to their places, and paper would not wait
       data: figure.data,
-      layout: { ...layout, autosize: true },
+      layout: { ...layout, ...ground, autosize: true },
       frames: figure.frames,
       config: settings,
     });
   };
+  night.addEventListener("change", () => plots.filter((plot) => plot.dataset.drawn).forEach((plot) => draw(plot)));
 
   if (plots.length <= 2 || !("IntersectionObserver" in window)) {
-    plots.forEach(draw);
+    plots.forEach((plot) => draw(plot));
   } else {
     const observer = new IntersectionObserver((entries) => {
       entries.filter((entry) => entry.isIntersecting).forEach((entry) => {
@@ -94,5 +115,15 @@
     }, { rootMargin: "600px" });
     plots.forEach((plot) => observer.observe(plot));
   }
-  window.addEventListener("beforeprint", () => plots.forEach(draw));
+
+  // On paper: by day, and as wide as A4 between its margins, which is narrower than most windows.
+  const paper = 680; // pixels
+  window.addEventListener("beforeprint", () => plots.forEach((plot) => {
+    draw(plot, false);
+    plot.style.zoom = Math.min(1, paper / plot.clientWidth);
+  }));
+  window.addEventListener("afterprint", () => plots.forEach((plot) => {
+    plot.style.zoom = "";
+    draw(plot);
+  }));
 })();
