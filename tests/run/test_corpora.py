@@ -63,7 +63,7 @@ def test_a_search_over_shards_is_an_audit(home, capsys):
     assert about["pool_counts"] == {"de": 8, "en": 8} and about["command"].endswith("--run search --agreement 8")
     (found,) = Results.read(folder).evaluations["one"]
     expected = evaluate(load_encoder("models/one"), made_task(), "one")
-    for name in expected.per_query.column_names:
+    for name in set(expected.per_query.column_names) - {"top_candidates"}:  # a pool calls its passages by their numbers
         assert repr(found.per_query.column(name).to_pylist()) == repr(expected.per_query.column(name).to_pylist()), name
     assert (folder / "index.html").is_file()
 
