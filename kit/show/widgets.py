@@ -29,6 +29,8 @@ from kit.train.samplers import SAMPLINGS, PairBatchSampler, Sampling
 ALL = "all languages"
 SUGGESTED = 1000
 """Questions of a language that the text field of the retrieval explorer suggests; any other can be typed."""
+ELSEWHERE = "[explorer: its controls need a running JupyterLab; what follows shows one setting of it]"
+"""What stands in place of an explorer where nothing can be moved."""
 _STYLE = {"description_width": "8em"}
 _WIDE = ipywidgets.Layout(width="26em")
 _HEAD = (
@@ -68,6 +70,11 @@ class Explorer(ipywidgets.VBox):
         box = ipywidgets.Box(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
         super().__init__([ipywidgets.HTML(_HEAD), *head, box, self.output])
         self.add_class("kit-explorer")
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object] | None:
+        """What a notebook shows; where its controls cannot run, a line that says where to look."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle and {**bundle, "text/plain": ELSEWHERE}
 
     def _update(self) -> None:
         try:

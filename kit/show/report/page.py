@@ -19,7 +19,7 @@ from markupsafe import Markup
 from kit.compare.claims import Finding
 from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, claim_cells
 from kit.compare.results import Results
-from kit.compare.stats import MARKED
+from kit.compare.stats import legend
 from kit.core.printing import MISSING, visible
 from kit.evaluate.bias.measures import PANEL
 from kit.show.plots.style import CONFIG
@@ -98,22 +98,24 @@ def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequen
     """What both templates show."""
     about = metrics["about"]
     n_tests = sum(one["adjusted_p"] is not None for one in metrics["differences"])
+    headline, panel = grids.headline_grid(metrics), grids.bias_grid(metrics)
+    differences, claims = grids.differences_grid(metrics), [claim_cells(finding) for finding in found]
     return {
         "name": about["run"],
         "about": about,
         "reference": results.models[0],
         "test": words.TEST if len(results.models) > 1 else "",
         "sentences": [sentence.parts() for sentence in words.summary_sentences(metrics, results, found)],
-        "headline": grids.headline_grid(metrics),
-        "panel": grids.bias_grid(metrics),
+        "headline": headline,
+        "panel": panel,
         "measures": PANEL,
-        "differences": grids.differences_grid(metrics),
+        "differences": differences,
         "n_tests": n_tests,
         "level": grids.LEVEL,
-        "claims": [claim_cells(finding) for finding in found],
+        "claims": claims,
         "not_tested": NOT_TESTED,
         "rule": _RULE,
-        "marked": MARKED,
+        "marked": legend([headline, panel, differences, claims]),
         "models": grids.model_grid(about),
         "pool": grids.pool_grid(about, results),
         "facts": _facts(about.get("runs") or [about]),
