@@ -10,6 +10,7 @@ import json
 import re
 from functools import cache
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,7 @@ class TestWhereTheyAreRead:
 
     def test_an_explorer_says_where_it_cannot_run_and_a_figure_follows(self, path):
         code = [cell for cell in cells(path) if cell["cell_type"] == "code"]
-        for cell, following in zip(code, code[1:]):
+        for cell, following in pairwise(code):
             if "_explorer(" in "".join(cell["source"]):
                 (said,) = cell["outputs"]
                 assert "".join(said["data"]["text/plain"]).startswith("[explorer: ") and list(said["data"]) == ["text/plain"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from typing import ClassVar
 
 import IPython.display
 import numpy as np
@@ -65,7 +66,7 @@ class TestHtml:
 
 
 class TestScores:
-    TABLE = {
+    TABLE: ClassVar = {
         "one": {"mono mAP": (0.5, NAN), "rank distance": (1200.0, NAN), "own language first": (0.9, NAN)},
         "two": {"mono mAP": (0.7, NAN), "rank distance": (1300.0, NAN), "own language first": (0.4, NAN)},
         "random ranking": {"mono mAP": (0.9, NAN), "rank distance": (5.0, NAN), "own language first": (0.1, NAN)},
