@@ -25,6 +25,7 @@ OF_OTHERS = {
     "03": {"5,000"},  # candidates of the validation task
     "04": {"1,000"},  # updates of profile cpu
     "05": {"1,200", "1,600"},  # rounded bounds, which a sentence is held against
+    "12": {"1,000"},  # a rounded bound
     "07": {"3,975", "4,152", "1,536", "1,491"},  # profile domains-real
 }
 """Numbers in a notebook's prose that are of no output of it."""
