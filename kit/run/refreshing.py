@@ -99,7 +99,10 @@ def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def _in_few_colours(png: bytes) -> bytes:
     """A picture of a figure in 256 colours, which nobody can tell from it: about a quarter of the bytes."""
-    from PIL import Image
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ValueError("pictures cannot be made small: Pillow is missing: pip install -e '.[dev]'") from None
 
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
