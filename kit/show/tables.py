@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kit.core.files import whole_file
 from kit.core.printing import Table, estimate, visible
+from kit.core.records import without_nan
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -27,7 +28,7 @@ def score_table(table: Mapping[str, Mapping[str, tuple[float, float]]], head: st
     """Scores as ``Results.headline``, ``table`` and ``bias_table`` give them: a row a model, the best of a column in bold.
 
     An arrow behind the name of a column says which direction is better; a column whose fair value is chance has none, and no
-    best either, as one where several lead. The row of a random ranking takes no part.
+    best either, as one where several lead or no score is defined. The row of a random ranking takes no part.
 
     Args:
         table: mean and standard deviation over seeds (NaN for one seed) by model and column.
@@ -36,14 +37,14 @@ def score_table(table: Mapping[str, Mapping[str, tuple[float, float]]], head: st
     from kit.compare.columns import DIGITS
     from kit.show.report.grids import FAIR, best_model
 
-    models = {model: row for model, row in table.items() if model != "random ranking"}
+    scored = {model: without_nan(row) for model, row in table.items() if model != "random ranking"}
     rows: list[dict[str, object]] = [{head: model} for model in table]
     bold = []
     for column in next(iter(table.values()), {}):
         arrow = {"high": " ↑", "low": " ↓", "chance": ""}[FAIR.get(column, "high")]
         for row, scores in zip(rows, table.values()):
             row[column + arrow] = estimate(*scores[column], DIGITS[column])
-        if best := best_model(models, column):
+        if best := best_model(scored, column):
             bold.append((list(table).index(best), column + arrow))
     return Table(rows, numeric=list(rows[0])[1:] if rows else (), bold=bold)
 

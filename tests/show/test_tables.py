@@ -12,6 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from kit.evaluate.index import Hit
+from kit.show.lists import ResultLists
 from kit.show.plots.style import CONFIG
 from kit.show.tables import Table, score_table, show, write_figures
 
@@ -80,9 +82,14 @@ class TestScores:
             "0.700",
         ]  # chance is fair: no best; nor is chance one
 
-    def test_of_equals_none_is_best(self):
-        same = {name: {"mono mAP": (0.5, NAN)} for name in ("one", "two")}
-        assert score_table(same).bold == set()
+    @pytest.mark.parametrize("mean", [0.5, NAN])
+    def test_of_equals_none_is_best_nor_where_nothing_is_defined(self, mean):
+        assert score_table({name: {"mono mAP": (mean, NAN)} for name in ("one", "two")}).bold == set()
+
+    def test_heads_of_lists_stand_over_their_columns(self):
+        page = ResultLists("?", {"model": [Hit(1, "de", 0.5, "Er.", True)]})._repr_html_()
+        heads = re.findall('<th style="(.*?)">', page)
+        assert heads == [f"text-align: {place}" for place in ("right", "start", "right", "start")]
 
 
 class TestText:
