@@ -9,7 +9,6 @@ from pathlib import Path
 
 from kit.compare.claims import VERDICTS, Finding
 from kit.compare.paper import NOT_TESTED
-from kit.compare.stats import MARKED
 from kit.core import records
 from kit.core.files import whole_file
 from kit.core.printing import Table
@@ -18,7 +17,7 @@ from kit.core.records import without_nan
 RULE = (
     "*Seen here*: the whole 95 % interval over question groups and every training seed lie on the claim's side "
     "(of zero, or of the stated margin); everything else is *not seen here*. Paired randomisation tests, adjusted within a "
-    f"study (Holm), do not decide. {MARKED}."
+    "study (Holm), do not decide."
 )
 _RULE = " --- "  # under the heads of a table
 

@@ -20,12 +20,23 @@ from kit.core.seeding import generator
 FEW_GROUPS = 5
 """An interval whose spread fewer groups carry is marked: it may not hold what it promises (docs/measures.md)."""
 
-MARKED = (
-    "† fewer than five questions carry the spread of this number, so that its interval may be too narrow; intervals of rank "
-    "distance and cover rank hold 91 to 92 times in 100 where 95 are promised, those of PEER@20 86 to 89 times (simulated: "
-    "docs/measures.md)"
+MARKED = "† fewer than five questions carry the spread of this number, so that its interval may be too narrow"
+"""What the mark after an interval says."""
+
+_SHORT = (
+    "intervals of rank distance and cover rank hold 91 to 92 times in 100 where 95 are promised, those of PEER@20 86 to 89 "
+    "times (simulated: docs/measures.md)"
 )
-"""What the mark after an interval says, and of which measures no interval keeps its promise."""
+
+
+def legend(shown: object) -> str:
+    """What stands by a table of intervals: the mark's meaning if it stands in what is shown, and what intervals keep.
+
+    >>> legend("0.5 [0.4 to 0.6]") == _SHORT.replace("i", "I", 1), legend("0.5 [0.4 to 0.6 †]") == f"{MARKED}; {_SHORT}"
+    (True, True)
+    """
+    return f"{MARKED}; {_SHORT}" if "†" in str(shown) else _SHORT[0].upper() + _SHORT[1:]
+
 
 _MAX_ELEMENTS = 2**22  # of a (resamples, groups) block: 32 MB of float64
 

@@ -119,26 +119,40 @@ class Table:
     Args:
         rows: cells by the name of their column, the same columns in every row.
         numeric: columns that stand right; default: those that hold a number.
+        bold: cells that stand out in a notebook, as row (from 0) and column.
 
     >>> print(Table([{"language": "de", "facts": 3}]))
     language  facts
     de            3
     """
 
-    def __init__(self, rows: Sequence[Mapping[str, object]], numeric: Collection[str] | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, object]],
+        numeric: Collection[str] | None = None,
+        bold: Collection[tuple[int, str]] = (),
+    ) -> None:
         self.rows = [{_line(name): _cell(value) for name, value in row.items()} for row in rows]
         self.names = list(self.rows[0]) if self.rows else []
         found = {name for row in rows for name, value in row.items() if _is_number(value)}
         self.numeric = set(map(_line, found if numeric is None else numeric))
+        self.bold = {(row, _line(name)) for row, name in bold}
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in self.names)
-        body = "".join(f"<tr>{''.join(self._html_cell(name, row[name]) for name in self.names)}</tr>" for row in self.rows)
+        head = "".join(f'<th style="{self._align(name)}">{html.escape(name)}</th>' for name in self.names)
+        body = "".join(
+            f"<tr>{''.join(self._html_cell(place, name) for name in self.names)}</tr>" for place in range(len(self.rows))
+        )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
-    def _html_cell(self, name: str, text: str) -> str:
-        align = "right" if name in self.numeric else "start"
-        return f'<td dir="auto" style="text-align: {align}">{html.escape(text)}</td>'
+    def _html_cell(self, place: int, name: str) -> str:
+        text = html.escape(self.rows[place][name])
+        shown = f"<b>{text}</b>" if (place, name) in self.bold else text
+        return f'<td dir="auto" style="{self._align(name)}">{shown}</td>'
+
+    def _align(self, name: str) -> str:
+        """Where a column stands, its head too, which front ends would else put elsewhere."""
+        return f"text-align: {'right' if name in self.numeric else 'start'}"
 
     def __repr__(self) -> str:
         lines = [dict(zip(self.names, self.names)), *self.rows]

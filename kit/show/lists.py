@@ -52,10 +52,12 @@ def _list_html(name: str, hits: Sequence[Hit]) -> str:
     n_answers = sum(hit.is_answer for hit in hits)
     found = f"; versions of the answer: {n_answers} of the first {len(hits)}" if n_answers else ""
     rows = "".join(_row(hit) for hit in hits)
+    places = {"rank": "right", "language": "start", "score": "right", "text": "start"}
+    heads = "".join(f'<th style="text-align: {place}">{head}</th>' for head, place in places.items())
     return (
         '<table style="width: 100%; table-layout: auto">'
         f'<caption style="text-align: start"><b>{html.escape(clean(name))}</b>{found}</caption>'
-        f"<thead><tr><th>rank</th><th>language</th><th>score</th><th>text</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 

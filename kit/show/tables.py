@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from kit.core.files import whole_file
-from kit.core.printing import Table, visible
+from kit.core.printing import Table, estimate, visible
+from kit.core.records import without_nan
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Folded", "Table", "mime_bundle", "picture", "show", "write_figures"]
+__all__ = ["Folded", "Table", "mime_bundle", "picture", "score_table", "show", "write_figures"]
 
 
 def show(figure: go.Figure) -> None:
@@ -21,6 +22,31 @@ def show(figure: go.Figure) -> None:
     from IPython.display import display
 
     display(mime_bundle(figure), raw=True)
+
+
+def score_table(table: Mapping[str, Mapping[str, tuple[float, float]]], head: str = "model") -> Table:
+    """Scores as ``Results.headline``, ``table`` and ``bias_table`` give them: a row a model, the best of a column in bold.
+
+    An arrow behind the name of a column says which direction is better; a column whose fair value is chance has none, and no
+    best either, as one where several lead or no score is defined. The row of a random ranking takes no part.
+
+    Args:
+        table: mean and standard deviation over seeds (NaN for one seed) by model and column.
+        head: what the models are called.
+    """
+    from kit.compare.columns import DIGITS
+    from kit.show.report.grids import FAIR, best_model
+
+    scored = {model: without_nan(row) for model, row in table.items() if model != "random ranking"}
+    rows: list[dict[str, object]] = [{head: model} for model in table]
+    bold = []
+    for column in next(iter(table.values()), {}):
+        arrow = {"high": " ↑", "low": " ↓", "chance": ""}[FAIR.get(column, "high")]
+        for row, scores in zip(rows, table.values()):
+            row[column + arrow] = estimate(*scores[column], DIGITS[column])
+        if best := best_model(scored, column):
+            bold.append((list(table).index(best), column + arrow))
+    return Table(rows, numeric=list(rows[0])[1:] if rows else (), bold=bold)
 
 
 class Html(Protocol):

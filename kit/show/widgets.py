@@ -29,6 +29,9 @@ from kit.train.samplers import SAMPLINGS, PairBatchSampler, Sampling
 ALL = "all languages"
 SUGGESTED = 1000
 """Questions of a language that the text field of the retrieval explorer suggests; any other can be typed."""
+ELSEWHERE = "[explorer: its controls need a running JupyterLab; what follows shows one setting of it]"
+"""What stands in place of an explorer where nothing can be moved."""
+_COUNTED = 1000  # batches, at least, whose pairs of languages are counted
 _STYLE = {"description_width": "8em"}
 _WIDE = ipywidgets.Layout(width="26em")
 _HEAD = (
@@ -69,6 +72,11 @@ class Explorer(ipywidgets.VBox):
         super().__init__([ipywidgets.HTML(_HEAD), *head, box, self.output])
         self.add_class("kit-explorer")
 
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str] | None:
+        """What a notebook shows; where its controls cannot run, a line that says where to look."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle and {**bundle, "text/plain": ELSEWHERE}
+
     def _update(self) -> None:
         try:
             drawn = self._draw(**{name: control.value for name, control in self._asked.items()})
@@ -81,7 +89,7 @@ class Explorer(ipywidgets.VBox):
 
 
 def batch_explorer(corpora: Sequence[ParallelCorpus], batch_size: int = 100) -> Explorer:
-    """Which languages meet in a batch, by sampling, share of monolingual batches (alpha) and seed; one epoch.
+    """Which languages meet in a batch, by sampling, share of monolingual batches (alpha) and seed.
 
     Raises:
         ValueError: whatever the sampler refuses.
@@ -110,11 +118,15 @@ def _serves(corpora: Sequence[ParallelCorpus], sampling: str, batch_size: int) -
 def batch_figures(
     corpora: Sequence[ParallelCorpus], sampling: str, batch_size: int = 100, seed: int = 0
 ) -> tuple[go.Figure, go.Figure]:
-    """What the batch explorer shows: the first batches of an epoch row by row, and the pairs of the whole epoch, counted."""
+    """What the batch explorer shows: the first batches of an epoch row by row, and the pairs of about a thousand, counted.
+
+    The thousand are whole epochs: one alone is too coarse to tell which pairs are frequent.
+    """
     sampler = PairBatchSampler(corpora, Sampling.parse(sampling), batch_size, seed)
-    batches = {sampling: [sampler.batch(0, index) for index in range(len(sampler))]}
-    first = {sampling: batches[sampling][:24]}
-    return plots.batch_picture(first, sampler.languages), plots.pair_counts(batches, sampler.languages)
+    n_epochs = -(-_COUNTED // len(sampler))
+    drawn = [sampler.batch(epoch, index) for epoch in range(n_epochs) for index in range(len(sampler))]
+    first = {sampling: drawn[: min(24, len(sampler))]}
+    return plots.batch_picture(first, sampler.languages), plots.pair_counts({sampling: drawn}, sampler.languages)
 
 
 def retrieval_explorer(index: Index, k: int = 10) -> Explorer:

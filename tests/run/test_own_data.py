@@ -94,7 +94,7 @@ def run(run_cells):
 SMALL = {"run": "mine", "updates": 4, "batch_size": 8, "dimension": 16, "vocabulary_size": 500, "evaluations": 1}
 
 
-@pytest.mark.parametrize("number", ["00", "01", "02", "03", "04", "05"])
+@pytest.mark.parametrize("number", ["00", "01", "02", "03", "04", "05", "12"])
 @pytest.mark.parametrize("test", ["one question", "a dozen"])
 def test_the_story(own, run, number, test):
     run(number, **SMALL, train=[own["two"]], test=own[test])

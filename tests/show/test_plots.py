@@ -336,8 +336,13 @@ class TestNumbers:
         points = [trace for trace in plots.settings_chart(RESULTS).data if trace.xaxis == "x4"]
         rings, mean = points[2], points[3]
         assert list(rings.x) == [1.5, 2.5] and list(rings.y) == ["Hybrid(0.3)"] * 2
-        assert list(mean.x) == [2] and list(mean.text) == ["2"]
+        assert list(mean.x) == [2] and re.sub("<.*?>", " ", mean.text[0]) == "2  1 to 2 "
         assert (mean.error_x.array[0], mean.error_x.arrayminus[0]) == (0.5, 1.0)  # from 1 to 2.5
+
+    def test_settings_chart_hides_no_interval(self):
+        chart = plots.settings_chart(RESULTS)
+        for trace in (trace for trace in chart.data if trace.text):
+            assert trace.marker.symbol == "line-ns" and trace.error_x.thickness > 2 * trace.marker.line.width
 
     def test_settings_chart_draws_chance_where_given(self):
         layout = plots.settings_chart(RESULTS, 1.5).layout

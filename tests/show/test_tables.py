@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
+from typing import ClassVar
 
 import IPython.display
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from kit.evaluate.index import Hit
+from kit.show.lists import ResultLists
 from kit.show.plots.style import CONFIG
-from kit.show.tables import Table, show, write_figures
+from kit.show.tables import Table, score_table, show, write_figures
 
+NAN = float("nan")
 HOSTILE = ['<script>alert("x")</script>', "a & b &amp; c", 'it\'s "quoted"', "<b onmouseover='x'>", "]]>", "{{ 7 * 7 }}"]
 
 
@@ -53,8 +58,38 @@ class TestHtml:
             "text-align: right",
         ]
 
+    def test_heads_stand_over_their_columns(self):
+        parsed = _Parsed(Table([{"language": "ar", "n": 3}])._repr_html_())
+        by_kind = [[attrs["style"] for tag, attrs in parsed.cells if tag == kind] for kind in ("th", "td")]
+        assert by_kind[0] == by_kind[1] == ["text-align: start", "text-align: right"]
+
     def test_rows_and_columns_keep_their_order(self):
         assert _Parsed(Table([{"b": 1, "a": 2}, {"a": 4, "b": 3}])._repr_html_()).texts == ["b", "a", "1", "2", "3", "4"]
+
+
+class TestScores:
+    TABLE: ClassVar = {
+        "one": {"mono mAP": (0.5, NAN), "rank distance": (1200.0, NAN), "own language first": (0.9, NAN)},
+        "two": {"mono mAP": (0.7, NAN), "rank distance": (1300.0, NAN), "own language first": (0.4, NAN)},
+        "random ranking": {"mono mAP": (0.9, NAN), "rank distance": (5.0, NAN), "own language first": (0.1, NAN)},
+    }
+
+    def test_best_and_direction_are_marked(self):
+        shown = score_table(self.TABLE, "arm")
+        assert shown.names == ["arm", "mono mAP ↑", "rank distance ↓", "own language first"]
+        assert re.findall("<b>(.*?)</b>", shown._repr_html_()) == [
+            "1,200",
+            "0.700",
+        ]  # chance is fair: no best; nor is chance one
+
+    @pytest.mark.parametrize("mean", [0.5, NAN])
+    def test_of_equals_none_is_best_nor_where_nothing_is_defined(self, mean):
+        assert score_table({name: {"mono mAP": (mean, NAN)} for name in ("one", "two")}).bold == set()
+
+    def test_heads_of_lists_stand_over_their_columns(self):
+        page = ResultLists("?", {"model": [Hit(1, "de", 0.5, "Er.", True)]})._repr_html_()
+        heads = re.findall('<th style="(.*?)">', page)
+        assert heads == [f"text-align: {place}" for place in ("right", "start", "right", "start")]
 
 
 class TestText:

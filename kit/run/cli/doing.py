@@ -131,7 +131,7 @@ def do_audit(parsed: argparse.Namespace) -> None:
 
 def do_judge(parsed: argparse.Namespace) -> None:
     """Judge models on collections of any size."""
-    from kit.compare.stats import MARKED
+    from kit.compare.stats import legend
     from kit.run.judging.judge import judge
 
     precision = "float16" if parsed.float16 else "float32"
@@ -139,7 +139,7 @@ def do_judge(parsed: argparse.Namespace) -> None:
     folder, table = judge(parsed.models, parsed.tasks, *asked)
     say(f"\n{table!r}")
     if "†" in repr(table):
-        say(f"\n{MARKED}")
+        say(f"\n{legend(repr(table))}")
     say(f"\n{folder}")
 
 

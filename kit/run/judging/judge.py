@@ -13,7 +13,7 @@ import numpy as np
 
 from kit.compare.published import scores as kept_scores
 from kit.compare.published.figures import Place, data_of, encoder_of
-from kit.compare.stats import MARKED, Interval, confidence_interval, mark
+from kit.compare.stats import Interval, confidence_interval, legend, mark
 from kit.core import paths
 from kit.core.files import whole_file
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
@@ -227,7 +227,7 @@ def _write(folder: Path, table: Table, about: Mapping[str, object], found: Judge
         partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     text = table.markdown()
     with whole_file(folder / "table.md") as partial:
-        partial.write_text(f"{text}\n" + (f"\n{MARKED}\n" if "†" in text else ""), encoding="utf-8")
+        partial.write_text(f"{text}\n" + (f"\n{legend(text)}\n" if "†" in text else ""), encoding="utf-8")
 
 
 def _refuse_same_names(names: Sequence[str], what: str) -> None:

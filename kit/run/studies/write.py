@@ -11,7 +11,7 @@ from kit.compare import findings
 from kit.compare.claims import Finding, adjusted
 from kit.compare.columns import COLUMNS, DIGITS, HEADLINE
 from kit.compare.results import Results
-from kit.compare.stats import mark
+from kit.compare.stats import legend, mark
 from kit.core.files import whole_file
 from kit.core.fingerprints import versions
 from kit.core.paths import notebooks, reports, root, run_folder
@@ -86,11 +86,11 @@ def gather(runs: Sequence[str]) -> list[Finding]:
         found += own
     found = findings.collect(found)
     findings.write(found, reports() / "claims.json")
-    head = (
-        "# What was claimed, and what is seen\n\nWritten by `python -m kit claims " + " ".join(runs) + "`. " + findings.RULE
-    )
+    body = findings.markdown(found)
+    by = f"Written by `python -m kit claims {' '.join(runs)}`."
+    head = f"# What was claimed, and what is seen\n\n{by} {findings.RULE} {legend(body)}."
     with whole_file(reports() / "claims.md") as partial:
-        partial.write_text(f"{head}\n\n{findings.markdown(found)}", encoding="utf-8")
+        partial.write_text(f"{head}\n\n{body}", encoding="utf-8")
     _into_docs(findings.short(found))
     return found
 

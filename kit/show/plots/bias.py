@@ -112,7 +112,7 @@ def _add_key(figure: go.Figure, n_panels: int) -> None:
     x.update(visible=False)
     y.update(visible=False)
     figure.add_annotation(
-        text="point: mean<br>bar: 95 % interval<br>over questions<br>dotted: a random<br>ranking",
+        text="stroke: mean<br>bar: 95 % interval<br>over questions<br>dotted: a random<br>ranking",
         x=x.domain[0] + 0.02,
         y=y.domain[1],
         xref="paper",

@@ -24,6 +24,7 @@ from kit.show.plots.style import (
     chance_line,
     ends_by_value,
     ends_of,
+    faint,
     finish,
     legend_below,
     model_colours,
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 NAME_COLUMNS = 24
 """Columns of a line in the name of a model beside its row."""
+
+_TWO_LINES = 64  # pixels of a row whose number stands above its interval
 
 
 def settings_and_bias(distance: str) -> dict[str, tuple[str, str]]:
@@ -63,9 +66,10 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
         for model in results.models:
             interval, seeds = results.interval(model, *where), results.by_seed(model, *where)
             shown += [interval.low, interval.high, *seeds]
-            add_rings(figure, seeds, [names[model]] * len(seeds), colours[model], spot, showlegend=False)
-            text = f"{interval.estimate:.3f}" if column < 4 else f"{interval.estimate:,.0f}"
-            add_estimate(figure, names[model], interval, colours[model], text, **spot)
+            add_rings(figure, seeds, [names[model]] * len(seeds), colours[model], spot, size=7, showlegend=False)
+            add_estimate(
+                figure, names[model], interval, colours[model], _with_ends(interval, 3 if column < 4 else 0), **spot
+            )
         _set_range(figure, shown, column)
     dotted = ""
     if chance_distance is not None:
@@ -73,7 +77,7 @@ def settings_chart(results: Results, chance_distance: float | None = None) -> go
         dotted = "; dotted: a random ranking"
     figure.update_yaxes(type="category", range=[len(results.models) - 0.4, -0.75], tickfont_size=12)
     figure.update_annotations(font_size=12)
-    height = row_height(names) * len(results.models)
+    height = max(row_height(names), _TWO_LINES) * len(results.models)
     title = f"Settings by model (bar: 95 % interval over questions; rings: seeds{dotted})"
     return finish(figure, title, max(height, 90), _alt(results, chance_distance), bottom=45)
 
@@ -92,9 +96,12 @@ def add_estimate(
     row: int,
     col: int,
     hover: str = "%{x:.3f}",
-    symbol: str = "circle",
+    symbol: str = "line-ns",
 ) -> None:
-    """A point with its interval and its number above it, in the row of a model; nothing where it is not defined."""
+    """An estimate with its interval and its number above it, in the row of a model; nothing where it is not defined.
+
+    The estimate is a thin stroke across a thick bar, so that it hides no interval, however narrow.
+    """
     figure.add_scatter(
         x=[interval.estimate],
         y=[label],
@@ -103,21 +110,31 @@ def add_estimate(
         textfont={"size": 12} | HALO,
         showlegend=False,
         text=[text],
-        marker={"size": 8, "color": colour, "symbol": symbol},
+        marker={"symbol": symbol, "size": 8, "color": colour, "line": {"width": 2, "color": colour}},
         row=row,
         col=col,
         cliponaxis=False,
-        error_x=ends_of([interval]) | {"thickness": 2.5, "width": 6},
+        error_x=ends_of([interval]) | {"thickness": 9, "width": 0, "color": faint(colour, 0.55)},
         hovertemplate=f"{label}: {hover}<extra></extra>",
     )
 
 
+def _with_ends(interval: Interval, digits: int) -> str:
+    """An estimate and, below it, both ends of its interval."""
+    ends = span(interval.low, interval.high, digits)
+    return f"{number_text(interval.estimate, digits)}<br><span style='font-size: 10px'>{ends}</span>"
+
+
 def _set_range(figure: go.Figure, shown: Sequence[float], column: int) -> None:
-    """Ends of an axis with room for the numbers; the last is logarithmic where all values are above 0."""
-    present = [value for value in shown if not np.isnan(value)]
-    room = np.array([-0.18, 1.22]) * max([*present, 1e-9])
-    if column == 4 and present and min(present) > 0:
-        room = np.log10([min(present) / 3, 4 * max(present)])  # plotly takes the ends of a log axis as exponents
+    """Ends of an axis around what is shown, with room for the numbers; not from 0, where no interval could be seen.
+
+    The last axis is logarithmic where all values are above 0.
+    """
+    present = [value for value in shown if not np.isnan(value)] or [0.0]
+    low, high = min(present), max(present)
+    room = np.array([low, high]) + np.array([-0.4, 0.4]) * max(high - low, 0.1 * abs(high), 0.01)
+    if column == 4 and low > 0:
+        room = np.log10([low / 4, 5 * high])  # plotly takes the ends of a log axis as exponents
         figure.update_xaxes(type="log", dtick=1, tickformat=",", row=1, col=4)
     figure.update_xaxes(range=room.tolist(), nticks=4, row=1, col=column, tickfont_size=12)
 
@@ -242,9 +259,9 @@ def pair_rows(
     figure, colours, names, said = go.Figure(), model_colours(models), labels(models, 40), []
     intervals = {model: _by_pair(results, model, setting, measure, order) for model in models}
     _join(figure, intervals)
-    for number, model in enumerate(models):
+    for place, model in enumerate(models):
         low, middle, high = intervals[model].T
-        offset = _APART * (0.5 - (number + 0.5) / len(models))
+        offset = _APART * (0.5 - (place + 0.5) / len(models))
         figure.add_scatter(
             x=middle,
             y=np.arange(len(order)) + offset,

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from kit.compare.claims import Finding
 from kit.compare.paper import MARGIN_DISTANCE, MARGIN_MAP, NOT_TESTED, claim_cells
 from kit.compare.results import Results
-from kit.compare.stats import MARKED
+from kit.compare.stats import legend
 from kit.core.printing import MISSING, visible
 from kit.evaluate.bias.measures import PANEL
 from kit.show.plots.style import CONFIG
@@ -114,22 +114,24 @@ def _content(folder_name: str, metrics: Mapping, results: Results, found: Sequen
     sentences = words.summary_sentences(metrics, results, found)
     sentences += [sentence for leader in leaders for sentence in words.weakest(results, leader)]
     n_tests = sum(one["adjusted_p"] is not None for one in metrics["differences"])
+    headline, panel = grids.headline_grid(metrics), grids.bias_grid(metrics)
+    differences, claims = grids.differences_grid(metrics), [claim_cells(finding) for finding in found]
     return {
         "name": about["run"],
         "about": about,
         "reference": results.models[0],
         "test": words.TEST if len(results.models) > 1 else "",
         "sentences": [sentence.parts() for sentence in sentences],
-        "headline": grids.headline_grid(metrics),
-        "panel": grids.bias_grid(metrics),
+        "headline": headline,
+        "panel": panel,
         "measures": PANEL,
-        "differences": grids.differences_grid(metrics),
+        "differences": differences,
         "n_tests": n_tests,
         "level": grids.LEVEL,
-        "claims": [claim_cells(finding) for finding in found],
+        "claims": claims,
         "not_tested": NOT_TESTED,
         "rule": _RULE,
-        "marked": MARKED,
+        "marked": legend([headline, panel, differences, claims]),
         "models": grids.model_grid(about),
         "pool": grids.pool_grid(about, results),
         "facts": _facts(about.get("runs") or [about]),
