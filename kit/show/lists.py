@@ -10,6 +10,7 @@ from kit.show.plots.style import language_colour
 from kit.show.plots.text import clean
 
 _MARK = "✓"
+_LANGUAGE, _TEXT = "language", "text"
 _DOT = (
     '<span style="display: inline-block; width: .7em; height: .7em; border-radius: 50%; border: 1px solid #888; '
     'background: {}"></span>'
@@ -74,7 +75,7 @@ class ResultLists:
     def _places_html(self) -> str:
         if not self._rows():
             return ""
-        heads = "".join(f"<th>rank in {html.escape(clean(name))}</th>" for name in self.places)
+        heads = _heads([*(f"rank in {clean(name)}" for name in self.places), _LANGUAGE, _TEXT])
         rows = "".join(
             "<tr>"
             + "".join(f'<td style="text-align: right">{hit.rank:,}</td>' for hit in row)
@@ -82,7 +83,13 @@ class ResultLists:
             for row in self._rows()
         )
         caption = f'<caption style="text-align: start"><b>{html.escape(clean(self.title))}</b></caption>'
-        return f"<table>{caption}<thead><tr>{heads}<th>language</th><th>text</th></tr></thead><tbody>{rows}</tbody></table>"
+        return f"<table>{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _heads(names: Sequence[str]) -> str:
+    """Names of columns, each over what it names: texts begin where they are read, numbers end at the right."""
+    side = {name: "start" if name in (_LANGUAGE, _TEXT) else "right" for name in names}
+    return "".join(f'<th style="text-align: {side[name]}">{html.escape(name)}</th>' for name in names)
 
 
 def _mark(hit: Hit) -> str:
@@ -96,7 +103,7 @@ def _list_html(name: str, hits: Sequence[Hit]) -> str:
     return (
         '<table style="width: 100%; table-layout: auto">'
         f'<caption style="text-align: start"><b>{html.escape(clean(name))}</b>{found}</caption>'
-        f"<thead><tr><th>rank</th><th>language</th><th>score</th><th>text</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr>{_heads(['rank', _LANGUAGE, 'score', _TEXT])}</tr></thead><tbody>{rows}</tbody></table>"
     )
 
 

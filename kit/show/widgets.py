@@ -123,14 +123,16 @@ def batch_figures(
 def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
     """Pick or type a question in any language and see the lists of two models, the versions of the answer marked.
 
-    ``index`` holds the models; the one that answers best is shown first. A question of the task is found by typing a part of
-    it, and Enter asks any other text. Those that are suggested are answered in all languages, if the task has such.
+    ``index`` holds the models; the one that answers best is shown, and beside it the first of the others. A question of the
+    task is found by typing a part of it, and Enter asks any other text. Those that are suggested are answered in all
+    languages, if the task has such.
     """
     tags = list(index.task.languages)
-    asked = _dropdown("questions in", _named(tags), "en" if "en" in tags else tags[0])
+    start = "en" if "en" in tags else tags[0]
+    asked = _dropdown("questions in", _named(tags), start)
     names = list(index.models)
     first = _dropdown("model", names, index.best)
-    second = _dropdown("beside it", names, next((name for name in reversed(names) if name != index.best), index.best))
+    second = _dropdown("beside it", names, next((name for name in names if name != index.best), index.best))
     question = ipywidgets.Combobox(
         value=index.suggested()[0][0],
         placeholder="pick, or type any question and press Enter",
@@ -151,7 +153,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
         if found:
             question.value = found[0]
 
-    suggest(asked.value)
+    suggest(start)
     asked.observe(lambda change: suggest(change["new"]), "value")
     names_in = Names(index)
 
