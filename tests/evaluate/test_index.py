@@ -133,7 +133,7 @@ class TestSuggested:
         parts = made.queries.to_pylist(), made.candidates.to_pylist(), rows
         index = Index({"made": Made({}, {})}, RetrievalTask.from_rows("made", *parts))
         assert index.suggested("de") == (["0-de?", "2-de?"], 2)
-        assert index.suggested() == (["0-de?", "0-en?", "2-de?", "2-en?"], 2)
+        assert index.suggested() == (["0-de?", "2-de?", "0-en?", "2-en?"], 2)
 
     def test_the_best_there_are_where_none_is_answered_in_all(self):
         made = task()

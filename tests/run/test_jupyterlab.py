@@ -54,9 +54,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     news = folder / "settings" / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
     news.parent.mkdir(parents=True)
     news.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # else it asks, in front of the notebook
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     own = {
         "JUPYTER_CONFIG_DIR": "config",
         "JUPYTER_DATA_DIR": "data",
@@ -87,6 +85,13 @@ def lab(tmp_path_factory) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(timeout=60)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def _wait_for(address: str, server: subprocess.Popen, log: Path) -> None:

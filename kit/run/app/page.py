@@ -13,6 +13,7 @@ from kit.compare.results import Results
 from kit.core import paths
 from kit.data.parts import part_of
 from kit.data.registry import load_task
+from kit.data.sources.atlas.render import LANGUAGES
 from kit.evaluate.index import Index
 from kit.run.audits import AuditedModel, audit, audited_models
 from kit.run.models.at_hand import at_hand, load
@@ -51,7 +52,7 @@ def page() -> ipywidgets.VBox:
     The model that is named at first is the best at hand (``kit.run.models.at_hand``); any other is given by its folder or
     its name on the hub. What cannot be done is said in a line.
     """
-    there = {one.label: one for one in at_hand(load_task("atlas").languages, ["atlas"])}
+    there = {one.label: one for one in at_hand(LANGUAGES, ["atlas"])}
     model = ipywidgets.Combobox(
         value=next(iter(there), ""),
         options=list(there),
