@@ -120,19 +120,23 @@ def batch_figures(
     return plots.batch_picture(first, sampler.languages), plots.pair_counts(batches, sampler.languages)
 
 
-def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
+def retrieval_explorer(index: Index, k: int = 10, start: str | None = None) -> Explorer:
     """Pick or type a question in any language and see the lists of two models, the versions of the answer marked.
 
-    ``index`` holds the models; the one that answers best is shown, and beside it the first of the others. A question of the
-    task is found by typing a part of it, and Enter asks any other text. Those that are suggested are answered in all
-    languages, if the task has such.
+    A question of the task is found by typing a part of it, and Enter asks any other text. Those that are suggested are
+    answered in all languages, if the task has such.
+
+    Args:
+        index: holds the models.
+        k: length of the lists at first.
+        start: the model that is shown at first, the first of the others beside it; ``None``: the one that answers best.
     """
     tags = list(index.task.languages)
-    start = "en" if "en" in tags else tags[0]
-    asked = _dropdown("questions in", _named(tags), start)
-    names = list(index.models)
-    first = _dropdown("model", names, index.best)
-    second = _dropdown("beside it", names, next((name for name in names if name != index.best), index.best))
+    language = "en" if "en" in tags else tags[0]
+    asked = _dropdown("questions in", _named(tags), language)
+    names, start = list(index.models), start or index.best
+    first = _dropdown("model", names, start)
+    second = _dropdown("beside it", names, next((name for name in names if name != start), start))
     question = ipywidgets.Combobox(
         value=index.suggested()[0][0],
         placeholder="pick, or type any question and press Enter",
@@ -153,7 +157,7 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
         if found:
             question.value = found[0]
 
-    suggest(start)
+    suggest(language)
     asked.observe(lambda change: suggest(change["new"]), "value")
     names_in = Names(index)
 

@@ -63,6 +63,7 @@ class TestPage:
         assert asking.controls["first"].options == bias.controls["first"].options == ("one",)
         _, (verdict, _, asking, _, _) = audit(shown, model="models/two")
         assert "2 models on" in verdict.value and asking.controls["first"].options == ("one", "two")
+        assert (asking.controls["first"].value, asking.controls["second"].value) == ("two", "one")
 
     def test_says_what_it_cannot_do(self, home):
         shown = page()
@@ -146,8 +147,6 @@ def test_a_model_is_audited_and_asked_in_a_browser_without_a_network(browser, se
     question.press("Enter")
     window.get_by_text("None of the 16 candidates holds “Atlantis”").wait_for()
     window.locator("svg text", has_text="rank distance").first.wait_for()  # plotly's figure is drawn, from Voilà's own files
-    if os.environ.get("KIT_SCREENSHOTS"):
-        window.screenshot(path=PROJECT / "reports" / "screens" / "app.png", full_page=True)
     with window.context.expect_page() as opened:
         window.get_by_role("link", name="The whole report").click()
     assert "capitals" in opened.value.title()

@@ -132,11 +132,14 @@ class TestRetrievalExplorer:
         explorer.controls["asked"].value = "de"
         assert explorer.controls["question"].options == ("0-de?", "1-de?") and shown[-1].question == "0-de?"
 
-    def test_starts_with_the_model_that_answers_best(self, shown):
+    def test_starts_with_the_model_that_answers_best_or_the_one_that_is_named(self, shown):
         good = Made({"0-de?": [1, 0], "0-en?": [1, 0], "1-de?": [0, 1], "1-en?": [0, 1]}, PASSAGES | {"1-en.": [0, 1]})
         models = {"poor": Made({}, {"1-de.": [0, 1]}), "good": good, "other": Made({}, {"1-de.": [0, 1]})}
-        explorer = widgets.retrieval_explorer(Index(models, task()))
+        index = Index(models, task())
+        explorer = widgets.retrieval_explorer(index)
         assert (explorer.controls["first"].value, explorer.controls["second"].value) == ("good", "poor")
+        explorer = widgets.retrieval_explorer(index, start="poor")
+        assert (explorer.controls["first"].value, explorer.controls["second"].value) == ("poor", "good")
 
     def test_says_how_many_languages_answer_what_is_suggested(self, index):
         (told,) = [one.value for one in widgets.retrieval_explorer(index).children if isinstance(one, ipywidgets.HTML)][1:]

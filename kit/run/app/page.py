@@ -101,7 +101,7 @@ def audited(models: list[AuditedModel], task: str, n_questions: int, log: Log) -
     return (
         ipywidgets.HTML(_verdict(folder, metrics, results)),
         ipywidgets.HTML("<h2>Ask it</h2>"),
-        widgets.retrieval_explorer(index),
+        widgets.retrieval_explorer(index, start=models[-1].label),
         ipywidgets.HTML("<h2>Who asks, and who is answered</h2>"),
         widgets.bias_explorer(index, results),
     )

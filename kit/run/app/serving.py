@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -18,6 +17,17 @@ from kit.core.printing import say
 _HERE = Path(__file__).resolve().parent
 PORT = 8866
 """Voilà's own."""
+
+_CELL = """\
+import os
+from kit.core import paths
+from kit.run.app.page import page
+
+os.chdir(paths.root())  # folders are those of the project, as on the command line
+page()
+"""
+_ABOUT = {"title": "Does a retriever prefer some languages?", "kernelspec": {"name": "python3", "display_name": "Python 3"}}
+"""The notebook that Voilà shows: its one cell, and what stands in it besides."""
 
 _POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws://localhost:* ws://127.0.0.1:*"
@@ -45,8 +55,13 @@ def _serve(parsed: argparse.Namespace) -> None:
     browser = ["--no-browser"] if parsed.no_browser else []
     paths.cache().mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=paths.cache()) as folder:
-        done = subprocess.run([*command(Path(folder), parsed.port), *browser], env=environment(), cwd=folder)
-    if done.returncode:
+        server = subprocess.Popen([*command(Path(folder), parsed.port), *browser], env=environment(), cwd=folder)
+        try:
+            status = server.wait()
+        except KeyboardInterrupt:  # Voilà got it, too, and ends the page's kernels
+            server.wait()
+            status = 0
+    if status:
         raise ValueError(f"the page was not served (port {parsed.port} may be taken): try --port {parsed.port + 1}")
 
 
@@ -56,7 +71,10 @@ def command(folder: Path, port: int) -> list[str]:
     Args:
         folder: an empty one within the project's, of which the page and those of reports are served; gets page and options.
     """
-    shutil.copy(_HERE / "page.ipynb", folder)
+    import nbformat
+
+    page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(_CELL)], metadata=_ABOUT)
+    nbformat.write(page, folder / "page.ipynb")
     options = {
         "Voila": {
             "ip": "127.0.0.1",
