@@ -61,6 +61,7 @@ class TestPage:
         assert 'href="voila/files/reports/app-capitals/index.html"' in verdict.value
         assert (home / "reports" / "app-capitals" / "index.html").is_file()
         assert asking.controls["first"].options == bias.controls["first"].options == ("one",)
+        audit(shown, model="models/absent")  # takes nothing away
         _, (verdict, _, asking, _, _) = audit(shown, model="models/two")
         assert "2 models on" in verdict.value and asking.controls["first"].options == ("one", "two")
         assert (asking.controls["first"].value, asking.controls["second"].value) == ("two", "one")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import ipywidgets
@@ -33,19 +32,6 @@ _WIDE = ipywidgets.Layout(width="40em", max_width="100%")
 _STYLE = {"description_width": "8em"}
 
 
-@dataclass
-class Asked:
-    """What was audited on this page: models of one task and number of questions stand side by side."""
-
-    models: dict[tuple[str, int], dict[str, AuditedModel]] = field(default_factory=dict)
-
-    def with_model(self, one: AuditedModel, task: str, n_questions: int) -> list[AuditedModel]:
-        """The models of a task, this one among them; a later model of the same label takes the place of the earlier."""
-        models = self.models.setdefault((task, n_questions), {})
-        models[one.label] = one
-        return list(models.values())
-
-
 def page() -> ipywidgets.VBox:
     """The controls, and what they lead to.
 
@@ -64,7 +50,8 @@ def page() -> ipywidgets.VBox:
     task = ipywidgets.Text("atlas", description="task", style=_STYLE, layout=_WIDE)
     n_questions = ipywidgets.BoundedIntText(_QUESTIONS, min=0, max=10**9, description="questions", style=_STYLE)
     button = ipywidgets.Button(description="Audit", button_style="primary")
-    said, result, asked = ipywidgets.HTML(_start(bool(there))), ipywidgets.VBox(), Asked()
+    said, result = ipywidgets.HTML(_start(bool(there))), ipywidgets.VBox()
+    before: dict[tuple[str, int], dict[str, AuditedModel]] = {}  # models of one task and number of questions, by label
 
     def log(line: str) -> None:
         said.value = f"<p>{html.escape(line.strip())}</p>"
@@ -74,11 +61,12 @@ def page() -> ipywidgets.VBox:
         try:
             log(f"{model.value}: loading …")
             one = there.get(model.value) or audited_models([model.value.strip()])[0]
-            models = asked.with_model(one, task.value, n_questions.value)
-            result.children = audited(models, task.value, n_questions.value, log)
-            said.value = ""
+            asked = (task.value, n_questions.value)
+            others = {label: other for label, other in before.get(asked, {}).items() if label != one.label}
+            models = others | {one.label: one}
+            result.children = audited(list(models.values()), *asked, log)
+            before[asked], said.value = models, ""
         except (ValueError, RuntimeError, OSError) as error:
-            asked.models.clear()
             log(str(error))
         finally:
             button.disabled = False
@@ -88,7 +76,7 @@ def page() -> ipywidgets.VBox:
 
 
 def audited(models: list[AuditedModel], task: str, n_questions: int, log: Log) -> tuple[ipywidgets.Widget, ...]:
-    """What an audit of models says, and two explorers of the same questions and candidates.
+    """What an audit of models says, and two explorers of the same questions and candidates; the last model is asked first.
 
     Raises:
         ValueError: whatever ``kit.run.audits.audit`` refuses.
