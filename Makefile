@@ -12,13 +12,14 @@ LAB ?=
 BENCH ?=
 BIN := .venv/bin
 
-.PHONY: help setup run test bench lab refresh screenshots docs lint clean
+.PHONY: help setup run test bench lab app refresh screenshots docs lint clean
 
 help:
 	@echo "make run      set up, run notebooks 00 to 04 (profile cpu), print the table of results"
 	@echo "make test     set up, run all tests, the notebooks among them"
 	@echo "make bench    measure the kit beside its peers, into reports/bench (half an hour of a quiet machine)"
 	@echo "make lab      set up, open JupyterLab on the notebooks"
+	@echo "make app      set up, open a page without Jupyter: audit a model, ask it questions"
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
 	@echo "make screenshots  run the explorers in JupyterLab and store their pictures in reports/screens (needs Chrome or Chromium)"
 	@echo "make docs     build the site from docs/ and the docstrings, into site/"
@@ -58,6 +59,10 @@ bench: .venv/ready-to-test
 lab: setup
 	@[ "$$(id -u)" != 0 ] || [ -n "$(LAB)" ] || { echo "make lab: Jupyter does not start as root: type make lab LAB=--allow-root, if nobody else reaches this machine"; exit 1; }
 	$(BIN)/jupyter lab notebooks $(LAB)
+
+app: setup
+	@$(PIP) -e '.[app]'
+	$(BIN)/python -m kit app
 
 refresh: setup
 	$(BIN)/python -m kit refresh

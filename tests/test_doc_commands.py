@@ -129,6 +129,7 @@ class TestCommands:
         "eval": "is for a shell, too",
         "hybrid-batch-kit": "is python -m kit by another name; tests/run/test_commands.py types it",
         "python -m pytest tests/train": "is this suite",
+        "python -m kit app": "serves until it is ended; tests/run/test_app.py opens its page",
         "python -m kit audit path/to/model sentence-transformers/LaBSE": "needs a model of the hub",
         "python -m kit audit multilingual-e5-small=intfloat": "needs models of the hub",
         "python -m kit report audit-atlas-test-by-fact": "needs the audit of all of Atlas before it",

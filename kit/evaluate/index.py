@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,11 +13,15 @@ from kit.data.corpus import RetrievalTask
 from kit.data.embeddings.encoding import TextEncoder, encode_texts
 from kit.data.pools import pool_counts
 from kit.evaluate.encoding import encode_task
+from kit.evaluate.metrics import average_precision, ranked_lists
 from kit.evaluate.scores import tie_order
 from kit.evaluate.search import search
 
 DEPTH = 50
 """Length of the lists whose languages ``Index.shares`` counts."""
+
+_TRIED = 200
+"""Queries on which ``Index.best`` compares the models: enough to tell a good one from a poor one, at once."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Index:
         self._tags = np.array(task.languages)[task.candidate_language]
         self._distinct = {name: _distinct(candidates) for name, (_, candidates) in self.embeddings.items()}
         self._shares: dict[str, np.ndarray] = {}
+        self._ordered = lru_cache(maxsize=16)(self._order)  # a list is asked for, then the places of some candidates in it
 
     @cached_property
     def _tie_position(self) -> np.ndarray:
@@ -76,11 +81,39 @@ class Index:
         position[tie_order(self.task, seed=0)] = np.arange(len(position))
         return position
 
+    @cached_property
+    def best(self) -> str:
+        """The model that answers best: highest mAP in the pool of all languages, on some queries; the first of equals."""
+        ids = self.task.queries.column("query_id").to_pylist()
+        tried = np.array(sorted(range(len(ids)), key=lambda row: stable_fraction(ids[row], 0))[:_TRIED], np.int64)
+        pairs = self.task.relevant_pairs[np.isin(self.task.relevant_pairs[:, 0], tried), :2]
+        scores = {name: self._precisions(name, pairs) for name in self.models} if len(self.models) > 1 else {}
+        return max(scores, key=scores.__getitem__, default=next(iter(self.models)))
+
     def questions(self, language: str | None = None) -> list[str]:
         """The distinct questions of the task, all or those in one language, in its order."""
+        return self._asked(language, np.ones(len(self.task.queries), bool))
+
+    def suggested(self, language: str | None = None) -> tuple[list[str], int]:
+        """The questions to show people: those that the pool answers in most languages, in all of them if there are such.
+
+        Returns:
+            The questions, distinct and in the order of the task, and in how many languages each is answered; none and 0
+            where there is no question.
+        """
+        n = len(self.task.languages)
+        query, candidate = self.task.relevant_pairs[:, 0], self.task.relevant_pairs[:, 1]
+        answered = np.unique(query.astype(np.int64) * n + self.task.candidate_language[candidate])
+        counts = np.bincount(answered // n, minlength=len(self.task.queries))  # (n_queries,)
+        tags = np.array(self.task.languages)[self.task.query_language]
+        most = int(counts[(tags == language) | (language is None)].max(initial=0))
+        return self._asked(language, counts == most), most
+
+    def _asked(self, language: str | None, wanted: np.ndarray) -> list[str]:
         tags = np.array(self.task.languages)[self.task.query_language]
         texts = self.task.queries.column("text").to_pylist()
-        return list(dict.fromkeys(text for text, tag in zip(texts, tags) if language in (None, tag)))
+        rows = zip(texts, tags, wanted)
+        return list(dict.fromkeys(text for text, tag, is_wanted in rows if is_wanted and language in (None, tag)))
 
     def ask(self, model: str, question: str, k: int = 10, language: str | None = None) -> list[Hit]:
         """The best candidates for any question, best first; ties as in ``kit.evaluate.scores``, with seed 0.
@@ -98,18 +131,59 @@ class Index:
             ValueError: an unknown model or language, a blank question, or ``k`` below 1.
         """
         self._check(model, language, k)
+        return self._hits(model, question, language, slice(k))
+
+    def places(self, model: str, question: str, candidates: Sequence[int], language: str | None = None) -> list[Hit]:
+        """Where some candidates stand in the whole list that ``ask`` begins; arguments and errors as there.
+
+        Args:
+            candidates: rows of the task's candidates, in the order of the hits; those that the list lacks are left out.
+        """
+        self._check(model, language, 1)
+        order = self._ordered(model, question, language)[0]
+        place = np.full(len(self._texts), -1)
+        place[order] = np.arange(len(order))
+        wanted = place[np.asarray(candidates, np.int64)]
+        return self._hits(model, question, language, wanted[wanted >= 0])
+
+    def answers(self, question: str) -> set[int]:
+        """Candidates that the task knows as an answer to the queries of that text; none for any other text."""
+        return self._answers_by_text.get(question, set())
+
+    def _hits(self, model: str, question: str, language: str | None, wanted: slice | np.ndarray) -> list[Hit]:
+        order, scores = self._ordered(model, question, language)
+        answers, ranks = self.answers(question), np.arange(1, len(order) + 1)
+        return [
+            Hit(int(rank), str(self._tags[one]), float(scores[one]), self._texts[one], int(one) in answers)
+            for rank, one in zip(ranks[wanted], order[wanted])
+        ]
+
+    def _order(self, model: str, question: str, language: str | None) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates in the order of the list, (n_listed,), and the scores of all, (n_candidates,)."""
         if not question.strip():
             raise ValueError("the question is empty: write some words, or pick one")
-        rows, row_of = self._distinct[model]
-        scores = (rows @ self._embedded(model, question))[row_of]  # (n_candidates,)
+        scores = self._scores(model, self._embedded(model, question))
         chosen = np.arange(len(scores)) if language is None else np.flatnonzero(self._tags == language)
         chosen = np.setdiff1d(chosen, [*self._own_by_text.get(question, ())])
-        best = chosen[np.lexsort((self._tie_position[chosen], -scores[chosen]))[:k]]
-        answers = self._answers(question)
-        return [
-            Hit(rank, str(self._tags[one]), float(scores[one]), self._texts[one], int(one) in answers)
-            for rank, one in enumerate(best, start=1)
-        ]
+        return chosen[np.lexsort((self._tie_position[chosen], -scores[chosen]))], scores
+
+    def _scores(self, model: str, query: np.ndarray) -> np.ndarray:
+        """Scores of all candidates, (n_candidates,), for a query (dim,)."""
+        rows, row_of = self._distinct[model]
+        return (rows @ query)[row_of]
+
+    def _precisions(self, model: str, pairs: np.ndarray) -> float:
+        """Sum of the average precisions in the pool of the queries in ``pairs``, (n_pairs, 2): query, relevant candidate."""
+        rank = np.empty(len(pairs), np.int64)
+        for query in np.unique(pairs[:, 0]):
+            rows = np.flatnonzero(pairs[:, 0] == query)
+            scores, relevant = self._scores(model, self.embeddings[model][0][query]), pairs[rows, 1]
+            if self.task.own_candidate[query] >= 0:
+                scores[self.task.own_candidate[query]] = -np.inf
+            own, tie = scores[relevant, None], self._tie_position
+            before = (scores > own) | ((scores == own) & (tie < tie[relevant, None]))  # (n_relevant, n_candidates)
+            rank[rows] = 1 + before.sum(axis=1)
+        return float(average_precision(ranked_lists(pairs[:, 0], rank)).sum())
 
     def shares(self, model: str, k: int) -> np.ndarray:
         """Mean share of each language among the first k of the lists, by query language.
@@ -156,9 +230,6 @@ class Index:
     def _embedded(self, model: str, question: str) -> np.ndarray:
         vector = encode_texts(self.models[model], [question], "query")[0]
         return vector / (np.linalg.norm(vector) or 1)
-
-    def _answers(self, question: str) -> set[int]:
-        return self._answers_by_text.get(question, set())
 
     @cached_property
     def _answers_by_text(self) -> dict[str, set[int]]:

@@ -19,8 +19,9 @@ from kit.core.languages import language_name
 from kit.data.corpus import ParallelCorpus
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.evaluation import MEASURES
-from kit.evaluate.index import DEPTH, Index
+from kit.evaluate.index import DEPTH, Hit, Index
 from kit.show import plots
+from kit.show.asking import Names, what_was_found
 from kit.show.lists import ResultLists
 from kit.show.projection import PROJECTIONS, project
 from kit.show.tables import Html, Plotly, mime_bundle
@@ -32,6 +33,8 @@ SUGGESTED = 1000
 ELSEWHERE = "[explorer: its controls need a running JupyterLab; what follows shows one setting of it]"
 """What stands in place of an explorer where nothing can be moved."""
 _COUNTED = 1000  # batches, at least, whose pairs of languages are counted
+_PLACES = 20
+"""Candidates of which the retrieval explorer says where they stand: versions of an answer, or what holds a name."""
 _STYLE = {"description_width": "8em"}
 _WIDE = ipywidgets.Layout(width="26em")
 _HEAD = (
@@ -129,17 +132,25 @@ def batch_figures(
     return plots.batch_picture(first, sampler.languages), plots.pair_counts({sampling: drawn}, sampler.languages)
 
 
-def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
+def retrieval_explorer(index: Index, k: int = 10, start: str | None = None) -> Explorer:
     """Pick or type a question in any language and see the lists of two models, the versions of the answer marked.
 
-    ``index`` holds the models; a question of the task is found by typing a part of it, and Enter asks any other text.
+    A question of the task is found by typing a part of it, and Enter asks any other text. Those that are suggested are
+    answered in all languages, if the task has such.
+
+    Args:
+        index: holds the models.
+        k: length of the lists at first.
+        start: the model that is shown at first, the first of the others beside it; ``None``: the one that answers best.
     """
     tags = list(index.task.languages)
-    asked = _dropdown("questions in", _named(tags), "en" if "en" in tags else tags[0])
-    first, second = _model_pair(index)
+    language = "en" if "en" in tags else tags[0]
+    asked = _dropdown("questions in", _named(tags), language)
+    names, start = list(index.models), start or index.best
+    first = _dropdown("model", names, start)
+    second = _dropdown("beside it", names, next((name for name in names if name != start), start))
     question = ipywidgets.Combobox(
-        value=index.questions(asked.value)[0] if index.questions(asked.value) else index.questions()[0],
-        options=index.questions(asked.value)[:SUGGESTED],
+        value=index.suggested()[0][0],
         placeholder="pick, or type any question and press Enter",
         description="question",
         continuous_update=False,
@@ -147,38 +158,76 @@ def retrieval_explorer(index: Index, k: int = 10) -> Explorer:
         layout=ipywidgets.Layout(width="54em", max_width="100%"),
     )
     question.add_class("kit-text")
+    told = ipywidgets.HTML()
     pool = _dropdown("search in", [(ALL, ALL), *_named(tags)], ALL)
     length = ipywidgets.IntSlider(k, min=1, max=DEPTH, description="length", style=_STYLE, layout=_WIDE)
 
-    def pick(change: dict) -> None:
-        found = index.questions(change["new"])[:SUGGESTED]
-        question.options = found
+    def suggest(language: str) -> None:
+        found, n_languages = index.suggested(language)
+        told.value = _suggested_text(len(found), n_languages, len(tags))
+        question.options = found[:SUGGESTED]
         if found:
             question.value = found[0]
 
-    asked.observe(pick, "value")
+    suggest(language)
+    asked.observe(lambda change: suggest(change["new"]), "value")
+    names_in = Names(index)
 
     def draw(question: str, first: str, second: str, pool: str, length: int) -> Sequence[ResultLists]:
-        return [ranked_lists(index, question, (first, second), length, None if pool == ALL else pool)]
+        return [ranked_lists(index, question, (first, second), length, None if pool == ALL else pool, names_in)]
 
     controls = {"question": question, "first": first, "second": second, "pool": pool, "length": length}
-    explorer = Explorer(draw, controls, [asked])
+    explorer = Explorer(draw, controls, [asked, told])
     explorer.controls["asked"] = asked
     return explorer
 
 
+def _suggested_text(n_questions: int, n_languages: int, n_all: int) -> str:
+    if not n_questions:
+        return "No question of the task is in this language; any can be typed."
+    where = f"all {n_all} languages" if n_languages == n_all else f"{n_languages} of {n_all} languages"
+    return f"{n_questions:,} questions have an answer here in {where}; any other can be typed."
+
+
 def ranked_lists(
-    index: Index, question: str, models: Sequence[str], k: int = 10, language: str | None = None
+    index: Index,
+    question: str,
+    models: Sequence[str],
+    k: int = 10,
+    language: str | None = None,
+    names: Names | None = None,
 ) -> ResultLists:
-    """What the retrieval explorer shows: the lists of some models for one question; arguments as in ``Index.ask``."""
-    return ResultLists(question, {name: index.ask(name, question, k, language) for name in dict.fromkeys(models)})
+    """What the retrieval explorer shows: the lists of some models for one question; arguments as in ``Index.ask``.
+
+    Below them stands what was right, with its rank by each model. Of a question that is none of the task's nothing is known
+    to be right; a line says which candidates hold what it names, and the first of these stand there.
+
+    Args:
+        names: of this index, if they have been made before.
+    """
+    models = list(dict.fromkeys(models))
+    lists = {name: index.ask(name, question, k, language) for name in models}
+    rows, note, title = sorted(index.answers(question)), "", "What was right"
+    if not rows:
+        found = (names or Names(index)).found(question)
+        rows, title = sorted({row for held in found.values() for row in held}), "What holds the name"
+        note = what_was_found(found, len(index.task.candidates))
+    places = {name: index.places(name, question, rows, language) for name in models}
+    return ResultLists(question, lists, note, _nearest(places), title)
+
+
+def _nearest(places: Mapping[str, Sequence[Hit]]) -> dict[str, list[Hit]]:
+    """The candidates that stand highest in the first list."""
+    first = next(iter(places.values()))
+    order = sorted(range(len(first)), key=lambda row: first[row].rank)[:_PLACES]
+    return {name: [hits[row] for row in order] for name, hits in places.items()}
 
 
 def bias_explorer(index: Index, results: Results) -> Explorer:
     """Who asks, and who is answered: query language, measure, depth of the list, and two models.
 
     Args:
-        index: of the test task, with models of the names in ``results``.
+        index: of the test task, with models of the names in ``results``; its other models are left out.
         results: the measures; means over the seeds.
     """
     tags = list(index.task.languages)
@@ -193,13 +242,14 @@ def bias_explorer(index: Index, results: Results) -> Explorer:
         style=_STYLE,
         layout=_WIDE,
     )
-    first, second = _model_pair(index)
+    models = [name for name in index.models if name in results.models]
+    first, second = _dropdown("model", models, models[0]), _dropdown("beside it", models, models[-1])
     values = lru_cache(maxsize=None)(lambda column: by_query_language(results, column))
 
     def draw(asked: str, measure: str, depth: int, first: str, second: str) -> Sequence[go.Figure]:
         return [askers_figure(index, values(measure), asked, measure, depth, (first, second))]
 
-    for name in index.models:
+    for name in models:
         index.shares(name, 1)  # ranks all queries: the first move of a control should not have to wait for it
     return Explorer(draw, {"asked": asked, "measure": measure, "depth": depth, "first": first, "second": second})
 
@@ -250,11 +300,6 @@ def embedding_figure(index: Index, model: str, projection: str = "PCA", n_answer
 
 def _dropdown(description: str, options: Sequence, value: object) -> ipywidgets.Dropdown:
     return ipywidgets.Dropdown(options=options, value=value, description=description, style=_STYLE, layout=_WIDE)
-
-
-def _model_pair(index: Index) -> tuple[ipywidgets.Dropdown, ipywidgets.Dropdown]:
-    names = list(index.models)
-    return _dropdown("model", names, names[0]), _dropdown("beside it", names, names[-1])
 
 
 def _named(tags: Sequence[str]) -> list[tuple[str, str]]:

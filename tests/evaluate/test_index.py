@@ -7,6 +7,7 @@ import pytest
 from test_results import made_task
 
 from kit.data.corpus import RetrievalTask
+from kit.evaluate.evaluator import evaluate
 from kit.evaluate.index import Index
 from kit.evaluate.search import search
 from kit.show.lists import ResultLists
@@ -112,6 +113,64 @@ def test_questions_of_a_language_in_the_order_of_the_task(index):
     assert index.questions("de") == ["0-de?", "1-de?"] and len(index.questions()) == 4
 
 
+class TestPlaces:
+    def test_stand_in_the_order_asked_for_with_their_ranks_in_the_whole_list(self, index):
+        found = index.places("made", "0-de?", [3, 2])
+        assert [(hit.rank, hit.text, hit.is_answer) for hit in found] == [(4, "1-en.", False), (2, "0-en.", True)]
+        assert found[1] == index.ask("made", "0-de?", 4)[1]
+
+    def test_what_a_language_lacks_is_left_out(self, index):
+        assert [(hit.rank, hit.text) for hit in index.places("made", "0-de?", [0, 2], "en")] == [(1, "0-en.")]
+
+    def test_answers_are_known_of_questions_of_the_task_only(self, index):
+        assert (index.answers("0-de?"), index.answers("0-de")) == ({0, 2}, set())
+
+
+class TestSuggested:
+    def test_those_answered_in_most_languages(self):
+        made = task(n_groups=3)
+        rows = [row for row in made.relevance.to_pylist() if not row["candidate_id"].endswith("1-en")]
+        parts = made.queries.to_pylist(), made.candidates.to_pylist(), rows
+        index = Index({"made": Made({}, {})}, RetrievalTask.from_rows("made", *parts))
+        assert index.suggested("de") == (["0-de?", "2-de?"], 2)
+        assert index.suggested() == (["0-de?", "2-de?", "0-en?", "2-en?"], 2)
+
+    def test_the_best_there_are_where_none_is_answered_in_all(self):
+        made = task()
+        rows = [row for row in made.relevance.to_pylist() if row["candidate_id"].endswith("de")]
+        parts = made.queries.to_pylist(), made.candidates.to_pylist(), rows
+        assert Index({"made": Made({}, {})}, RetrievalTask.from_rows("made", *parts)).suggested("en") == (
+            ["0-en?", "1-en?"],
+            1,
+        )
+
+
+class TestBest:
+    def test_is_the_model_with_the_highest_precision_in_the_pool(self):
+        made = task(n_groups=40, languages="de en fr")
+        random, languages = np.random.default_rng(1), len(made.languages)
+        point = dict(zip(range(40), random.normal(size=(40, 8))))
+
+        def model(noise: float) -> Made:
+            near = lambda text: (point[int(text.split("-")[0])] + noise * random.normal(size=8)).tolist()
+            texts = [table.column("text").to_pylist() for table in (made.queries, made.candidates)]
+            return Made(*({text: near(text) for text in side} for side in texts))
+
+        models = {"poor": model(3), "good": model(0.1), "fair": model(1)}
+        index = Index(models, made)
+        precision = {
+            name: evaluate(one, made, name).summary()["multilingual"]["average_precision"] for name, one in models.items()
+        }
+        assert languages == 3 and index.best == max(precision, key=precision.__getitem__) == "good"
+        pairs = made.relevant_pairs[:, :2]
+        sums = {name: index._precisions(name, pairs) / len(made.queries) for name in models}
+        assert sums == pytest.approx(precision)
+
+    def test_of_equals_the_first(self):
+        same = Made({}, PASSAGES)
+        assert Index({"one": same, "other": same}, task()).best == "one"
+
+
 class TestShares:
     def test_by_hand(self, index):
         # "0-de?" finds 0-de, 0-en, 1-de, 1-en, and so do unknown questions; "1-en?" finds 1-de, 0-en, then the others.
@@ -152,3 +211,19 @@ class TestResultLists:
         assert "<script>" not in page and page.count("&lt;script&gt;") == 3
         assert '<p dir="auto">' in page and '<td dir="auto"' in page
         assert "; versions of the answer: 1 of the first 1<" in page
+
+    def test_what_was_right_stands_below_with_its_rank_by_each_model(self, index):
+        right = index.places("made", "0-de?", [2])
+        found = ResultLists(
+            "0-de?", {"a": index.ask("made", "0-de?", 1)}, "a note", {"a": right, "<b>": right}, "What was right"
+        )
+        assert repr(found).splitlines() == [
+            "0-de?",
+            "a note",
+            "a",
+            "  1 ✓ de  1.000  0-de.",
+            "What was right: rank in a, <b>",
+            "     2      2 ✓ en  0-en.",
+        ]
+        page = found._repr_html_()
+        assert "<p>a note</p>" in page and "rank in &lt;b&gt;" in page and page.count("0-en.") == 1

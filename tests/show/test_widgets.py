@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import count
 
 import ipywidgets
 import numpy as np
@@ -17,6 +18,7 @@ from kit.data.registry import load_corpus, load_task
 from kit.evaluate.evaluator import evaluate
 from kit.evaluate.index import Index
 from kit.show import plots, widgets
+from kit.show.asking import Names
 from kit.show.tables import mime_bundle
 from kit.train.samplers import SAMPLINGS
 
@@ -132,6 +134,31 @@ class TestRetrievalExplorer:
         explorer.controls["asked"].value = "de"
         assert explorer.controls["question"].options == ("0-de?", "1-de?") and shown[-1].question == "0-de?"
 
+    def test_starts_with_the_model_that_answers_best_or_the_one_that_is_named(self, shown):
+        good = Made({"0-de?": [1, 0], "0-en?": [1, 0], "1-de?": [0, 1], "1-en?": [0, 1]}, PASSAGES | {"1-en.": [0, 1]})
+        models = {"poor": Made({}, {"1-de.": [0, 1]}), "good": good, "other": Made({}, {"1-de.": [0, 1]})}
+        index = Index(models, task())
+        explorer = widgets.retrieval_explorer(index)
+        assert (explorer.controls["first"].value, explorer.controls["second"].value) == ("good", "poor")
+        explorer = widgets.retrieval_explorer(index, start="poor")
+        assert (explorer.controls["first"].value, explorer.controls["second"].value) == ("poor", "good")
+
+    def test_says_how_many_languages_answer_what_is_suggested(self, index):
+        (told,) = [one.value for one in widgets.retrieval_explorer(index).children if isinstance(one, ipywidgets.HTML)][1:]
+        assert told == "2 questions have an answer here in all 2 languages; any other can be typed."
+
+    def test_shows_what_was_right_wherever_it_stands(self, index, shown):
+        explorer = widgets.retrieval_explorer(index)
+        explorer.controls["length"].value = 1
+        (right,) = {tuple(hit.text for hit in hits) for hits in shown[-1].places.values()}
+        assert shown[-1].title == "What was right" and sorted(right) == ["0-de.", "0-en."] and shown[-1].note == ""
+
+    def test_says_whether_a_candidate_holds_what_is_named(self, index, shown):
+        explorer = widgets.retrieval_explorer(index)
+        explorer.controls["question"].value = "What is Atlantis?"
+        assert "None of the 4 candidates holds “Atlantis”" in shown[-1].note and "Atlantis" in shown[-1]._repr_html_()
+        assert all(hits == [] for hits in shown[-1].places.values())
+
     def test_suggestions_are_bounded(self, index, shown, monkeypatch):
         monkeypatch.setattr(widgets, "SUGGESTED", 1)
         explorer = widgets.retrieval_explorer(index)
@@ -178,6 +205,11 @@ class TestBiasExplorer:
         by_name = {(trace.name, trace.xaxis): list(trace.x) for trace in figure.data}
         assert by_name["share of the pool", "x2"] == [50, 50] and by_name["first", "x2"] == [50, 50]
         assert by_name["first", "x"] == values["first"].tolist()
+
+    def test_a_model_without_results_is_left_out(self, index, results):
+        models = {"at hand": Made({}, PASSAGES), **index.models}
+        explorer = widgets.bias_explorer(Index(models, index.task), results)
+        assert explorer.controls["first"].options == explorer.controls["second"].options == ("first", "second")
 
 
 class TestEmbeddingExplorer:
@@ -240,7 +272,10 @@ class TestSpeed:
 
     def test_lists(self, atlas):
         atlas.ask("one", "warm")
-        ask = lambda: widgets.ranked_lists(atlas, "Which currency?", ("one", "other"), 50)._repr_html_()
+        names, number = Names(atlas), count()  # another question each time, since the last ones are remembered
+        names.found("Japan")
+        asked = lambda: f"Which currency has Japan {next(number)}?"
+        ask = lambda: widgets.ranked_lists(atlas, asked(), ("one", "other"), 50, names=names)._repr_html_()
         assert _fastest(ask) < 0.3
 
     def test_bias(self, atlas):

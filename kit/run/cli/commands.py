@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import kit
 from kit.core.printing import say, spell_out, visible
+from kit.run.app import serving
 from kit.run.cli import corpora, data, doing, export, models, negatives, sweeping, translating
 from kit.run.cli.arguments import add_engine_options, add_model_options, add_settings, at_least, listed
 
@@ -57,6 +58,7 @@ def parser(name: str) -> argparse.ArgumentParser:
         _add_run,
         _add_train,
         _add_audit,
+        serving.add,
         _add_judge,
         corpora.add,
         _add_mend,
