@@ -57,18 +57,19 @@ def write_tables(metrics: Mapping, results: Results, folder: Path) -> list[str]:
 def write_lists(results: Results, folder: Path) -> list[Path]:
     """Write the first candidates of every query of the pool as runs in TREC's form, a file a model and seed.
 
-    The score is not the model's: it is the number of places that a list has from there on, so that it gives the order.
+    The score is not the model's: it is the number of places that a list has from there on, so that it gives the order. White
+    space in an id, which that form does not know, is written as in an address: ``%20`` (and ``%`` as ``%25``).
 
     Returns:
         The files.
 
     Raises:
-        ValueError: a version that did not keep its lists made the results; an id of a query or candidate holds white space.
+        ValueError: a version that did not keep its lists made the results; two models have files of one name.
     """
     files = []
     for model, runs in results.evaluations.items():
         for number, run in enumerate(runs):
-            found = run.top_candidates()
+            found = {_word(query): [_word(one) for one in ids] for query, ids in run.top_candidates().items()}
             if not found:
                 raise ValueError(f"results of {model!r} have no lists, as an earlier version left them: make the run again")
             scores = {query: np.arange(len(ids), 0, -1, dtype=np.float32) for query, ids in found.items()}
@@ -78,6 +79,15 @@ def write_lists(results: Results, folder: Path) -> list[Path]:
                 raise ValueError(f"two models would be written to {files[-1].name}: give them labels that differ in letters")
             write_run(files[-1], Run(found, scores), tag)
     return files
+
+
+def _word(text: str) -> str:
+    """An id as one word.
+
+    >>> _word("BY@ar (distractor)")
+    'BY@ar%20(distractor)'
+    """
+    return re.sub(r"[\s%]", lambda found: f"%{ord(found[0]):02X}", text)
 
 
 def _scores(metrics: Mapping) -> list[Sequence]:
