@@ -20,6 +20,7 @@ OUTSIDE = (
     "reports/*.md",
     "reports/figures/*.png",
     "reports/screens/*.png",
+    "reports/bench/*.md",
     "reports/*-real/*.md",
     "reports/*-e5*/*.md",
     "reports/*-real/notebooks/*.ipynb",

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +64,6 @@ def audit(
     """Evaluate models on tasks and write a report for each task into ``reports/<run>-<task>``.
 
     An audit that stands there already stays unless it was made by the same command: the new one is ``<run>-<task>-2``.
-
     A model is used as it is, with its own prompts (``kit.data.inputs.prompts_of``), and judged by the cosine. What was
     evaluated before (the same weights, data and code) is taken from the cache, and so are the embeddings of texts that a
     model has met before: an audit that was interrupted goes on.
@@ -98,23 +97,26 @@ def audit(
     folders = {spec: _named(run, task.name) for spec, task in loaded.items()}
     if len(set(folders.values())) < len(folders):
         raise ValueError(f"tasks {', '.join(loaded)} would share a folder: name them differently, or audit one at a time")
-    measured: dict[str, dict[str, tuple[Evaluation, dict[str, str]]]] = {spec: {} for spec in loaded}
+    part, measured = [sorted(languages), limit], {spec: {} for spec in loaded}
     for number, one in enumerate(audited, start=1):
         log(f"model {number} of {len(audited)}: {one.label}")
         model = load_audited(one, (query_prompt, passage_prompt), trust_remote_code, log)
         for spec, task in loaded.items():
-            part = [sorted(languages), limit]
             measured[spec][one.label] = _evaluated(one, model, [source_fingerprints([spec]), *part], task, log)
-    given = (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt))
-    given += (("--languages", ",".join(languages)), ("--limit", str(limit or "")))
-    options = [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
-    names = [f"{one.label}={one.name}" for one in audited]
+    options = {"--query-prompt": query_prompt, "--passage-prompt": passage_prompt, "--languages": ",".join(languages)}
+    options |= {"--limit": str(limit or ""), "--trust-remote-code": trust_remote_code}
     written = []
     for spec, task in loaded.items():
-        command = shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", run, *options])
-        folder = _beside(folders[spec], command, log)
+        folder = _beside(folders[spec], command := _command(audited, spec, run, options), log)
         written.append(_write(folder, spec, task, measured[spec], command, time.monotonic() - started))
     return written
+
+
+def _command(audited: Sequence[AuditedModel], spec: str, run: str, options: Mapping[str, str | bool]) -> str:
+    """What makes the audit of a task again; ``options`` that are empty or false are left out."""
+    names = [f"{one.label}={one.name}" for one in audited]
+    given = [part for name, value in options.items() if value for part in ((name,) if value is True else (name, str(value)))]
+    return shlex.join(["python", "-m", "kit", "audit", *names, "--task", spec, "--run", run, *given])
 
 
 def load_audited(

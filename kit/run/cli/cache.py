@@ -14,6 +14,7 @@ from kit.data.embeddings.store import collections, home, room
 _GIB = 2**30
 
 KINDS = {
+    "approximate": "indexes for approximate searches",
     "audit": "scores of models, by content and task",
     "bases": "weights that several trained models share",
     "corpora": "data as training and methods read them",

@@ -64,14 +64,7 @@ def about(
     Raises:
         ValueError: another kind; results of another task; facts of a model that the results do not have.
     """
-    if kind not in KINDS[:2]:
-        raise ValueError(f"kind is {kind!r}: choose 'training' or 'audit'")
-    measured = next(iter(results.evaluations.values()))[0].task_name
-    if (measured, results.languages) != (task.name, tuple(task.languages)):
-        raise ValueError(f"task is {task.name!r} but the results are of {measured!r}: give the task that was evaluated")
-    strangers = sorted(set(models or {}) - set(results.models))
-    if strangers:
-        raise ValueError(f"models has {strangers[0]!r}, which was not evaluated: choose from {', '.join(results.models)}")
+    _refuse_what_does_not_fit(kind, results, task, models or {})
     counts = np.bincount(task.candidate_language, minlength=len(task.languages)).tolist()
     return {
         "run": run,
@@ -94,6 +87,19 @@ def about(
         "made": made(duration_s),
         "questions": extremes(results, task),
     }
+
+
+def _refuse_what_does_not_fit(
+    kind: str, results: Results, task: RetrievalTask, models: Mapping[str, Mapping[str, str]]
+) -> None:
+    if kind not in KINDS[:2]:
+        raise ValueError(f"kind is {kind!r}: choose 'training' or 'audit'")
+    measured = next(iter(results.evaluations.values()))[0].task_name
+    if (measured, results.languages) != (task.name, tuple(task.languages)):
+        raise ValueError(f"task is {task.name!r} but the results are of {measured!r}: give the task that was evaluated")
+    strangers = sorted(set(models) - set(results.models))
+    if strangers:
+        raise ValueError(f"models has {strangers[0]!r}, which was not evaluated: choose from {', '.join(results.models)}")
 
 
 def made(duration_s: float | None = None) -> dict[str, str]:
