@@ -64,7 +64,12 @@ class TestEngines:
             pytest.skip(f"{NEEDED[name]} is not installed")
         words = ["refuses", "dies once", "reads"]
         with choose(Engine(name=name, address="local")):
-            told, failure = carried_out(words, chosen(), home)
+            try:
+                told, failure = carried_out(words, chosen(), home)
+            except ValueError as error:
+                if "no Ray cluster at local" in str(error):
+                    pytest.skip(f"Ray does not start here: {error}")
+                raise
         ends = {number: word for number, word, _ in told if word in ("done", "failed")}
         logs = list(home.glob("data/cache/jobs/*/*.log"))
         if name == "here":  # where nothing tells a machine that is lost from a job that ends its process
