@@ -17,7 +17,7 @@ BIN := .venv/bin
 help:
 	@echo "make run      set up, run notebooks 00 to 04 (profile cpu), print the table of results"
 	@echo "make test     set up, run all tests, the notebooks among them"
-	@echo "make bench    measure the kit beside its peers, into reports/bench (half an hour of a quiet machine)"
+	@echo "make bench    measure the kit beside its peers, into reports/bench (on a quiet machine)"
 	@echo "make lab      set up, open JupyterLab on the notebooks"
 	@echo "make app      set up, open a page without Jupyter: audit a model, ask it questions"
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
