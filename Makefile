@@ -33,7 +33,7 @@ setup: .venv/ready
 	@echo "setup: a virtual environment in .venv, some two minutes and 2 GB, once"
 	@$(PYTHON) -m venv .venv
 	@echo "setup: $(firstword $(TORCH))$(if $(findstring whl/cpu,$(TORCH)), for the CPU)"
-	@$(PIP) $(TORCH)
+	@$(PIP) --no-deps $(TORCH)
 	@echo "setup: the other packages, in the versions of requirements.txt"
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps -e .
