@@ -64,7 +64,7 @@ app: setup
 	@$(PIP) -e '.[app]'
 	$(BIN)/python -m kit app
 
-refresh: setup
+refresh: .venv/ready-to-test
 	$(BIN)/python -m kit refresh
 
 screenshots: .venv/ready-to-test
