@@ -64,7 +64,7 @@ app: setup
 	@$(PIP) -e '.[app]'
 	$(BIN)/python -m kit app
 
-refresh: .venv/ready-to-test
+refresh: setup
 	$(BIN)/python -m kit refresh
 
 screenshots: .venv/ready-to-test

@@ -31,7 +31,6 @@ ROOMS = ("core", "data", "augment", "train", "evaluate", "compare", "show", "run
 EXTRA_OF = {
     "mteb.py": "mteb",
     "projection.py": "umap",
-    "refreshing.py": "dev",
     "trainable.py": "lora",
     "ray.py": "cluster",
     "slurm.py": "slurm",

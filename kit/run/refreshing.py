@@ -99,10 +99,7 @@ def _stored(output: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 def _in_few_colours(png: bytes) -> bytes:
     """A picture of a figure in 256 colours, which nobody can tell from it: about a quarter of the bytes."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise ValueError("pictures cannot be made small: Pillow is missing: pip install -e '.[dev]'") from None
+    from PIL import Image
 
     small = io.BytesIO()
     Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
