@@ -149,7 +149,11 @@ class TestImports:
         absent = {name for name, sellers in sold_by.items() if {canonicalize_name(one) for one in sellers} & set(names)}
         assert {"accelerate", "datasets", "faiss", "papermill"} <= absent
         light = "kit.run.audits", "kit.run.judging.judge", "kit.show.report", "kit.evaluate.evaluator", "kit.data.registry"
-        assert self._loaded_by(", ".join(light)) & absent == set()
+        # hidden, not merely unloaded: plotly loads Pillow where it is there, and needs it not
+        hidden = f"import sys; sys.modules.update(dict.fromkeys({sorted(absent)}))"
+        code = f"{hidden}; import {', '.join(light)}"
+        found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HERE)
+        assert (found.returncode, found.stderr) == (0, "")
 
     def test_the_package_imports_nothing(self):
         assert not {name for name in self._loaded_by("kit", top=False) if name.startswith("kit.")}
