@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,7 @@ def mend(
     Raises:
         ValueError: a model or data that cannot be loaded, an unknown method, fewer than two languages, too few questions.
     """
+    start = time.perf_counter()
     for method in methods:
         if method not in METHODS:
             raise ValueError(f"method {method!r:.80}{near(method, METHODS)}: choose among {', '.join(METHODS)}")
@@ -132,9 +134,9 @@ def mend(
     command += ["--trust-remote-code"] * trust_remote_code
     facts = {method: {"remedy": _WHAT[method]} for method in evaluations}
     facts[recommended]["recommended"] = reason
-    about = report.about(
-        "audit", run, results, task, shlex.join(command), {"model": name, "parallel": spec}, checksums([spec])
-    )
+    asked = {"model": name, "parallel": spec}
+    took = time.perf_counter() - start
+    about = report.about("audit", run, results, task, shlex.join(command), asked, checksums([spec]), duration_s=took)
     report.write_run(about | {"models": facts}, results)
     model = fitted.write(recommended, folder / "model") if recommended != NONE else None
     return Mended(folder, results, recommended, reason, model)

@@ -142,6 +142,16 @@ def model_folders(settings: Settings) -> dict[str, dict[str, str]]:
     return found
 
 
+def training_seconds(settings: Settings) -> float | None:
+    """Seconds that the updates of all models took when they were made, as of their medians; None where that is not kept."""
+    folders = [model_folder(settings, sampling, seed) for sampling in settings.samplings for seed in settings.seeds]
+    kept = [folder / "cost.json" for folder in folders]
+    if not all(file.is_file() for file in kept):
+        return None
+    costs = [json.loads(file.read_text(encoding="utf-8")) for file in kept]
+    return sum(cost["updates"] * cost["update_s"] for cost in costs)
+
+
 def train_all(
     settings: Settings, log: Log = say, devices: int = 1, engine: Engine | None = None
 ) -> dict[tuple[str, int], History]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -14,7 +15,7 @@ from kit.core.records import without_nan
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-__all__ = ["Folded", "Table", "mime_bundle", "picture", "score_table", "show", "write_figures"]
+__all__ = ["Folded", "Table", "best_table", "mime_bundle", "picture", "score_table", "show", "write_figures"]
 
 
 def show(figure: go.Figure) -> None:
@@ -47,6 +48,45 @@ def score_table(table: Mapping[str, Mapping[str, tuple[float, float]]], head: st
         if best := best_model(scored, column):
             bold.append((list(table).index(best), column + arrow))
     return Table(rows, numeric=list(rows[0])[1:] if rows else (), bold=bold)
+
+
+def best_table(
+    rows: Sequence[Mapping[str, object]], high: Collection[str] = (), low: Collection[str] = (), within: str | None = None
+) -> Table:
+    """Rows as they are, the best of a column in bold, and an arrow behind its name that says which direction is better.
+
+    Numbers are compared as they are printed, so that two which look alike leave no best, as one number alone does. A cell
+    with an interval counts as the number that it begins with; one that begins with none takes no part.
+
+    Args:
+        high: columns of which the highest number is best.
+        low: columns of which the lowest is.
+        within: a column: rows that are equal in it are compared with each other only; ``None``: all rows are.
+
+    >>> best_table([{"arm": "a", "drop": "0.2 [0.1 to 0.3]"}, {"arm": "b", "drop": 0.1}], low=["drop"]).bold
+    {(1, 'drop ↓')}
+    """
+    arrows = {name: f"{name} ↑" for name in high} | {name: f"{name} ↓" for name in low}
+    table = Table([{arrows.get(name, name): value for name, value in row.items()} for row in rows])
+    table.numeric |= {arrow for arrow in arrows.values() if arrow in table.names}
+    alike: dict[object, list[int]] = {}
+    for place, row in enumerate(rows):
+        alike.setdefault(row[within] if within else None, []).append(place)
+    for name, arrow in arrows.items():
+        for places in alike.values() if arrow in table.names else ():
+            found = {place: _leading_number(table.rows[place][arrow]) for place in places}
+            numbers = sorted(one for one in found.values() if one is not None)
+            if len(numbers) > 1 and numbers[0] != numbers[-1]:
+                best = numbers[-1] if name in high else numbers[0]
+                leaders = [place for place, one in found.items() if one == best]
+                table.bold |= {(place, arrow) for place in leaders if len(leaders) == 1}
+    return table
+
+
+def _leading_number(text: str) -> float | None:
+    """The number that a cell begins with, as ``Table`` prints it."""
+    found = re.match(r"[+−-]?[\d,]*\.?\d+", text)
+    return float(found[0].replace(",", "").replace("−", "-")) if found else None
 
 
 class Html(Protocol):

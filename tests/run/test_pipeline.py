@@ -132,6 +132,12 @@ class TestOnce:
         last = [history.scores[-1][1]["score"] for history in pipeline.train_all(SETTINGS, lambda line: None).values()]
         assert pipeline.recipe_score(SETTINGS) == pytest.approx(np.mean(last))
 
+    def test_how_long_the_trainings_took(self, home):
+        costs = [json.loads((pipeline.model_folder(SETTINGS, *job) / "cost.json").read_text()) for job in JOBS]
+        took = pipeline.training_seconds(SETTINGS)
+        assert took == sum(cost["updates"] * cost["update_s"] for cost in costs) > 0 and costs[0]["updates"] == 20
+        assert pipeline.training_seconds(SETTINGS.changed(samplings=("X-Y", "En-En"))) is None  # one is not there
+
     def test_what_was_trained_stands_beside_the_model(self, home):
         told = json.loads((pipeline.model_folder(SETTINGS, "Hybrid", 0) / "settings.json").read_text(encoding="utf-8"))
         assert (told["sampling"], told["seed"]) == ("Hybrid", 0)

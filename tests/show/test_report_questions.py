@@ -21,7 +21,7 @@ from kit.data.corpus import RetrievalTask
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.evaluate.shards.trec import read_run
 from kit.run.cli import commands
-from kit.run.settings import FLAT
+from kit.run.settings import FLAT, Settings
 from kit.show import report
 from kit.show.plots import difference_forest
 from kit.show.report import exports, origin, words
@@ -108,6 +108,12 @@ class TestPage:
         page, made = _Page(folder / "index.html"), json.loads((folder / "metrics.json").read_text())["about"]["made"]
         assert made["duration"] == "2 min 5 s" and re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", made["date"])
         assert f"kit {made['kit']}" in page.text and "took 2 min 5 s" in page.text
+
+    def test_of_a_training_it_is_the_time_of_its_updates(self, tmp_path):
+        task = _task()
+        told = report.about("training", "run", _found(task, 5), task, "x", Settings().flat(), {}, duration_s=4)
+        page = _Page(report.write_run(told, _found(task, 5), folder=tmp_path / "run") / "index.html")
+        assert "training took 4 s" in page.text
 
     def test_the_weakest_language_and_pair_in_words(self, folder):
         text = " ".join(_Page(folder / "index.html").text.split())

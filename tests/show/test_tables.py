@@ -15,7 +15,7 @@ import pytest
 from kit.evaluate.index import Hit
 from kit.show.lists import ResultLists
 from kit.show.plots.style import CONFIG
-from kit.show.tables import Table, score_table, show, write_figures
+from kit.show.tables import Table, best_table, score_table, show, write_figures
 
 NAN = float("nan")
 HOSTILE = ['<script>alert("x")</script>', "a & b &amp; c", 'it\'s "quoted"', "<b onmouseover='x'>", "]]>", "{{ 7 * 7 }}"]
@@ -183,3 +183,31 @@ class TestWriteFigures:
             (tmp_path / name).touch()
         write_figures({"a": go.Figure()}, tmp_path)
         assert {path.name for path in tmp_path.iterdir()} == {"a.json", "notes.txt"}
+
+
+class TestBest:
+    ROWS: ClassVar = [
+        {"arm": "a", "of": "x", "mAP": 0.51, "drop": "+0.308 [+0.2 to +0.4]", "n": 1200},
+        {"arm": "b", "of": "x", "mAP": 0.49, "drop": "−0.010 [−0.1 to +0.1]", "n": 90},
+        {"arm": "c", "of": "y", "mAP": 0.62, "drop": "0 by construction", "n": 1200},
+    ]
+
+    def test_direction_and_best(self):
+        table = best_table(self.ROWS, high=["mAP"], low=["drop"])
+        assert table.names == ["arm", "of", "mAP ↑", "drop ↓", "n"]
+        assert table.bold == {(2, "mAP ↑"), (1, "drop ↓")} and {"mAP ↑", "drop ↓", "n"} == table.numeric
+
+    def test_within_rows_of_a_kind(self):
+        assert best_table(self.ROWS, high=["mAP"], within="of").bold == {(0, "mAP ↑")}  # y has one row: nothing to compare
+
+    def test_numbers_that_look_alike_have_no_best(self):
+        assert best_table(self.ROWS, high=["n"]).bold == set()
+        assert best_table([{"s": 0.12345}, {"s": 0.12346}, {"s": 0.1}], high=["s"]).bold == set()
+
+    def test_what_is_no_number_takes_no_part(self):
+        rows = [{"s": "–"}, {"s": float("nan")}, {"s": 0.1}, {"s": 0.2}]
+        assert best_table(rows, low=["s"]).bold == {(2, "s ↓")}
+        assert best_table(rows[:3], low=["s"]).bold == set() and best_table([], low=["s"]).names == []
+
+    def test_whole_numbers_with_commas(self):
+        assert best_table([{"places": 18_427}, {"places": 658}, {"places": 1375}], low=["places"]).bold == {(1, "places ↓")}

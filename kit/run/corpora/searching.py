@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -57,6 +58,7 @@ def search_source(
             ``evaluate_pool``.
     """
     paths.run_folder(run)  # a wrong name is an error before anything is loaded
+    start = time.perf_counter()
     (one,) = audited_models([model])
     find_model(one.name)
     task = checked_task(load_task(source))
@@ -75,11 +77,17 @@ def search_source(
     words += ["--approximate"] if approximate else ["--agreement", str(n_agreement_groups)]
     given = (("--query-prompt", prompts[0]), ("--passage-prompt", prompts[1]))
     words += [part for option in given if option[1] for part in option] + ["--trust-remote-code"] * trust_remote_code
-    return _write(run, source, one, words, facts_of(one, encoder), searched)
+    return _write(run, source, one, words, facts_of(one, encoder), searched, time.perf_counter() - start)
 
 
 def _write(
-    run: str, source: str, one: AuditedModel, words: Sequence[str], facts: Mapping[str, str], searched: Searched
+    run: str,
+    source: str,
+    one: AuditedModel,
+    words: Sequence[str],
+    facts: Mapping[str, str],
+    searched: Searched,
+    duration_s: float,
 ) -> Path:
     """Write the report; ``words`` are what was typed after task and model."""
     results, name = Results({one.label: [searched.evaluation]}), f"{one.label}={one.name}"
@@ -92,6 +100,7 @@ def _write(
         settings={"model": name, "task": source},
         checksums=checksums([source]),
         models={one.label: facts},
+        duration_s=duration_s,
     )
     return report.write_run(about | _of_pool(searched), results)
 

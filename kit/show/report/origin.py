@@ -52,7 +52,8 @@ def about(
         checksums: of the data, by source.
         overlaps: what of the task stands in the training data.
         models: facts of each model, as texts (encoder, prompts, dimensions …); models without any may be left out.
-        duration_s: seconds that the run took, where that is known.
+        duration_s: seconds that the run took, where that is known; of kind "training" those of the updates of all models,
+            which may have been made before.
 
     Returns:
         ``run, kind, test, languages, n_queries, n_candidates, pool_counts`` (candidates by language), ``n_seeds`` (by

@@ -145,7 +145,7 @@ def _made(about: Mapping) -> list[str]:
     """When, by what and on what the report was made, as far as it is known: a few words each."""
     made, machine = about.get("made", {}), about["machine"]
     kit = f"kit {made['kit']}" + (f" ({made['commit']})" if "commit" in made else "") if "kit" in made else ""
-    took = f"took {made['duration']}" if "duration" in made else ""
+    took = f"{'training ' if about['kind'] == 'training' else ''}took {made['duration']}" if "duration" in made else ""
     cores = f"{machine['processor']}, {machine['cores']} cores" if {"processor", "cores"} <= machine.keys() else ""
     gpu = machine.get("GPU", "none")
     return [part for part in (made.get("date", ""), kit, took, cores, "" if gpu == "none" else gpu) if part]
