@@ -1,13 +1,13 @@
-"""Rankers with a known fault, made by hand: what does each measure of bias see of it, and what does it miss?"""
+"""Rankers without training: those with a known fault, made by hand, to try measures on, and one that compares letters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from kit.core.seeding import generator
+from kit.core.seeding import generator, stable_hash
 from kit.data.corpus import RetrievalTask
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
@@ -84,3 +84,34 @@ def made_evaluation(name: str, task: RetrievalTask, seed: int = 0, n_agreement_g
 
     nothing = np.zeros((len(task.queries), 1), np.float32), np.zeros((n, 1), np.float32)
     return evaluate_embeddings(*nothing, task, name, seed, n_agreement_groups, rescore)
+
+
+class LettersInCommon:
+    """Embeds a text by its runs of three letters: a retriever that knows no language, the least that training has to beat.
+
+    Each run counts 1 or -1 in one of ``dimension`` columns, both by a hash of it, so that the score of two texts is about
+    the share of the runs that they have in common, case aside. Feature hashing, Weinberger et al. (2009).
+    """
+
+    def __init__(self, dimension: int = 1024) -> None:
+        self.dimension = dimension
+        self._signed: dict[str, tuple[int, int]] = {}
+
+    def encode_query(self, texts: Sequence[str], **options: object) -> np.ndarray:
+        """Shape (n_texts, dimension), float32, rows of length 1, or 0 for a text without a letter."""
+        rows = np.zeros((len(texts), self.dimension), np.float32)
+        for row, text in zip(rows, texts):
+            padded = f" {text.lower()} "
+            places = [self._place(padded[start : start + 3]) for start in range(len(padded) - 2)]
+            if places:
+                column, sign = np.array(places).T
+                row += np.bincount(column, sign, self.dimension)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+    encode_document = encode_query
+
+    def _place(self, run: str) -> tuple[int, int]:
+        if run not in self._signed:
+            number = stable_hash(run)
+            self._signed[run] = number // 2 % self.dimension, 1 - number % 2 * 2
+        return self._signed[run]

@@ -10,7 +10,7 @@ from test_search import random_task
 
 from kit.evaluate.bias.panel import chance
 from kit.evaluate.evaluation import BIAS_MEASURES, POOL, Evaluation
-from kit.evaluate.rankers import RANKERS, made_evaluation
+from kit.evaluate.rankers import RANKERS, LettersInCommon, made_evaluation
 
 N, N_LANGUAGES = 200, 4  # candidates, a quarter of them in each language; 12 questions in all four, one answer in each
 TASK = random_task(np.random.default_rng(0), n_groups=12, languages="de en es th", share=1.0, n_others=N - 12 * N_LANGUAGES)
@@ -188,3 +188,25 @@ class TestMaking:
     def test_an_unknown_name_is_refused(self):
         with pytest.raises(ValueError, match="ranker 'worst' is not known: choose from ideal, own version first"):
             made_evaluation("worst", TASK)
+
+
+class TestLettersInCommon:
+    def test_the_score_is_the_share_of_the_runs_that_both_have(self):
+        """Of ab, with 2 runs, and abc, with 3, it is ab after a blank: 1 / sqrt(2 · 3), where no two runs share a column."""
+        letters = LettersInCommon(2**14)
+        asked, told = letters.encode_query(["ab", "AB", "xyz"]), letters.encode_document(["abc"])
+        assert asked.dtype == np.float32 and asked.shape == (3, 2**14)
+        assert (asked @ told.T).ravel().tolist() == pytest.approx([6**-0.5, 6**-0.5, 0])
+
+    def test_a_run_counts_as_often_as_it_stands_there(self):
+        """Of aaaa the runs are _aa, aaa twice, and aa_: (1, 2, 1) and, of aaa, (1, 1, 1) have the cosine 4 / sqrt(6 · 3)."""
+        four, three = LettersInCommon(2**14).encode_query(["aaaa", "aaa"])
+        assert four @ three == pytest.approx(4 / 18**0.5)
+
+    def test_no_letter_has_no_direction(self):
+        rows = LettersInCommon(64).encode_query(["", "a"])
+        assert not rows[0].any() and np.linalg.norm(rows[1]) == pytest.approx(1)
+        assert LettersInCommon(64).encode_query([]).shape == (0, 64)
+
+    def test_every_process_makes_the_same(self):
+        assert np.array_equal(*(LettersInCommon(256).encode_query(["Wo liegt Ulm?", "乌尔姆"]) for _ in range(2)))

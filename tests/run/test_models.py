@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from kit.run import pipeline
 from kit.run.cli import commands, export
 from kit.run.models import keeping
-from kit.run.models.keeping import keep_models, kept_models
+from kit.run.models.keeping import keep_arms, keep_models, kept_models
 from kit.run.settings import Settings
 from kit.run.training import is_trained
 
@@ -99,6 +99,19 @@ def test_one_that_is_not_the_cached_one_is_replaced(home, what):
     source = pipeline.model_folder(SETTINGS, "Hybrid", 0)
     np.testing.assert_array_equal(embedding(folder / "Hybrid-seed-0" / "model"), embedding(source / "model"))
     assert sorted(path.name for path in folder.iterdir()) == ["Hybrid-seed-0", "X-Y-seed-0"]
+
+
+def test_the_arms_of_a_study_keep_their_names(home, capsys):
+    arms = {"alpha 0.5": SETTINGS.changed(samplings=("Hybrid",)), "100% + X-Y": SETTINGS.changed(samplings=("X-Y",))}
+    keep_arms("06", arms)
+    keep_models(SETTINGS)  # of the same run: neither takes the other's place
+    kept = home / "reports" / "mine" / "models"
+    assert sorted(path.name for path in kept.glob("06*")) == ["06-100-X-Y-seed-0", "06-alpha-0.5-seed-0"]
+    source = pipeline.model_folder(SETTINGS, "Hybrid", 0)
+    np.testing.assert_array_equal(embedding(kept / "06-alpha-0.5-seed-0" / "model"), embedding(source / "model"))
+    assert commands.main(["models"]) == 0
+    names = [line.split()[1] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert names == ["06-100-X-Y", "06-alpha-0.5", "Hybrid", "X-Y"]
 
 
 def test_what_is_not_trained_is_not_kept(home):

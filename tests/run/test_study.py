@@ -163,6 +163,13 @@ class TestLeaveAndGather:
         assert f"`{command}`" in text and "More." in text and "| right | 1.000 [1.000 to 1.000 †] |" in text
         assert (folder / "06-figures" / "bars.json").is_file()
 
+    def test_the_models_of_its_arms_are_kept(self, project, monkeypatch):
+        kept = []
+        monkeypatch.setattr(write, "keep_arms", lambda *what: kept.append(what))
+        arms = {"alpha 0": Settings()}
+        write.leave("06", Settings(), {}, [], {}, arms=arms)
+        assert kept == [("06", arms)]
+
     def test_findings_of_runs_come_together_in_the_docs(self, project):
         self.leave(Settings().changed(run="real", updates=9, evaluations=1))
         found = write.gather(["real"])

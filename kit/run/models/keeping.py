@@ -6,12 +6,14 @@ import filecmp
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.core import paths
 from kit.core.files import CHECKSUMS, whole_folder
 from kit.core.printing import Table
+from kit.run.audits import slug
 from kit.run.pipeline import model_folder
 from kit.run.settings import Settings
 from kit.run.training import is_trained
@@ -33,14 +35,31 @@ def keep_models(settings: Settings) -> Path:
     run = paths.run_folder(settings.run)
     for sampling in settings.samplings:
         for seed in settings.seeds:
-            source, target = model_folder(settings, sampling, seed), kept_folder(run, sampling, seed)
-            if is_trained(source) and not _is_same(source, target):
-                with whole_folder(target.with_name(f"{target.name} (new)")) as partial:
-                    without = shutil.ignore_patterns("eval", "checkpoint-*")
-                    shutil.copytree(source, partial, dirs_exist_ok=True, ignore=without, copy_function=_linked)
-                shutil.rmtree(target, ignore_errors=True)
-                target.with_name(f"{target.name} (new)").rename(target)
+            _keep(model_folder(settings, sampling, seed), kept_folder(run, sampling, seed))
     return run / "models"
+
+
+def keep_arms(number: str, arms: Mapping[str, Settings]) -> None:
+    """The same for the arms of a study, each under the number of its notebook and its own name.
+
+    Args:
+        number: of the notebook, so that studies of one run do not take each other's places.
+        arms: by name, settings with one sampling each.
+    """
+    for arm, settings in arms.items():
+        for seed in settings.seeds:
+            target = kept_folder(paths.run_folder(settings.run), slug(f"{number} {arm}"), seed)
+            _keep(model_folder(settings, settings.samplings[0], seed), target)
+
+
+def _keep(source: Path, target: Path) -> None:
+    if not is_trained(source) or _is_same(source, target):
+        return
+    with whole_folder(target.with_name(f"{target.name} (new)")) as partial:
+        without = shutil.ignore_patterns("eval", "checkpoint-*")
+        shutil.copytree(source, partial, dirs_exist_ok=True, ignore=without, copy_function=_linked)
+    shutil.rmtree(target, ignore_errors=True)
+    target.with_name(f"{target.name} (new)").rename(target)
 
 
 def kept_folder(run: Path, sampling: str, seed: int) -> Path:
@@ -89,7 +108,7 @@ def listed(models: list[KeptModel]) -> Table:
         [
             {
                 "run": one.folder.parents[1].name,
-                "model": one.facts["sampling"],
+                "model": one.folder.name.rpartition("-seed-")[0],
                 "seed": one.facts["seed"],
                 "encoder": one.facts["encoder"]["name"],
                 "updates": one.facts["training"]["updates"],

@@ -109,6 +109,12 @@ def base_model(settings: Settings, log: Log = say) -> Settings:
     return settings.changed(encoder=folder.relative_to(paths.root()).as_posix())
 
 
+def head_arms(settings: Settings) -> dict[str, Settings]:
+    """By sampling, settings of ``base_model`` with a head on their encoder."""
+    headed = settings.changed(encoder=head_of(settings.encoder.name))
+    return {one: headed.changed(samplings=(one,)) for one in settings.samplings}
+
+
 def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
     """Judge a model as it is, with remedies and with heads, on every test.
 
@@ -121,10 +127,9 @@ def run_pretrained(settings: Settings, log: Log = say) -> dict[str, Results]:
     Returns:
         By test, results whose models are ``NONE``, the remedies, the samplings, and ``BOTH``.
     """
-    headed = settings.changed(encoder=head_of(settings.encoder.name))
-    heads = {one: headed.changed(samplings=(one,)) for one in settings.samplings}
+    heads = head_arms(settings)
     trained = run_arms(heads, settings.data.tests, log)
-    model = pipeline.below_head(headed)
+    model = pipeline.below_head(next(iter(heads.values())))
     corpora, _ = training_data(settings.data.train, settings.data.validation)
     learned = [RetrievalTask.from_corpus(corpus, corpus.name) for corpus in map(as_table, corpora)]
     centred = [pipeline.load_model(heads["Hybrid"], "Hybrid", seed) for seed in settings.seeds] if "Hybrid" in heads else []

@@ -16,6 +16,7 @@ from kit.core.paths import reports, run_folder
 from kit.core.printing import Table, say
 from kit.run import pipeline
 from kit.run.evaluating import load_test
+from kit.run.models.keeping import keep_arms
 from kit.run.settings import Settings
 from kit.run.training import training_data
 from kit.show import report
@@ -95,7 +96,7 @@ def _printed(one: Beside) -> Table:
 
 
 def leave(settings: Settings, tables: Sequence[Beside], more: str, figures: Mapping[str, go.Figure]) -> list[str]:
-    """Write ``11-tables.md`` and ``11-figures/`` into the run's folder, beside ``11-scores.json``.
+    """Write ``11-tables.md`` and ``11-figures/`` into the run's folder, beside ``11-scores.json``, and keep its models.
 
     Args:
         tables: as ``all_tables`` makes them.
@@ -113,4 +114,5 @@ def leave(settings: Settings, tables: Sequence[Beside], more: str, figures: Mapp
         parts += [f"## {number} · {one.table.name}", "\n".join(f"- {line}" for line in one.told), _printed(one).markdown()]
     with whole_file(folder / "11-tables.md") as partial:
         partial.write_text("\n\n".join([*parts, f"On {machine}.", ""]), encoding="utf-8")
+    keep_arms("11", {sampling: settings.changed(samplings=(sampling,)) for sampling in settings.samplings})
     return sorted(path.name for path in folder.glob("11-*"))

@@ -17,6 +17,7 @@ from kit.core.fingerprints import versions
 from kit.core.paths import notebooks, reports, root, run_folder
 from kit.core.printing import Table, estimate, span
 from kit.run import profiles
+from kit.run.models.keeping import keep_arms
 from kit.run.settings import Settings
 from kit.show import report
 from kit.show.report.origin import LIBRARIES
@@ -36,8 +37,11 @@ def leave(
     found: Sequence[Finding],
     figures: Mapping[str, go.Figure],
     more: str = "",
+    arms: Mapping[str, Settings] | None = None,
 ) -> list[Finding]:
     """Write what a study leaves behind into ``reports/<run>``: ``NN-findings.json``, ``NN-tables.md``, ``NN-figures/``.
+
+    The models of its arms lie in ``models/`` then (``kit.run.models.keeping``).
 
     Args:
         number: of the notebook.
@@ -46,6 +50,7 @@ def leave(
         found: what was claimed and tested; p-values are adjusted over all of them (Holm), command and encoder filled in.
         figures: by name, without the number.
         more: Markdown that stands between the tables and the findings, such as tables of scores that are no ``Results``.
+        arms: by name, what was trained.
 
     Returns:
         The findings as they were written.
@@ -60,6 +65,7 @@ def leave(
     parts += [*([more] if more else []), "## Findings", findings.markdown(found), f"On {machine}.", ""]
     with whole_file(folder / f"{number}-tables.md") as partial:
         partial.write_text("\n\n".join(parts), encoding="utf-8")
+    keep_arms(number, arms or {})
     return found
 
 
