@@ -21,7 +21,7 @@ help:
 	@echo "make lab      set up, open JupyterLab on the notebooks"
 	@echo "make app      set up, open a page without Jupyter: audit a model, ask it questions"
 	@echo "make refresh  execute the notebooks and store their outputs, with pictures (needs Chrome or Chromium)"
-	@echo "make screenshots  run the explorers in JupyterLab and store their pictures in reports/screens (needs Chrome or Chromium)"
+	@echo "make screenshots  store pictures of explorers, app and report in reports/screens (needs Chrome or Chromium)"
 	@echo "make docs     build the site from docs/ and the docstrings, into site/"
 	@echo "make lint     check style, docstrings, the order of the rooms and types"
 	@echo "make clean    remove cached models and evaluations (not reports)"
@@ -68,7 +68,8 @@ refresh: setup
 	$(BIN)/python -m kit refresh
 
 screenshots: .venv/ready-to-test
-	KIT_SCREENSHOTS=1 $(BIN)/python -m pytest tests/run/test_jupyterlab.py
+	$(BIN)/python -m kit run --profile cpu
+	KIT_SCREENSHOTS=1 $(BIN)/python -m pytest tests/run/test_jupyterlab.py tests/run/test_screens.py
 
 docs: setup
 	$(PIP) -e '.[docs]'

@@ -1,10 +1,11 @@
-"""How long it takes to begin: imports, ``--help``, and the first picture of each notebook.
+"""How long it takes to begin, and what it needs: imports, ``--help``, each notebook's first picture, end, and memory.
 
     python benchmarks/starting.py [--rounds 3] [--notebooks 00 05]
 
 Each import and command is a process of its own, in turns, by the clock. A notebook is executed as it is, with its defaults;
 its first picture has come when the first cell that shows a figure has ended, counted from the start of the first cell, not
-of the kernel. What the notebooks keep in ``data/cache``, such as trained encoders, is there from the second time on.
+of the kernel. What the notebooks keep in ``data/cache``, such as trained encoders, is there from the second time on. Memory
+is the most that the kernel and its processes held at once, looked at four times a second: what they share counts once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -36,8 +40,34 @@ def process(*command: str) -> None:
     subprocess.run([sys.executable, *command], check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
-def first_picture(path: Path) -> dict[str, object]:
-    """Seconds to the first cell that shows a figure, and to the last cell."""
+@contextmanager
+def memory_peak() -> Iterator[list[float]]:
+    """While it lasts, look at the processes below this one; the list has the most that they held together, in MiB."""
+    import psutil
+
+    peak, ended = [0.0], threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.25):
+            held = 0
+            for one in psutil.Process().children(recursive=True):
+                try:
+                    held += one.memory_full_info().pss
+                except psutil.Error:  # it has ended
+                    continue
+            peak[0] = max(peak[0], held / 2**20)
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def begun(path: Path) -> dict[str, object]:
+    """Seconds to the first cell that shows a figure, and to the last cell; the most memory."""
     import nbformat
     from nbclient import NotebookClient
 
@@ -45,15 +75,17 @@ def first_picture(path: Path) -> dict[str, object]:
     for cell in notebook.cells:
         cell.outputs = []
         cell.metadata.pop("execution", None)
-    NotebookClient(
-        notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
-    ).execute()
+    with memory_peak() as peak:
+        NotebookClient(
+            notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}}
+        ).execute()
     ran = [cell for cell in notebook.cells if "execution" in cell.metadata]
     moment = lambda cell, name: datetime.fromisoformat(cell.metadata["execution"][name].replace("Z", "+00:00"))
     begin = moment(ran[0], "iopub.execute_input")
     took = lambda cell: round((moment(cell, "shell.execute_reply") - begin).total_seconds(), 1)
     shown = [cell for cell in ran if any(kind in output.get("data", {}) for output in cell.outputs for kind in PICTURES)]
-    return {"": path.stem, "first picture, s": took(shown[0]) if shown else "none", "whole notebook, s": took(ran[-1])}
+    seconds = {"first picture, s": took(shown[0]) if shown else "none", "whole notebook, s": took(ran[-1])}
+    return {"": path.stem, **seconds, "memory, MiB": round(peak[0])}
 
 
 def main() -> None:
@@ -70,7 +102,7 @@ def main() -> None:
     chosen = paths if asked.notebooks is None else [path for path in paths if path.name[:2] in asked.notebooks]
     tables = {"Imports and --help": rows}
     if chosen:
-        tables["Notebooks"] = [first_picture(path) for path in chosen]
+        tables["Notebooks"] = [begun(path) for path in chosen]
     facts = {"machine": machine("torch", "sentence-transformers", "mteb"), "load": load(), "rounds": asked.rounds}
     keep(asked.out, "starting", "How long it takes to begin", tables, facts)
 

@@ -33,7 +33,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     own = [file for file in files if Path(file.abs_src_path).is_relative_to(ROOT / "docs")]
     for file in own:
         files.remove(file)
-    inside = [path for file in own if (path := Path(file.abs_src_path)).suffix != ".pyc" and path.name != "hooks.py"]
+    inside = [
+        path
+        for file in own
+        if (path := Path(file.abs_src_path)).suffix != ".pyc" and path.name not in ("hooks.py", "badges.py")
+    ]
     outside = [path for pattern in OUTSIDE for path in sorted(ROOT.glob(pattern))]
     for path in [*inside, *outside]:
         files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))

@@ -8,6 +8,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -89,22 +90,28 @@ def test_without_voila_the_command_says_what_to_install(monkeypatch, capsys):
 
 @pytest.fixture(scope="module")
 def served(project) -> Iterator[str]:
+    with serve(project) as address:
+        yield address
+
+
+@contextmanager
+def serve(project: Path) -> Iterator[str]:
     """Address of the page, served as the command does."""
     if not find_spec("voila"):
         pytest.skip("Voilà is not installed: pip install -e '.[app]'")
     folder, port = project / "data" / "cache" / "page", free_port()
-    folder.mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch, (project / "log").open("w") as log:
+    folder.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch, (folder / "log").open("w") as log:
         patch.setenv("KIT_HOME", str(project))
         words = [*serving.command(folder, port), "--no-browser"]
         paths = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
-        own = {"IPYTHONDIR": str(project / "ipython"), "PYTHONPATH": paths}
+        own = {"IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": paths}
         server = subprocess.Popen(words, env=serving.environment() | own, cwd=folder, stdout=log, stderr=log)
     try:
         until = time.monotonic() + 60
         while not _answers(port):
             if server.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Voilà does not answer:\n{(project / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"Voilà does not answer:\n{(folder / 'log').read_text()[-2000:]}")
             time.sleep(0.2)
         yield f"http://localhost:{port}/"
     finally:
