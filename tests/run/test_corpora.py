@@ -12,6 +12,7 @@ from test_audits import made_task, save_encoder
 from test_judged import miracl_folder  # tests/data
 
 from kit.compare.results import Results
+from kit.core.engines.engine import chosen
 from kit.evaluate.evaluator import evaluate
 from kit.evaluate.shards.approximate import Cost
 from kit.evaluate.shards.panel import evaluate_pool
@@ -105,6 +106,20 @@ def test_what_is_there_is_not_encoded_again(home, monkeypatch):
     monkeypatch.setattr("kit.evaluate.shards.encoding.unit_rows", unit_rows)
     assert not commands.main(ENCODE)
     assert encoded == [f"Die Hauptstadt ist {number}." for number in (3, 4, 5)]
+
+
+def test_jobs_of_an_engine_share_the_work(home, monkeypatch):
+    dealt = []
+
+    def deal(function, jobs, log):
+        dealt.append((chosen().name, len(jobs)))
+        for job in jobs:
+            function(job, log)
+
+    monkeypatch.setattr(pipeline, "in_processes", deal)
+    assert not commands.main([*ENCODE, "--jobs", "3", "--engine", "slurm", "--address", "local"])
+    assert not commands.main(ENCODE)
+    assert dealt == [("slurm", 3), ("here", 1)]
 
 
 @pytest.mark.parametrize(

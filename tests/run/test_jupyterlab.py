@@ -40,6 +40,8 @@ FAILED = """() => jupyterapp.shell.currentWidget.content.widgets.filter((cell) =
     .map((output) => `${output.ename}: ${output.evalue}`)"""
 CELL_OF = """(call) => jupyterapp.shell.currentWidget.content.widgets.findIndex((cell) => cell.model.type === "code"
     && cell.model.sharedModel.source.split("\\n").some((line) => line.startsWith(call)))"""
+TEXT_WITH = """(text) => jupyterapp.shell.currentWidget.content.widgets.findIndex((cell) => cell.model.type === "markdown"
+    && cell.model.sharedModel.source.includes(text))"""
 SHOW = "(index) => jupyterapp.shell.currentWidget.content.scrollToItem(index, 'start')"
 
 
@@ -218,6 +220,18 @@ def test_the_embedding_explorer_shows_another_model(bias):
     bias.keep_picture(cell, "embedding-explorer")
     cell.get_by_role("combobox", name="model").select_option("X-X-mono")
     _until_it_says(cell, "X-X-mono: the versions of 12 answers")
+
+
+def test_a_solution_is_folded_until_it_is_asked_for(batches):
+    index = batches.page.evaluate(TEXT_WITH, "<details>")
+    batches.page.evaluate(SHOW, index)
+    cell = batches.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+    solution = cell.locator("details").first
+    solution.wait_for(timeout=30_000)
+    inside = solution.locator("p").first
+    assert solution.locator("summary").inner_text() == "Solution" and not inside.is_visible()
+    solution.locator("summary").click()
+    inside.wait_for(state="visible", timeout=10_000)
 
 
 @pytest.mark.parametrize("notebook", ["batches", "bias"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.core.printing import say
-from kit.run.cli.arguments import add_model_options, at_least
+from kit.run.cli.arguments import add_engine_options, add_model_options, at_least, engine_of
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     n_shards = "of each language, each held by one process at a time and then in memory (default: of 16,384 passages each)"
     encode.add_argument("--shards", type=at_least(1), default=0, metavar="N", help=n_shards)
     encode.add_argument("--float16", action="store_true", help="keep embeddings in float16: half the room on disk")
+    jobs = "that share the work, each with the model in memory (default: one for each GPU of this machine, or one)"
+    encode.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help=jobs)
     add_model_options(encode)
+    add_engine_options(encode)
     encode.set_defaults(function=do_encode)
     search = commands.add_parser(
         "search",
@@ -50,18 +53,14 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def do_encode(parsed: argparse.Namespace) -> None:
     """Encode a corpus."""
+    from kit.core.engines.engine import choose
     from kit.core.paths import root
     from kit.run.corpora.encoding import encode_source
 
-    counts = encode_source(
-        parsed.source,
-        parsed.model,
-        root() / parsed.folder,
-        parsed.shards,
-        "float16" if parsed.float16 else "float32",
-        (parsed.query_prompt, parsed.passage_prompt),
-        parsed.trust_remote_code,
-    )
+    precision, prompts = "float16" if parsed.float16 else "float32", (parsed.query_prompt, parsed.passage_prompt)
+    asked = parsed.source, parsed.model, root() / parsed.folder, parsed.shards, precision, prompts, parsed.trust_remote_code
+    with choose(engine_of(parsed)):
+        counts = encode_source(*asked, n_jobs=parsed.jobs)
     for language, one in counts.items():
         empty = f", {one.n_empty:,} without text left out" if one.n_empty else ""
         say(f"{language}: {one.n_passages:,} passages in {one.n_shards:,} shards{empty}")

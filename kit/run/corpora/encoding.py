@@ -54,10 +54,12 @@ def encode_source(
     prompts: tuple[str, str] = ("", ""),
     trust_remote_code: bool = False,
     log: Log = say,
+    n_jobs: int = 0,
 ) -> dict[str, Counts]:
     """Encode the passages of a source into a folder of shards, language by language, or find them encoded.
 
-    A process a GPU, or one where there is none.
+    The work is shared by jobs of the chosen engine (``kit.core.engines.engine``), each of which loads the model once
+    and takes one shard after another; on a cluster they share the folder.
 
     The same call in other processes, and on other machines that share the folder, takes part: each takes the next shard that
     nobody holds. Killed at any time, the same call goes on.
@@ -67,6 +69,7 @@ def encode_source(
         folder: to fill.
         n_shards: of each language, at most; 0: of ``SHARD_ROWS`` passages each.
         log: takes lines of progress.
+        n_jobs: that share the work; 0: one for each GPU of this machine, or one.
 
     Returns:
         What there is of each language.
@@ -83,7 +86,7 @@ def encode_source(
     corpora = load_passages(source)
     n_rows = {corpus.language: _rows_of(corpus, n_shards) for corpus in corpora}
     job = EncodeJob(source, model, folder, n_rows, precision, prompts, trust_remote_code)
-    pipeline.in_processes(encode_shards, [job] * max(1, torch.cuda.device_count()), log)
+    pipeline.in_processes(encode_shards, [job] * (n_jobs or max(1, torch.cuda.device_count())), log)
     counts = {}
     for corpus in corpora:
         found = Shards(folder / corpus.language, log).open()
