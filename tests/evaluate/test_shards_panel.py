@@ -17,6 +17,7 @@ from kit.evaluate.bias.list_agreement import spearman
 from kit.evaluate.bias.panel import chance
 from kit.evaluate.evaluation import POOL
 from kit.evaluate.evaluator import evaluate_embeddings
+from kit.evaluate.shards import agreement
 from kit.evaluate.shards.agreement import spearman_over
 from kit.evaluate.shards.panel import Searched, evaluate_pool
 from kit.evaluate.shards.pool import Part, Pool
@@ -200,3 +201,15 @@ class TestAgreement:
         left_out = np.array([3, -1, 77, 77, 399])
         expected = spearman(np.delete(queries @ rows.T, [3, 77, 399], axis=1))
         assert (spearman_over(queries, pool, left_out) == expected).all()
+
+    @pytest.mark.parametrize(("at_once", "bits"), [(7, 14), (50, 31), (1000, 10)])
+    def test_however_many_scores_are_ranked_at_once(self, tmp_path, monkeypatch, at_once, bits):
+        """Scores of one dimension are the products themselves: ties, both zeros, tiny, huge and negative ones."""
+        monkeypatch.setattr(agreement, "_AT_ONCE", at_once)
+        monkeypatch.setattr(agreement, "_BITS", bits)
+        random = np.random.default_rng(6)
+        scores = np.concatenate([random.normal(size=60), [0.0, -0.0, 1e-30, -1e-30, 1e30, -1e30], np.repeat([0.5, -2], 30)])
+        rows = random.permutation(scores).astype(np.float32)[:, None]
+        queries = np.array([[1], [-1], [0.5], [0]], np.float32)  # the last one ranks nothing
+        pool = Pool([part(tmp_path, "en", [f"p{row}" for row in range(len(rows))], rows, 11)])
+        assert (spearman_over(queries, pool, np.array([-1])) == spearman(queries @ rows.T)).all()

@@ -39,9 +39,9 @@ def encode_corpus(
 ) -> tuple[Shards, Counts]:
     """Encode a corpus into shards, or find it encoded.
 
-    Memory is that of one shard, its texts and embeddings, however many passages there are, and 8 bytes a passage at the end,
-    when ids are held against each other. What a process that was killed had written stays; several processes share the work,
-    a shard each, and end together. Passages without any text are left out.
+    Memory is that of one shard, its texts and embeddings, however many passages there are. What a process that was killed
+    had written stays; several processes share the work, a shard each, and end together. Passages without any text are left
+    out.
 
     Args:
         model: embeds passages with its own prompt.

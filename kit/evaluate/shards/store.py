@@ -27,6 +27,7 @@ ABOUT = "about.json"
 """File that says what the embeddings depend on."""
 
 _WHOLE = "whole.json"  # written last
+_HASHES = 2**20  # of ids that are held against each other at a time, about: 8 MB, however many passages there are
 
 
 @dataclass(frozen=True)
@@ -161,12 +162,14 @@ class Shards:
         Raises:
             ValueError: there is none; two passages have one id.
         """
-        ties = [shard.tie for shard in self]
-        if not ties:
+        n_passages = sum(map(len, self))
+        if not n_passages:
             raise ValueError(f"{self.folder}: the corpus has no passage with a text: give the whole corpus")
-        tie = np.sort(np.concatenate(ties))  # 8 bytes a passage: the ids themselves would not fit where the corpus does not
-        self._refuse_doubled(np.unique(tie[1:][tie[1:] == tie[:-1]]))
-        counts = Counts(len(tie), n_empty, len(self))
+        n_parts = -(-n_passages // _HASHES)
+        for part in range(n_parts):
+            tie = np.sort(np.concatenate([shard.tie[shard.tie % n_parts == part] for shard in self]))
+            self._refuse_doubled(np.unique(tie[1:][tie[1:] == tie[:-1]]))
+        counts = Counts(n_passages, n_empty, len(self))
         with whole_file(self.folder / _WHOLE) as partial:
             partial.write_text(json.dumps(counts.__dict__) + "\n", encoding="utf-8")
         return counts
