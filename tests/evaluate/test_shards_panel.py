@@ -163,6 +163,7 @@ class TestPanel:
         by_place = dict(zip(table["candidate_language"], zip(table["best_rank"], table["worst_rank"])))
         assert by_place == {"de": (3, 3), "en": (1, 1), POOL: (2, 5)}
         assert table["rank_distance"][-1] == 3 and table["top_languages"][-1] == [4, 1, 1]
+        assert table["top_candidates"][-1] == ["yo", "en", "en (passage 3)", "x", "de", "y"]
 
     def test_a_sample_of_groups_costs_the_others_no_bit(self, tmp_path):
         random = np.random.default_rng(3)

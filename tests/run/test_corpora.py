@@ -64,9 +64,10 @@ def test_a_search_over_shards_is_an_audit(home, capsys):
     assert about["pool_counts"] == {"de": 8, "en": 8} and about["command"].endswith("--run search --agreement 8")
     (found,) = Results.read(folder).evaluations["one"]
     expected = evaluate(load_encoder("models/one"), made_task(), "one")
-    for name in set(expected.per_query.column_names) - {"top_candidates"}:  # a pool calls its passages by their numbers
+    for name in expected.per_query.column_names:
         assert repr(found.per_query.column(name).to_pylist()) == repr(expected.per_query.column(name).to_pylist()), name
-    assert (folder / "index.html").is_file()
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    assert "Die Hauptstadt ist 3." in page  # of the best and worst questions
 
 
 def test_an_approximate_search_says_what_it_costs(home, capsys, monkeypatch):

@@ -11,6 +11,7 @@ other that this rounding turns them round, or makes them equal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,7 @@ class Asked:
 
     queries: embeddings, shape (n_queries, dim), float32.
     languages: those of the task, then others of the pool.
+    place: number of the passage that each candidate of the task is, shape (n_candidates,), int64.
     query, row, grade: query, number of the passage and grade of each relevant pair, by query and row, (n_relevant,), int64.
     own: the passage that is the query itself, -1 for none, shape (n_queries,), int64.
     counts: passages of each language that are ranked for each query, shape (n_queries, n_languages), int64.
@@ -65,6 +67,7 @@ class Asked:
     pool: Pool
     queries: np.ndarray
     languages: tuple[str, ...]
+    place: np.ndarray
     query: np.ndarray
     row: np.ndarray
     grade: np.ndarray
@@ -86,7 +89,7 @@ class Asked:
         order = np.lexsort((rows[candidate], query))
         own = np.append(rows, -1)[task.own_candidate]
         relevant = (query[order], rows[candidate][order], grade[order])
-        return cls(task, pool, queries, languages, *relevant, own, pool.counts(languages, own))
+        return cls(task, pool, queries, languages, rows, *relevant, own, pool.counts(languages, own))
 
     def searched(self, name: str, ranks: Ranks, top: np.ndarray, groups: Sequence[np.ndarray] = ()) -> Searched:
         """What is known of the lists, as an evaluation.
@@ -107,8 +110,22 @@ class Asked:
         return Searched(evaluation_of(found, part, name, groups, self.counts), part, self.counts, n_passages, top)
 
     def _part(self, looked_at: np.ndarray) -> RetrievalTask:
-        """The task, its candidates those passages that were looked at, ascending; they are called by their numbers."""
-        names = pa.array([str(one) for one in looked_at.tolist()], pa.string())
+        """The task, its candidates those passages that were looked at, ascending.
+
+        Of passages that are not the task's the text is not at hand, so that their id stands for it; one whose id another
+        passage has, too, gets its number behind it.
+        """
+        candidate = np.full(len(looked_at), -1)
+        ours = np.flatnonzero(np.isin(self.place, looked_at))
+        candidate[np.searchsorted(looked_at, self.place[ours])] = ours
+        ids, texts = self.pool.ids(looked_at), self.task.candidates.column("text").to_pylist()
+        taken = {name for name, n in Counter(ids).items() if n > 1}
+        called = [
+            f"{name} (passage {number})" if name in taken and mine < 0 else name
+            for name, number, mine in zip(ids, looked_at.tolist(), candidate.tolist())
+        ]
+        shown = [texts[mine] if mine >= 0 else name for name, mine in zip(called, candidate.tolist())]
+        names = pa.array(called, pa.string())
         tags = pa.array([part.language for part in self.pool.parts], pa.string())
         relevance = pa.table(
             {
@@ -118,7 +135,7 @@ class Asked:
             }
         )
         language = tags.take(pa.array(self.pool.part_of(looked_at)))
-        candidates = pa.table({"candidate_id": names, "language": language, "text": names})
+        candidates = pa.table({"candidate_id": names, "language": language, "text": pa.array(shown, pa.string())})
         task = self.task
         return RetrievalTask(task.name, self.languages, task.queries, candidates, relevance, notes=task.notes)
 

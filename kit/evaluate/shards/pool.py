@@ -60,6 +60,14 @@ class Pool:
         """The part of passages by their number, as an index; shape of the rows, int64."""
         return np.searchsorted(self._ends, rows, side="right")
 
+    def ids(self, rows: np.ndarray) -> list[str]:
+        """Ids of passages by their number, (n,), int64, any order."""
+        found, part_of = np.empty(len(rows), object), self.part_of(rows)
+        for number in np.unique(part_of).tolist():
+            part, here = self.parts[number], np.flatnonzero(part_of == number)
+            found[here] = part.shards.ids(rows[here] - (self._ends[number] - part.n_passages))
+        return found.tolist()
+
     def find(self, passage_ids: Sequence[str], languages: Sequence[str]) -> np.ndarray:
         """Numbers of passages, by id and language, shape (n,), int64.
 

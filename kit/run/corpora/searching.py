@@ -108,7 +108,6 @@ def _write(
 def _of_pool(searched: Searched) -> dict[str, object]:
     """What a report tells of the pool, which is more than the candidates that were looked at."""
     return {
-        "questions": None,  # the texts of passages are not at hand
         "n_candidates": sum(searched.n_passages.values()),
         "pool_counts": searched.n_passages,
         "chance": chance(searched.task, searched.counts),
