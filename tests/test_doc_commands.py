@@ -68,7 +68,7 @@ def forget() -> None:
 def small(run_cells, tmp_path, monkeypatch):
     """A copy of the project with a user's data; a training has two updates, and Atlas one domain in three languages.
 
-    All is done in this process: kernels and processes are tested in tests/run.
+    All is done in this process, and no report has a figure: these are tested in tests/run and tests/show.
     """
     (tmp_path / "data").mkdir()
     (tmp_path / "notebooks").symlink_to(HERE / "notebooks")
@@ -115,6 +115,7 @@ def small(run_cells, tmp_path, monkeypatch):
         monkeypatch.setattr(atlas, name, cut(getattr(atlas, name)))
     monkeypatch.setattr("kit.run.notebooks._execute", execute)
     monkeypatch.setattr("kit.run.pipeline.in_processes", here)
+    monkeypatch.setattr("kit.show.report.folder.figures", lambda *asked: {})
     monkeypatch.setenv("KIT_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     forget()  # what is kept in memory goes by the checksums of the data, and does not know that Atlas was cut
