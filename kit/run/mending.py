@@ -127,19 +127,26 @@ def mend(
         evaluations[method] = [_judged(fitted.changed(method, embeddings, task, log), task, method)]
     results = Results(evaluations)
     recommended, reason = recommend(results)
-    command = ["python", "-m", "kit", "mend", name, "--parallel", parallel, "--run", run]
-    command += [part for method in methods if tuple(methods) != METHODS for part in ("--method", method)]
-    for option, prompt in (("--query-prompt", query_prompt), ("--passage-prompt", passage_prompt)):
-        command += [option, prompt] * bool(prompt)
-    command += ["--trust-remote-code"] * trust_remote_code
+    prompts = {"--query-prompt": query_prompt, "--passage-prompt": passage_prompt}
+    command = _command(name, parallel, run, methods, prompts, trust_remote_code)
     facts = {method: {"remedy": _WHAT[method]} for method in evaluations}
     facts[recommended]["recommended"] = reason
     asked = {"model": name, "parallel": spec}
     took = time.perf_counter() - start
-    about = report.about("audit", run, results, task, shlex.join(command), asked, checksums([spec]), duration_s=took)
+    about = report.about("audit", run, results, task, command, asked, checksums([spec]), duration_s=took)
     report.write_run(about | {"models": facts}, results)
     model = fitted.write(recommended, folder / "model") if recommended != NONE else None
     return Mended(folder, results, recommended, reason, model)
+
+
+def _command(
+    name: str, parallel: str, run: str, methods: Sequence[str], prompts: Mapping[str, str], trust_remote_code: bool
+) -> str:
+    """What is typed to do the same again; ``prompts`` by option."""
+    command = ["python", "-m", "kit", "mend", name, "--parallel", parallel, "--run", run]
+    command += [part for method in methods if tuple(methods) != METHODS for part in ("--method", method)]
+    command += [part for option in prompts.items() if option[1] for part in option]
+    return shlex.join(command + ["--trust-remote-code"] * trust_remote_code)
 
 
 _WHAT = {
