@@ -142,7 +142,8 @@ class Results:
         by_seed = tuple(
             macro_mean(a.values(setting, measure).values) - macro_mean(b.values(setting, measure).values) for a, b in pairs
         )
-        return SeedComparison(paired_randomisation_test(one.values, two.values), by_seed)
+        bounds = RANGES.get(measure, (0.0, 1.0))
+        return SeedComparison(paired_randomisation_test(one.values, two.values, bounds=bounds), by_seed)
 
     def differences(self, reference: str | None = None) -> list[Difference]:
         """Every other model minus the reference (default: the first), in every column of the headline and the panel.
@@ -312,8 +313,7 @@ def table_text(table: Mapping[str, Mapping[str, Sequence[float | None]]]) -> str
         table: as ``Results.table`` gives it, or what ``metrics.json`` kept of it.
     """
     rows = [
-        {"model": model}
-        | {name: estimate(mean, deviation, DIGITS[name], plain=True) for name, (mean, deviation) in columns.items()}
+        {"model": model} | {name: estimate(mean, deviation, DIGITS[name]) for name, (mean, deviation) in columns.items()}
         for model, columns in table.items()
     ]
     head, *lines = repr(Table(rows, numeric=list(rows[0])[1:])).splitlines()

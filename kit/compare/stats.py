@@ -117,7 +117,12 @@ def confidence_interval(
 
 
 def paired_randomisation_test(
-    values_a: np.ndarray, values_b: np.ndarray, n_resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
+    values_a: np.ndarray,
+    values_b: np.ndarray,
+    n_resamples: int = 10_000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Comparison:
     """Test whether two models differ on the same queries: the sign of each group's difference is flipped at random.
 
@@ -128,13 +133,15 @@ def paired_randomisation_test(
     Args:
         values_a, values_b: shape (n_groups, n_cells), float64, NaN in the same places; rows and columns agree.
         n_resamples: flips, at least 1; confidence: of the interval, between 0 and 1; seed: of the flips.
+        bounds: of the scores: their difference, and its interval, stay within the width of them.
 
     Raises:
         ValueError: shapes or places of NaN differ; as ``confidence_interval``.
     """
     difference = _paired_difference(values_a, values_b)
     _check_settings(n_resamples, confidence)
-    interval = confidence_interval(difference, confidence)
+    width = bounds[1] - bounds[0]
+    interval = confidence_interval(difference, confidence, (-width, width))
     n_cells = difference.shape[1]
     share = np.nansum(difference / (~np.isnan(difference)).sum(axis=0), axis=1) / n_cells  # (n_groups,), sums to t
     observed = abs(share.sum())

@@ -83,6 +83,8 @@ def read_task_settings(path: Path) -> dict:
     Raises:
         ValueError: no such file, or not of that form.
     """
+    if path.parent.is_file():
+        raise ValueError(f"{path.parent} is a file, and a task is a folder: docs/own-data.md says how to write one")
     if not path.is_file():
         raise ValueError(f'{path}: no such file: write {{"name": "mine", "languages": ["de", "en"]}} there')
     settings: dict = {}

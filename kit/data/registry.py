@@ -154,7 +154,10 @@ def _parts(spec: str) -> tuple[str, str, dict[str, str]]:
     kind, _, path = place.partition(":")
     if kind not in kinds():
         known = f"{', '.join(kinds())} (kind:path){near(kind, kinds())}"
-        raise ValueError(f"source {spec!r}: unknown kind {kind!r}: choose from {known}")
+        raise ValueError(
+            f"source {spec!r}: unknown kind {kind!r}: choose from {known}; where a comma is part of a source, write a list "
+            '["…?languages=de,en"]'
+        )
     options = {}
     for part in query.split("&") if query else []:
         name, _, value = part.partition("=")

@@ -52,6 +52,7 @@ METHODS = ("centring", "removal", "head")
 that is trained and needs to know no language."""
 
 HELD_OUT = 0.4
+_SEED = 2**16  # of what is held out: another than that by which a source may have been split before
 """Share of the passages that remedies are judged on."""
 
 HEAD = TrainingConfig(updates=400, batch_size=100, learning_rate=1e-3, temperature=0.05, evaluations=1)
@@ -139,6 +140,11 @@ def mend(
     return Mended(folder, results, recommended, reason, model)
 
 
+def _p(value: float) -> str:
+    """A p-value in words of a sentence."""
+    return "p < 0.001" if value < 0.001 else f"p {value:.3f}"
+
+
 def _command(
     name: str, parallel: str, run: str, methods: Sequence[str], prompts: Mapping[str, str], trust_remote_code: bool
 ) -> str:
@@ -172,7 +178,7 @@ def _parts(corpus: ParallelCorpus, spec: str) -> tuple[ParallelCorpus, ParallelC
     n_clusters = len(set(corpus.cluster_of.tolist()))
     if n_clusters < 20:
         raise ValueError(f"{spec} has {n_clusters} passages: give at least 20, some to learn from and some to judge by")
-    learned, judged = corpus.split(HELD_OUT)
+    learned, judged = corpus.split(HELD_OUT, _SEED)
     absent = sorted(set(judged.languages) - set(learned.languages))
     if absent:
         raise ValueError(f"{spec}: {', '.join(absent)} has too few questions to learn from: leave it out, or give more")
@@ -274,7 +280,7 @@ def recommend(results: Results) -> tuple[str, str]:
         if not any(difference > 0 and p < _ALPHA for difference, p in zip(*_adjusted(later))):
             gain, cost = gains[method][0], costs[method][0]
             simplest = "the simplest of those that gain" if len(good) > 1 else "the only one that gains for certain"
-            return method, f"{simplest}: multilingual mAP {gain:+.3f} (p {gain_p[method]:.3f}), monolingual {cost:+.3f}"
+            return method, f"{simplest}: multilingual mAP {gain:+.3f} ({_p(gain_p[method])}), monolingual {cost:+.3f}"
     raise AssertionError("the last one has none after it")
 
 

@@ -68,6 +68,7 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
         _refuse_what_is_not_there(source, notebook_settings(source, parameters))
     folder = paths.run_folder(Settings().changed(**parameters).run)
     (folder / "notebooks").mkdir(parents=True, exist_ok=True)
+    _tell_of_other_settings(folder, parameters)
     profiles.write(folder, parameters, [source.name.partition("_")[0] for source in sources])
     for position, source in enumerate(sources, start=1):
         head = f"[{position}/{len(sources)}] {source.name}"
@@ -85,6 +86,19 @@ def run(parameters: dict[str, object], numbers: tuple[str, ...], command: str, v
                 )
         _stamp(target, key)
     return folder
+
+
+def _tell_of_other_settings(folder: Path, parameters: dict[str, object]) -> None:
+    """Say so if the run's folder holds what other settings made: it gives way, piece by piece."""
+    if not (folder / "params.yaml").is_file():
+        return
+    try:
+        before, now = (Settings().changed(**one).flat() for one in (profiles.read(folder)[0], parameters))
+    except ValueError:  # somebody wrote in it
+        return
+    others = [f"{name} {before[name]}, now {now[name]}" for name in now if before[name] != now[name]]
+    if others:
+        say(f"run {folder.name} was made with other settings ({'; '.join(others)}): what is made now takes their place")
 
 
 def _refuse_what_is_not_there(source: Path, settings: Settings) -> None:

@@ -164,7 +164,8 @@ def _typed(name: str, text: str, default: object, where: str) -> object:
         return {int: int, float: float, str: str}[type(default)](text)
     except ValueError:
         kind = type(default).__name__
-        raise ValueError(f"-p {name}={text}: not a value of type {kind}, such as {default!r}{where}") from None
+        several = f"; several, for a sweep: -p {name}=… for each" if "," in text else ""
+        raise ValueError(f"-p {name}={text}: not a value of type {kind}, such as {default!r}{where}{several}") from None
 
 
 def _entries(name: str, text: str) -> list[str]:

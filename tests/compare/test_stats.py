@@ -107,6 +107,13 @@ def test_no_end_lies_beyond_the_bounds():
     assert interval.low < interval.estimate < interval.high == 1
 
 
+def test_a_difference_stays_within_the_width_of_the_bounds():
+    better, worse = np.array([[1.0], [0.9], [1.0]]), np.array([[1.0], [0.2], [1.0]])
+    free, held = (paired_randomisation_test(worse, better, **more) for more in ({}, {"bounds": (0.0, 1.0)}))
+    assert free.low < -1 == held.low and held.high == min(free.high, 1.0)
+    assert (free.difference, free.p_value) == (held.difference, held.p_value)
+
+
 def test_how_many_groups_carry_an_interval():
     values = np.array([[1.0], [-1.0]] * 8)
     assert confidence_interval(values).n_effective == pytest.approx(16)  # all deviate alike

@@ -59,3 +59,28 @@ def test_a_notebook_is_known_by_number_name_and_path(asked):
 def test_another_one_is_refused_with_those_there_are(asked):
     with pytest.raises(ValueError, match="0 found: choose from 00, 01"):
         profiles.notebook(asked)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            ["run", "03", "--profle", "cpu"],
+            "kit run: error: unrecognized arguments: --profle cpu (did you mean '--profile'",
+        ),
+        (["rnu", "03"], "(did you mean 'run'?)"),
+        (["data", "lst"], "(did you mean 'list'?)"),
+    ],
+)
+def test_what_was_meant(typed, said, capsys):
+    with pytest.raises(SystemExit):
+        commands.main(typed)
+    assert said in capsys.readouterr().err
+
+
+def test_who_reads_no_more_gets_no_complaint():
+    first = subprocess.Popen([sys.executable, "-m", "kit", "data", "list"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert first.stdout.read(3) == b"set"
+    first.stdout.close()
+    assert first.wait(timeout=60) in (0, 141) and first.stderr.read() == b""
+    first.stderr.close()

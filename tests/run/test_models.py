@@ -145,4 +145,7 @@ def test_export_finds_what_left_the_cache(home):
     in_cache = pipeline.model_folder(SETTINGS, "Hybrid", 0) / "model"
     assert export.trained_folder(run, about, "Hybrid", None) == (0, in_cache)
     shutil.rmtree(home / "data" / "cache")
-    assert export.trained_folder(run, about, "Hybrid", None) == (0, run / "models" / "Hybrid-seed-0" / "model")
+    kept = run / "models" / "Hybrid-seed-0"
+    assert export.trained_folder(run, about, "Hybrid", None) == (0, kept / "model")
+    (kept / "key").write_text("another training of this name")  # whose scores would not be those of the report
+    assert export.trained_folder(run, about, "Hybrid", None) == (0, in_cache)

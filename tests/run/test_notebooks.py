@@ -19,7 +19,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from kit.core import paths
-from kit.run import profiles, progress
+from kit.run import notebooks, profiles, progress
 from kit.run.cli.commands import main
 from kit.run.profiles import notebook, notebook_settings, parameter_names, parameters_of, settings_of
 from kit.run.progress import Progress
@@ -93,6 +93,19 @@ def test_without_the_environment_a_line_says_so(home, capsys, monkeypatch):
     assert main(["run", "00"]) == 1
     assert capsys.readouterr().err == (
         "kit: papermill is not installed here: type 'source .venv/bin/activate', or 'make setup' first\n"
+    )
+
+
+def test_a_run_of_other_settings_says_that_it_gives_way(home, capsys):
+    folder = home / "reports" / "mine"
+    folder.mkdir(parents=True)
+    notebooks._tell_of_other_settings(folder, {"run": "mine", "updates": 40})
+    profiles.write(folder, {"run": "mine", "updates": 1000, "seeds": (0, 1)}, ["03"])
+    notebooks._tell_of_other_settings(folder, {"run": "mine", "updates": 1000, "seeds": [0, 1]})
+    assert capsys.readouterr().out == ""
+    notebooks._tell_of_other_settings(folder, {"run": "mine", "updates": 40, "seeds": [0, 1]})
+    assert capsys.readouterr().out == (
+        "run mine was made with other settings (updates 1000, now 40): what is made now takes their place\n"
     )
 
 

@@ -27,7 +27,7 @@ ABOUT = "about.json"
 """File that says what the embeddings depend on."""
 
 _WHOLE = "whole.json"  # written last
-_HASHES = 2**20  # of ids that are held against each other at a time, about: 8 MB, however many passages there are
+_HASHES = 2**19  # of ids that are held against each other at a time, about: 4 MB, however many passages there are
 
 
 @dataclass(frozen=True)

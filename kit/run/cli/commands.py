@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import kit
-from kit.core.printing import say, spell_out, visible
+from kit.core.printing import near, say, spell_out, visible
 from kit.run.app import serving
 from kit.run.cli import corpora, data, doing, export, models, negatives, sweeping, translating
 from kit.run.cli.arguments import add_engine_options, add_model_options, add_settings, at_least, listed
@@ -23,10 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         spell_out(stream)
     arguments = sys.argv[1:] if arguments is None else arguments
-    parsed = parser(SCRIPT if Path(sys.argv[0]).name == SCRIPT else "python -m kit").parse_args(arguments)
+    parsed = parsed_by(parser(SCRIPT if Path(sys.argv[0]).name == SCRIPT else "python -m kit"), arguments)
     parsed.command = shlex.join(["python", "-m", "kit", *arguments])
     try:
         parsed.function(parsed)
+    except BrokenPipeError:  # whoever reads the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141  # as a command that the signal ends
     except (ValueError, RuntimeError, OSError, UserWarning) as error:  # the last one with python -W error::UserWarning
         say(f"kit: {error}", sys.stderr)
         return 1
@@ -46,14 +52,27 @@ class _Parser(argparse.ArgumentParser):
     """A parser whose complaints show what was typed and do not carry it out."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(visible(message))
+        choice = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message)
+        meant = near(choice[1], re.findall(r"[\w-]+", choice[2])) if choice else ""
+        super().error(visible(message) + meant)
+
+
+def parsed_by(whole: argparse.ArgumentParser, arguments: Sequence[str]) -> argparse.Namespace:
+    """What a command line asks for; the parser of the command itself complains of an option that it does not have."""
+    parsed, unknown = whole.parse_known_args(arguments)
+    if unknown:
+        commands = next(action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+        of_it = commands.choices[parsed.asked]
+        known = [option for action in of_it._actions for option in action.option_strings]
+        of_it.error(f"unrecognized arguments: {' '.join(unknown)}{near(unknown[0], known)}")
+    return parsed
 
 
 def parser(name: str) -> argparse.ArgumentParser:
     """What understands a command line that begins with ``name``."""
     whole = _Parser(prog=name, description="Hybrid batch training for multilingual dense retrieval.")
     whole.add_argument("--version", action="version", version=f"{SCRIPT} {kit.__version__}")
-    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", dest="asked")
     for add in (
         _add_run,
         _add_train,

@@ -60,12 +60,18 @@ def _line(one: Entry) -> dict[str, object]:
         "set": one.id,
         "what it is": one.what,
         "languages": _listed(one),
-        "licence": one.licence.partition(";")[0][:24] + (" NC" if one.is_noncommercial else ""),
+        "licence": _short(one.licence) + (" NC" if one.is_noncommercial else ""),
         "size": _size(n_bytes) if n_bytes else "",
         "here": _size(here) if here else "",
         "pinned": "not pinned" if one.not_pinned else "",
         "read as": one.read_as or f"hub:{one.id}",
     }
+
+
+def _short(licence: str, most: int = 24) -> str:
+    """The first words of it."""
+    words = licence.partition(";")[0].partition(",")[0]
+    return words if len(words) <= most else f"{words[:most].rpartition(' ')[0]} …"
 
 
 def _listed(one: Entry) -> str:

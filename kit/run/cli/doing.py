@@ -72,7 +72,8 @@ def do_run(parsed: argparse.Namespace) -> None:
         if parsed.pictures:
             report.write_pictures(folder)
         n_seeds = max(metrics["about"]["n_seeds"].values())
-        say(f"\n{metrics['about']['test']}: mean ± standard deviation over {n_seeds} seed(s)")
+        over = f"mean ± standard deviation over {n_seeds} seeds" if n_seeds > 1 else "one seed"
+        say(f"\n{metrics['about']['test']}: {over}")
         say(table_text(metrics["headline"]))
         say(f"\n{page}")
     else:
@@ -109,7 +110,9 @@ def do_open(parsed: argparse.Namespace) -> None:
 
     page = run_folder(parsed.run).resolve() / "index.html"
     if not page.is_file():
-        raise ValueError(f"{page} is not there: notebook 04 writes the page of a run, and an audit does: give such a run")
+        tables = ", ".join(str(path) for path in sorted(page.parent.glob("[0-9]*-tables.md")))
+        left = f"; what a study left there: {tables}" if tables else ": give such a run"
+        raise ValueError(f"{page} is not there: notebook 04 writes the page of a run, and an audit does{left}")
     say(page)
     webbrowser.open(page.as_uri())
 

@@ -116,7 +116,7 @@ def push(folder: Path, name: str) -> str:
 
 def trained_folder(run: Path, about: Mapping[str, Any], model: str, seed: int | None) -> tuple[int, Path]:
     """Place of a training among its model's seeds, and the folder of what it trained."""
-    from kit.run.models.keeping import kept_folder
+    from kit.run.models.keeping import KEY, kept_folder
 
     models = about["models"] if about["kind"] == "training" else {}
     if model not in models:
@@ -128,8 +128,10 @@ def trained_folder(run: Path, about: Mapping[str, Any], model: str, seed: int | 
     seed = next(iter(folders)) if seed is None else seed
     if seed not in folders:
         raise ValueError(f"{run.name} trained no {model} with seed {seed}: choose from {', '.join(map(str, folders))}")
-    in_cache, kept = root() / folders[seed], kept_folder(run, model, seed) / "model"
-    return list(folders).index(seed), in_cache if in_cache.is_dir() or not kept.is_dir() else kept
+    in_cache, kept = root() / folders[seed], kept_folder(run, model, seed)
+    key = (kept / KEY).read_text(encoding="utf-8") if (kept / KEY).is_file() else ""  # the folder may hold a later training
+    stays = not in_cache.is_dir() and key == in_cache.parent.name
+    return list(folders).index(seed), kept / "model" if stays else in_cache
 
 
 def card(text: str, metrics: Mapping[str, Any], model: str, number: int, facts: Mapping[str, Any], licence: str) -> str:

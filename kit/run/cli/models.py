@@ -24,4 +24,8 @@ def _list(parsed: argparse.Namespace) -> None:
     from kit.run.models.keeping import kept_models, listed
 
     found = kept_models(run_folder(parsed.run).name if parsed.run else None)
-    say(repr(listed(found)) if found else "no trained models yet: python -m kit run trains some")
+    if found or not parsed.run:
+        return say(repr(listed(found)) if found else "no trained models yet: python -m kit run trains some")
+    others = dict.fromkeys(one.folder.parents[1].name for one in kept_models())
+    say(f"{parsed.run} has no models of its own; there are some of {', '.join(others) or 'no run'}")
+    return None

@@ -18,6 +18,9 @@ from kit.run.pipeline import model_folder
 from kit.run.settings import Settings
 from kit.run.training import is_trained
 
+KEY = "key"
+"""File beside a kept model: the name of its folder in the cache, which tells its recipe and data from any others."""
+
 _LINKED = 2**20
 """Bytes from which a file is linked to that of the cache, where it takes no room of its own; a smaller one is copied, since
 people may write in it."""
@@ -58,6 +61,7 @@ def _keep(source: Path, target: Path) -> None:
     with whole_folder(target.with_name(f"{target.name} (new)")) as partial:
         without = shutil.ignore_patterns("eval", "checkpoint-*")
         shutil.copytree(source, partial, dirs_exist_ok=True, ignore=without, copy_function=_linked)
+        (partial / KEY).write_text(source.name, encoding="utf-8")
     shutil.rmtree(target, ignore_errors=True)
     target.with_name(f"{target.name} (new)").rename(target)
 

@@ -23,7 +23,7 @@ from kit.show.plots.style import (
     sampling_colour,
 )
 from kit.show.plots.text import clean, plain
-from kit.show.plots.training import bias_film, training_curves
+from kit.show.plots.training import bias_film, film_updates, training_curves
 
 __all__ = [
     "LANGUAGE_COLOURS",
@@ -40,6 +40,7 @@ __all__ = [
     "difference_forest",
     "distance_distribution",
     "embedding_map",
+    "film_updates",
     "language_colour",
     "language_flow",
     "mining_chart",

@@ -135,10 +135,8 @@ def bias_film(histories: Mapping[tuple[str, int], History], question: str = "") 
         ValueError: no history, or histories that share no update with ranks by language.
     """
     check_models("histories", histories)
-    runs: dict[str, dict[int, dict[str, float]]] = {}
-    for (model, _seed), history in histories.items():
-        runs.setdefault(model, {update: scores for update, scores in history.scores if _languages(scores)})
-    updates = sorted(set.intersection(*(set(run) for run in runs.values())))
+    runs = _first_seeds(histories)
+    updates = film_updates(histories)
     if not updates:
         raise ValueError("histories share no update with ranks by language: train on a task in several languages")
     languages = _order(next(iter(runs.values()))[updates[-1]])
@@ -162,6 +160,19 @@ def bias_film(histories: Mapping[tuple[str, int], History], question: str = "") 
     asked = f":<br>{plain(question, 90)}" if clean(question) else ""
     title = f"The versions of the answers, update by update (diamonds: of one answer){asked}"
     return finish(figure, title, height, _alt(runs, updates, languages), 60 + _SLIDER)
+
+
+def film_updates(histories: Mapping[tuple[str, int], History]) -> list[int]:
+    """Updates at which the first seeds of all models have ranks by language, ascending; without any there is no film."""
+    return sorted(set.intersection(*map(set, _first_seeds(histories).values())))
+
+
+def _first_seeds(histories: Mapping[tuple[str, int], History]) -> dict[str, dict[int, dict[str, float]]]:
+    """By model and update, the scores of the first seed, where they have ranks by language."""
+    runs: dict[str, dict[int, dict[str, float]]] = {}
+    for (model, _seed), history in histories.items():
+        runs.setdefault(model, {update: scores for update, scores in history.scores if _languages(scores)})
+    return runs
 
 
 def _languages(scores: Mapping[str, float]) -> list[str]:

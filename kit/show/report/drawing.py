@@ -11,7 +11,6 @@ import numpy as np
 from kit.compare.results import Results
 from kit.evaluate.bias.top_lists import TOP
 from kit.show import plots
-from kit.train.history import MEDIAN
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -50,8 +49,8 @@ def figures(
     """The figures of a run by name, in the order of the page; ``pair_differences`` is one for each model but the first.
 
     What a task does not have is left out: with one language all but the overview, without two parallel answers the
-    distances, without agreement its heatmap, without ``histories`` the training curves, without ranks by language in them
-    the film.
+    distances, without agreement its heatmap, without ``histories`` the training curves, without an update at which all of
+    them have ranks by language the film.
 
     Args:
         results: of all models.
@@ -69,7 +68,7 @@ def figures(
         drawn |= _of_pairs(results) | dict(_of_bias(results, about, chance))
     if histories:
         drawn["training"] = plots.training_curves(histories)
-        if all(any(name.startswith(MEDIAN) for name in history.scores[-1][1]) for history in histories.values()):
+        if plots.film_updates(histories):
             drawn["film"] = plots.bias_film(histories)
     return drawn
 

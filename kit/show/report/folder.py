@@ -75,13 +75,14 @@ def write_run(
     """
     folder = paths.run_folder(about["run"]) if folder is None else Path(folder)
     results = baseline_first(results, about["kind"])
+    drawn = figures(results, about, histories)  # what cannot be drawn is an error before anything is written
     results.write(folder, {name: told for name, told in about.items() if name != "questions"})
     _write_json(folder / "questions.json", about.get("questions"))
     (folder / "claims.json").unlink(missing_ok=True)
     if found:
         findings.write([replace(finding, command=about["command"]) for finding in found], folder / "claims.json")
     _write_json(folder / "training.json", histories and _stored(histories))
-    write_figures(figures(results, about, histories), folder / "figures")
+    write_figures(drawn, folder / "figures")
     write_pages(folder)
     return folder
 

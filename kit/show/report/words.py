@@ -99,7 +99,8 @@ def _alone(metrics: Mapping) -> list[Sentence]:
 def _distance(metrics: Mapping, model: str, digits: int = 0) -> str:
     mean, chance = metrics["headline"][model]["rank distance"][0], metrics["about"]["chance"].get("rank_distance")
     against = "" if chance is None else f"; in a random ranking it would be {number(chance, 0)}"
-    return f"{number(mean, digits)} ranks apart on average{against}"
+    shown = number(mean, digits)
+    return f"{shown} {'rank' if shown == '1' else 'ranks'} apart on average{against}"
 
 
 def _compared(metrics: Mapping, results: Results) -> list[Sentence]:

@@ -127,9 +127,9 @@ def _is_absent(error: object) -> bool:
 
 
 def _known(name: str, cache: Path) -> list[str]:
-    """What a mistyped name may have meant: what is made here, what lies in the hub's cache, folders."""
+    """What a mistyped name may have meant: what is made here, what lies in the hub's cache."""
     kept = [path.name.removeprefix("models--").replace("--", "/") for path in cache.glob("models--*")]
-    return [*MADE, *kept, *_beside(Path(name))]
+    return [*MADE, *kept]
 
 
 def _beside(folder: Path) -> list[str]:
