@@ -30,7 +30,7 @@ from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
 from kit.run.models.facts import facts_of_model, pace
 from kit.show import report
-from kit.train.encoders.finding import find_model
+from kit.train.encoders.finding import MADE, find_model
 from kit.train.encoders.loading import load_prompted, weights_of
 
 if TYPE_CHECKING:
@@ -132,10 +132,13 @@ def audited_models(models: Sequence[str]) -> list[AuditedModel]:
     """Models with labels: those given as ``LABEL=NAME``, else what ``_label`` makes of the name.
 
     Raises:
-        ValueError: two models of one label.
+        ValueError: two models of one label; one that a training makes from scratch.
     """
     pairs = [("", text) if Path(text).exists() or "=" not in text else tuple(text.split("=", 1)) for text in models]
     audited = [AuditedModel(label or _label(name), name) for label, name in pairs]
+    for one in audited:
+        if one.name in MADE and not Path(one.name).is_dir():
+            raise ValueError(f"model {one.name!r} is what a training makes: give a folder of one, or a name on the hub")
     labels = [one.label for one in audited]
     doubled = sorted({label for label in labels if labels.count(label) > 1})
     if doubled:

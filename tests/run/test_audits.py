@@ -186,6 +186,11 @@ class TestRefusesBeforeWork:
         with pytest.raises(ValueError, match=r"there is no such folder.*did you mean 'models/two'\?"):
             run("models/one", "./models/tow")
 
+    @pytest.mark.parametrize("name", ["static", "first=tiny"])
+    def test_one_that_a_training_makes(self, name):
+        with pytest.raises(ValueError, match="is what a training makes: give a folder of one, or a name on the hub"):
+            run("models/one", name)
+
     def test_half_a_model(self, home):
         next((home / "models" / "two").rglob("*.safetensors")).write_bytes(b"half")
         with pytest.raises(ValueError, match=r"model\.safetensors is broken or cut off"):

@@ -170,7 +170,7 @@ class TestByName:
 
     def test_an_unknown_name_is_one_clear_error_at_once(self, offline):
         start = time.perf_counter()
-        with pytest.raises(ValueError, match=r"^encoder 'nobody/no-such-model' cannot be loaded .*: use static, tiny, the"):
+        with pytest.raises(ValueError, match=r"^encoder 'nobody/no-such-model' cannot be loaded .*: give the folder of"):
             make_encoder(EncoderConfig(name="nobody/no-such-model"), [], seed=0)
         assert time.perf_counter() - start < 5
 

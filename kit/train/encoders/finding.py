@@ -140,8 +140,8 @@ def _absent(name: str, reason: str, known: list[str]) -> ValueError:
     near = difflib.get_close_matches(name, known, n=1)
     meant = f" (did you mean {near[0]!r}?)" if near else ""
     return ValueError(
-        f"encoder {name!r} cannot be loaded ({reason}): use {', '.join(MADE)}, the folder of a model, "
-        f"or a name on the hub (which needs a network){meant}"
+        f"encoder {name!r} cannot be loaded ({reason}): give the folder of a model, or a name on the hub (which needs a "
+        f"network); a training from scratch makes one called {' or '.join(MADE)}{meant}"
     )
 
 
