@@ -119,6 +119,23 @@ class TestDealingOut:
         devices, at_a_time = dealt(6)
         assert devices == ["None"] * 6 and at_a_time <= 3
 
+    @pytest.mark.parametrize(
+        ("gib", "n_processes"),
+        [(24, 3), (4.2, 3), (4, 2), (2, 1), (1, 1)],  # 0.8 for the caller, 1.1 for each job
+    )
+    def test_no_more_than_memory_has_room_for(self, monkeypatch, gib, n_processes):
+        monkeypatch.setenv("MEM_LIMIT", str(int(gib * 2**30)))  # as JupyterHub tells, and so Binder
+        monkeypatch.setattr(dealing.os, "sysconf", lambda name: 2**20)  # a tebibyte
+        assert dealing.at_a_time() == n_processes
+        self.gpus, told = (), []
+        monkeypatch.setattr(dealing.processes, "run_all", lambda *what, **how: told.append(how["n_processes"]))
+        pipeline.in_processes(look, [0], print)
+        assert told == [n_processes]
+
+    def test_what_is_no_number_limits_nothing(self, monkeypatch):
+        monkeypatch.setenv("MEM_LIMIT", "max")  # as a container without a limit says
+        assert dealing.at_a_time() >= 1
+
     def test_no_jobs(self):
         self.gpus = ("3",)
         pipeline.in_processes(look, [], print)

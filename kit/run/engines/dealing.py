@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from loky import cpu_count
 
@@ -14,6 +15,9 @@ from kit.core.engines.engine import chosen
 from kit.run.engines.board import Board
 
 Log = Callable[[str], None]
+
+_CALLER, _JOB = int(0.8 * 2**30), int(1.1 * 2**30)
+"""Bytes that a kernel takes which starts jobs, and each of them, with a small model; most of it are libraries."""
 
 
 def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
@@ -29,10 +33,23 @@ def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequenc
     if not jobs:
         return
     if engine.name == "here":
-        return processes.run_all(function, jobs, log, n_processes=cpu_count(), devices=gpus())
+        return processes.run_all(function, jobs, log, n_processes=at_a_time(), devices=gpus())
     names = [getattr(job, "name", f"job {number}") for number, job in enumerate(jobs, start=1)]
     with Board(names, log) as board:
         carry_out(function, jobs, names, board.tell, engine)
+
+
+def at_a_time() -> int:
+    """Jobs that this machine carries out at a time, where it has no GPU: one a core, as far as memory has room for them."""
+    return max(1, min(cpu_count(), int((_memory() - _CALLER) // _JOB)))
+
+
+def _memory() -> int:
+    """Bytes that this process and those it starts may take: what the machine has, or its container or JupyterHub allows."""
+    told = [os.environ.get("MEM_LIMIT", "")]
+    files = [Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
+    told += [file.read_text(encoding="utf-8").strip() for file in files if file.is_file()]
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *(int(text) for text in told if text.isdigit())])
 
 
 def threads_of(n_jobs: int) -> int:
