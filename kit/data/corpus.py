@@ -63,7 +63,7 @@ class ParallelCorpus:
     def __post_init__(self) -> None:
         where = self.where or (lambda index: f"{self.name}, row {index + 1}")
         if not len(self.table):
-            raise ValueError(f"{self.name}: no rows: a corpus holds at least one")
+            raise ValueError(f"{self.name}: no rows: a corpus holds one or more (a split of few may leave none: another seed)")
         for column in ("group_id", "language", "query", "passage"):
             tables.refuse_empty(self.table, column, where)
         _refuse_malformed_languages(self.table, where)
@@ -153,20 +153,11 @@ class ParallelCorpus:
         """Split into (the rest, about ``fraction`` of the clusters); no passage stands on both sides.
 
         The side of a cluster is a hash of its id and the seed, so it does not change when other clusters come or go.
-
-        Raises:
-            ValueError: ``fraction`` out of range; all clusters fell on one side.
         """
         if not 0 < fraction < 1:
             raise ValueError(f"fraction {fraction} is not between 0 and 1 (both excluded)")
         clusters = self.table.column("cluster_id").to_pylist()
         held_out = np.array([stable_fraction(cluster, seed) < fraction for cluster in clusters])
-        if held_out.all() or not held_out.any():
-            side, n = "is held out" if held_out.all() else "stays", len(set(clusters))
-            raise ValueError(
-                f"{self.name}: split({fraction}, seed={seed}) goes by a hash, and all {n:,} passages fell on the side that "
-                f"{side}: take another fraction or seed, or more passages"
-            )
         rest, part = self.table.filter(pa.array(~held_out)), self.table.filter(pa.array(held_out))
         return ParallelCorpus(rest, self.name), ParallelCorpus(part, f"{self.name} (held out)")
 

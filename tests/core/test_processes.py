@@ -335,8 +335,10 @@ def test_nothing_is_left(lines, tmp_path, monkeypatch):
 
 
 SCRIPT = """
-import os, subprocess, sys
+import os, signal, subprocess, sys
 from kit.core.processes import run_all
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell lets what it starts in the background ignore it
 
 def job(order, log):
     child = subprocess.Popen(["sleep", order])

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from test_audits import save_encoder
 from test_results import made_task
 
 from kit.core.configs import whole_number
@@ -67,7 +68,8 @@ def test_a_warning_that_is_an_error_is_one_line(home, capsys):
     unanswerable = question | {"id": "2", "answers": []}
     content = {"data": [{"title": "a", "paragraphs": [{"context": "da", "qas": [question, unanswerable]}]}]}
     (home / "data" / "dev.json").write_text(json.dumps(content), encoding="utf-8")
-    assert main(["audit", "static", "--task", "squad:data/dev.json?language=de"]) == 1
+    save_encoder(home / "model", seed=1)
+    assert main(["audit", str(home / "model"), "--task", "squad:data/dev.json?language=de"]) == 1
     told = capsys.readouterr().err
     assert told == f"kit: {home / 'data' / 'dev.json'}: 1 of 2 questions have no answer: left out\n"
 
