@@ -63,7 +63,7 @@ class ParallelCorpus:
     def __post_init__(self) -> None:
         where = self.where or (lambda index: f"{self.name}, row {index + 1}")
         if not len(self.table):
-            raise ValueError(f"{self.name}: no rows: a corpus holds one or more (a split of few may leave none: another seed)")
+            raise ValueError(f"{self.name}: no rows: a corpus holds one at least (a split of few may leave none)")
         for column in ("group_id", "language", "query", "passage"):
             tables.refuse_empty(self.table, column, where)
         _refuse_malformed_languages(self.table, where)
