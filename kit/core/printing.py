@@ -90,13 +90,13 @@ def number(value: float | None, digits: int, sign: str = "", plain: bool = False
     return text if plain else text.replace("-", "−")
 
 
-def estimate(mean: float | None, deviation: float | None, digits: int, plain: bool = False) -> str:
+def estimate(mean: float | None, deviation: float | None, digits: int) -> str:
     """``mean ± deviation``, the mean alone where there is no deviation.
 
     >>> estimate(0.75, 0.0312, 3), estimate(0.75, None, 3)
     ('0.750 ± 0.031', '0.750')
     """
-    text, spread = (number(value, digits, plain=plain) for value in (mean, deviation))
+    text, spread = (number(value, digits) for value in (mean, deviation))
     return text if MISSING in (text, spread) else f"{text} ± {spread}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import select
 import shlex
 import sys
 from collections.abc import Sequence
@@ -30,7 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
     parsed.command = shlex.join(["python", "-m", "kit", *arguments])
     try:
         parsed.function(parsed)
-    except BrokenPipeError:  # whoever reads the output has enough
+    except BrokenPipeError as error:
+        if _somebody_reads():
+            say(f"kit: {error}", sys.stderr)  # the pipe is one to a process, or a hub
+            return 1
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141  # as a command that the signal ends
     except (ValueError, RuntimeError, OSError, UserWarning) as error:  # the last one with python -W error::UserWarning
@@ -46,6 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
         print("kit: interrupted; the same command goes on after the last finished step", file=sys.stderr)
         return 130
     return 0
+
+
+def _somebody_reads() -> bool:
+    """Whether the output still goes somewhere; in ``kit … | head`` it may not."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return not any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -24,8 +24,9 @@ def _list(parsed: argparse.Namespace) -> None:
     from kit.run.models.keeping import kept_models, listed
 
     found = kept_models(run_folder(parsed.run).name if parsed.run else None)
-    if found or not parsed.run:
-        return say(repr(listed(found)) if found else "no trained models yet: python -m kit run trains some")
-    others = dict.fromkeys(one.folder.parents[1].name for one in kept_models())
-    say(f"{parsed.run} has no models of its own; there are some of {', '.join(others) or 'no run'}")
-    return None
+    if found:
+        say(repr(listed(found)))
+    elif others := dict.fromkeys(one.folder.parents[1].name for one in kept_models()):
+        say(f"{parsed.run} has no models of its own; there are some of {', '.join(others)}")
+    else:
+        say("no trained models yet: python -m kit run trains some")

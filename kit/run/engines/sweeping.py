@@ -126,5 +126,5 @@ def _rows(job: RunJob, own: Sequence[str]) -> Iterator[Mapping[str, object]]:
         yield head
         return
     for model, columns in metrics["headline"].items():
-        scores = {name: estimate(mean, deviation, DIGITS[name], plain=True) for name, (mean, deviation) in columns.items()}
+        scores = {name: estimate(mean, deviation, DIGITS[name]) for name, (mean, deviation) in columns.items()}
         yield head | {"model": model} | scores

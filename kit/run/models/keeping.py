@@ -126,8 +126,9 @@ def listed(models: list[KeptModel]) -> Table:
 
 
 def _is_same(source: Path, target: Path) -> bool:
-    sums = [folder / "model" / CHECKSUMS for folder in (source, target)]
-    return sums[1].is_file() and filecmp.cmp(*sums, shallow=False) and is_trained(target)
+    sums, key = [folder / "model" / CHECKSUMS for folder in (source, target)], target / KEY
+    known = sums[1].is_file() and key.is_file() and key.read_text(encoding="utf-8") == source.name
+    return known and filecmp.cmp(*sums, shallow=False) and is_trained(target)
 
 
 def _linked(source: str, target: str) -> str:
