@@ -13,10 +13,10 @@ from kit.core.printing import near, say
 from kit.data.hub import converting
 from kit.data.hub.fetching import fetch
 from kit.data.hub.layouts import layouts
-from kit.data.hub.manifest import Entry, File, entry, sets
+from kit.data.hub.manifest import Entry, File, entry, filled, sets
 from kit.data.hub.raw import Raw, extract
 from kit.data.hub.record import Record
-from kit.data.hub.remote import files_of, filled
+from kit.data.hub.remote import files_of
 
 
 def get(set_id: str, languages: Sequence[str] | None = None, log: Callable[[str], None] = say) -> None:

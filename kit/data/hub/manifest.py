@@ -184,8 +184,30 @@ class Entry(Config):
 
     @property
     def not_pinned(self) -> list[Home]:
-        """Homes whose files may change."""
-        return [home for home in self.homes if not home.is_pinned]
+        """Homes whose files may change unnoticed: neither at a commit nor all of known checksums."""
+        return [home for home in self.homes if not (home.is_pinned or self._has_sums_of(home))]
+
+    def _has_sums_of(self, home: Home) -> bool:
+        there = [one for one in self.files.values() if Home.parsed(one.home or self.home) == home]
+        asked = [(code, split) for split in self.splits for tag, code in self.languages.items() if self._has(tag, split)]
+        paths = {filled(one.path, code, split) for one in there for code, split in asked}
+        names = {path.rpartition("/")[2] if home.kind == "https" else path for path in paths}  # as ``Remote.path`` is
+        return bool(names) and names <= set(self.sums)
+
+    def _has(self, tag: str, split: str) -> bool:
+        return tag not in self.lacking.get(split, ())
+
+
+def filled(text: str, code: str, split: str) -> str:
+    """A text of the manifest for a language (or pair) and split.
+
+    >>> filled("{split}/{code}.{target}", "deu-eng", "test")
+    'test/deu-eng.eng'
+    """
+    source, _, target = code.partition("-")
+    for name, value in (("code", code), ("split", split), ("source", source), ("target", target)):
+        text = text.replace(f"{{{name}}}", value)
+    return text
 
 
 def sets() -> dict[str, Entry]:

@@ -16,8 +16,7 @@ from typing import BinaryIO, cast
 
 from kit.core.files import whole_file
 from kit.core.tables import json_lines, parsed_json
-from kit.data.hub.manifest import MANIFEST, Entry, File
-from kit.data.hub.remote import filled
+from kit.data.hub.manifest import MANIFEST, Entry, File, filled
 
 BATCH = 4096
 """Rows that are in memory at a time."""

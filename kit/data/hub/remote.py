@@ -14,7 +14,7 @@ from urllib.parse import quote
 import yaml
 
 from kit.core.tables import some
-from kit.data.hub.manifest import ABBREVIATED, PINNED, Entry, File, Home
+from kit.data.hub.manifest import ABBREVIATED, PINNED, Entry, File, Home, filled
 
 MIRROR = "KIT_HUB_MIRROR"
 """Environment variable: an address that has what other hosts than the hub have, as ``<mirror>/<host>/<path>``."""
@@ -44,18 +44,6 @@ class Remote:
 def is_offline() -> bool:
     """Whether nothing may call out: ``HF_HUB_OFFLINE``, as huggingface-hub reads it."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-
-
-def filled(text: str, code: str, split: str) -> str:
-    """A text of the manifest for a language (or pair) and split.
-
-    >>> filled("{split}/{code}.{target}", "deu-eng", "test")
-    'test/deu-eng.eng'
-    """
-    source, _, target = code.partition("-")
-    for name, value in (("code", code), ("split", split), ("source", source), ("target", target)):
-        text = text.replace(f"{{{name}}}", value)
-    return text
 
 
 def files_of(entry: Entry, file: File, code: str, split: str) -> list[Remote]:

@@ -95,7 +95,8 @@ def _show(one: Entry) -> None:
     say(f"licence: {one.licence}{' (NON-COMMERCIAL USE ONLY)' if one.is_noncommercial else ''}")
     say(f"citation: {one.citation}")
     for home in one.homes:
-        mark = "" if home.is_pinned else " (NOT PINNED: may change; what came is recorded)"
+        loose = " (NOT PINNED: may change; what came is recorded)" if home in one.not_pinned else " (of known checksums)"
+        mark = "" if home.is_pinned else loose
         say(f"home: {home.kind}:{home.name}{f' at {home.revision}' if home.revision else ''}{mark}")
     if one.unchecked:
         say(f"not checked yet: {one.unchecked}")
