@@ -29,7 +29,7 @@ from kit.evaluate.debias.remedies import REMEDIES
 from kit.evaluate.encoding import encode_task
 from kit.evaluate.evaluation import Evaluation
 from kit.run.devices import train_on_devices
-from kit.run.engines.dealing import in_processes, threads_of
+from kit.run.engines.dealing import bring, give, in_processes, threads_of
 from kit.run.evaluating import (
     EvaluateJob,
     evaluate_job,
@@ -176,8 +176,10 @@ def train_missing(recipes: Sequence[Settings], log: Log = say, devices: int = 1)
     for _, sampling, _ in models:
         Sampling.parse(sampling)  # a wrong name is an error before anything is trained
     folders = {model_folder(*model): model for model in models}  # recipes may share a model
+    bring(folders, log)
     missing = {folder: model for folder, model in folders.items() if not is_trained(folder, log)}
     log(f"{len(folders)} models: {len(folders) - len(missing)} trained before, {len(missing)} to train")
+    give(folders.keys() - missing.keys())
     n_threads = threads_of(len(folders))
     jobs = [
         TrainJob(one.data.train, one.data.validation, one.encoder, one.training, sampling, seed, folder, n_threads)
@@ -185,9 +187,14 @@ def train_missing(recipes: Sequence[Settings], log: Log = say, devices: int = 1)
     ]
     if devices > 1:
         train_on_devices(jobs, devices, log)
+        give(missing)
     else:
         encode_ahead([recipe for recipe, _, _ in missing.values()], "train", log)
-        in_processes(train_job, jobs, log)
+        in_processes(train_job, jobs, log, _kept_of_training)
+
+
+def _kept_of_training(job: TrainJob) -> tuple[Path, ...]:
+    return (job.folder,)
 
 
 def encode_ahead(recipes: Sequence[Settings], of: str, log: Log) -> None:
@@ -275,7 +282,9 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
     """
     models = [(recipe, sampling, seed) for recipe in recipes for sampling in recipe.samplings for seed in recipe.seeds]
     wanted = {_evaluation_path(*model): model for model in models}
+    bring([file for path in wanted for file in (path, told_of(path))], log)
     missing = {path: model for path, model in wanted.items() if not is_kept(path, Evaluation.read, "evaluated", log)}
+    give([file for path in wanted.keys() - missing.keys() for file in (path, told_of(path))])
     if not missing:
         return
     train_missing([recipe for recipe in recipes if any(recipe is lacking for lacking, _, _ in missing.values())], log)
@@ -285,7 +294,11 @@ def evaluate_missing(recipes: Sequence[Settings], log: Log = say) -> None:
         EvaluateJob(model_folder(one, sampling, seed), f"{sampling}, seed {seed}", one.data.test, path, n_threads)
         for path, (one, sampling, seed) in missing.items()
     ]
-    in_processes(evaluate_job, jobs, log)
+    in_processes(evaluate_job, jobs, log, _kept_of_evaluation)
+
+
+def _kept_of_evaluation(job: EvaluateJob) -> tuple[Path, ...]:
+    return job.folder, job.path, told_of(job.path)
 
 
 def _evaluation_path(settings: Settings, sampling: str, seed: int) -> Path:

@@ -15,7 +15,8 @@ from loky import cpu_count
 
 from kit.core import paths
 from kit.core.engines.engine import Engine
-from kit.core.engines.order import BEGUN, Order, Outcome
+from kit.core.engines.order import BEGUN, SHOWN_S, Order, Outcome
+from kit.core.engines.store import Store
 from kit.core.processes import FAILURES, JobError, Log, run_each
 
 Job = TypeVar("Job")
@@ -43,9 +44,10 @@ def carry_out(
 ) -> None:
     """Call ``function(job, log)`` for each job on an engine, and wait for them.
 
-    On a cluster all machines share the project's folder, at one path, and have the kit installed. A job is started again
-    there when its process or its machine is lost, so functions go on where they were, or do nothing when all is done. A job
-    that has ``n_threads`` needs so many processors, any other one, unless the engine says how many.
+    On a cluster all machines share the project's folder, at one path, or have one each and a store
+    (``kit.core.engines.store``), and have the kit installed. A job is started again there when its process or its machine is
+    lost, so functions go on where they were, or do nothing when all is done. A job that has ``n_threads`` needs so many
+    processors, any other one, unless the engine says how many.
 
     Args:
         function: of a module, so that a process can import it.
@@ -71,9 +73,12 @@ def carry_out(
         run_each(function, jobs, told, max(1, cpu_count() // max(needs, default=1)), devices)
     else:
         folder.mkdir(parents=True)
-        orders = [Order(function, job, folder / f"{number}.log", needs[number]) for number, job in enumerate(jobs)]
+        logs = [folder / f"{number}.log" for number in range(len(jobs))]
+        orders = [Order(function, job, log, n, engine.store) for job, log, n in zip(jobs, logs, needs)]
         _engine(engine)(orders, told, engine)
         _tidy(folder, failed)
+        if engine.store:
+            Store(engine.store).forget(folder)
     if failed:
         raise JobError(_failure(failed, names, folder))
 
@@ -105,13 +110,13 @@ class Cluster(Protocol):
 
 def follow(cluster: Cluster, orders: Mapping[int, Order], tell: Tell) -> None:
     """Submit orders, by their number, and tell of them until all have ended; those that are lost are submitted again."""
-    logs = {number: _Tail(order.path) for number, order in orders.items()}
+    logs = {number: _Tail(order.path, order.store) for number, order in orders.items()}
     tries, handles = Counter(orders.keys()), {number: cluster.submit(order) for number, order in orders.items()}
     try:
         while handles:
             ended = cluster.ended(handles, LOOK_S)
             for number in list(handles):
-                for line in logs[number].lines():
+                for line in logs[number].lines(number in ended):
                     begun = line.startswith(BEGUN)
                     tell(number, *(("runs", line.removeprefix(BEGUN)) if begun else ("line", line)))
             for number, (word, why) in ended.items():
@@ -127,12 +132,20 @@ def follow(cluster: Cluster, orders: Mapping[int, Order], tell: Tell) -> None:
 
 
 class _Tail:
-    """The lines that another process writes into a file, whole ones, each once."""
+    """The lines that another process writes into a file, whole ones, each once.
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._at = path, 0
+    Args:
+        store: address of the place that has it where the machine of the process shares no folder; or empty.
+    """
 
-    def lines(self) -> list[str]:
+    def __init__(self, path: Path, store: str = "") -> None:
+        self._path, self._store, self._at, self._asked = path, Store(store) if store else None, 0, time.monotonic()
+
+    def lines(self, at_once: bool = False) -> list[str]:
+        if self._store and (at_once or time.monotonic() - self._asked > SHOWN_S):
+            self._asked = time.monotonic()
+            if sent := self._store.sent(self._path):
+                self._path.write_text("".join(f"{line}\n" for line in sent), encoding="utf-8")
         try:
             with self._path.open("rb") as file:
                 file.seek(self._at)

@@ -29,6 +29,7 @@ class Engine(Config):
     gpus: that a job on a cluster has.
     partition: of Slurm, empty for its own default.
     minutes: that a job of Slurm's may take; one that takes longer is started again, and goes on.
+    store: address of a place for results (``kit.core.engines.store``), of any engine; empty: the project's folder only.
     """
 
     name: str = "here"
@@ -37,6 +38,7 @@ class Engine(Config):
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
     partition: str = ""
     minutes: Annotated[int, Field(ge=1, le=100_000)] = 240
+    store: str = ""
 
     @field_validator("name")
     @classmethod

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from loky import cpu_count
 
 from kit.core import processes
 from kit.core.engines.carrying import carry_out
 from kit.core.engines.engine import chosen
+from kit.core.engines.store import SharedJob, Store, do_shared
 from kit.run.engines.board import Board
 
 Log = Callable[[str], None]
@@ -20,10 +22,23 @@ _CALLER, _JOB = int(0.8 * 2**30), int(1.1 * 2**30)
 """Bytes that a kernel takes which starts jobs, and each of them, with a small model; most of it are libraries."""
 
 
-def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequence[processes.Job], log: Log) -> None:
+def nothing_kept(job: object) -> tuple[Path, ...]:
+    """Of a job whose results a store does not take."""
+    return ()
+
+
+def in_processes(
+    function: Callable[[processes.Job, Log], object],
+    jobs: Sequence[processes.Job],
+    log: Log,
+    kept: Callable[[processes.Job], tuple[Path, ...]] = nothing_kept,
+) -> None:
     """Deal jobs out to processes of their own, of this machine or a cluster; a small model leaves most of a machine idle.
 
     Here the first failure stops the others; on a cluster they go on, and the failures are told at the end.
+
+    Args:
+        kept: files and folders that a job reads or makes; where a store was chosen, they come from there and go there.
 
     Raises:
         ValueError, kit.core.processes.JobError: see ``kit.core.processes.run_all``; on a cluster
@@ -32,11 +47,46 @@ def in_processes(function: Callable[[processes.Job, Log], object], jobs: Sequenc
     engine = chosen()
     if not jobs:
         return
-    if engine.name == "here":
-        return processes.run_all(function, jobs, log, n_processes=at_a_time(), devices=gpus())
     names = [getattr(job, "name", f"job {number}") for number, job in enumerate(jobs, start=1)]
-    with Board(names, log) as board:
-        carry_out(function, jobs, names, board.tell, engine)
+    work, dealt = shared(function, jobs, kept)
+    if engine.name == "here":
+        processes.run_all(work, dealt, log, n_processes=at_a_time(), devices=gpus())
+    else:
+        with Board(names, log) as board:
+            carry_out(work, dealt, names, board.tell, engine)
+        bring([path for job in jobs for path in kept(job)], log)
+
+
+def shared(
+    function: Callable[[processes.Job, Log], object],
+    jobs: Sequence[processes.Job],
+    kept: Callable[[processes.Job], tuple[Path, ...]],
+) -> tuple[Callable[[Any, Log], object], Sequence[Any]]:
+    """What is to be done, and the jobs, so that results go through the store that was chosen; as they are without one."""
+    address = chosen().store
+    if not address:
+        return function, jobs
+    return do_shared, [SharedJob(function, job, kept(job), address) for job in jobs]
+
+
+def bring(kept: Iterable[Path], log: Log, anew: bool = False) -> None:
+    """Fetch what others have made from the store that was chosen, if one was.
+
+    Args:
+        anew: what is here gives way where it differs.
+    """
+    if address := chosen().store:
+        store = Store(address)
+        for path in kept:
+            store.fetch(path, log, anew)
+
+
+def give(kept: Iterable[Path]) -> None:
+    """Put what is here, and whole, into the store that was chosen, if one was."""
+    if address := chosen().store:
+        store = Store(address)
+        for path in kept:
+            store.put(path)
 
 
 def at_a_time() -> int:

@@ -7,6 +7,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from kit.compare.columns import DIGITS
 from kit.core import paths
@@ -16,6 +17,7 @@ from kit.core.printing import Table, estimate, say
 from kit.core.processes import JobError
 from kit.run import notebooks, pipeline, profiles
 from kit.run.engines.board import Board
+from kit.run.engines.dealing import bring, shared
 from kit.run.settings import Settings
 from kit.show import report
 
@@ -90,10 +92,16 @@ def sweep(jobs: Sequence[RunJob], log: Log = say) -> Table:
         except (ValueError, JobError) as error:
             log(str(error))
     names = [job.name for job in jobs]
+    work, dealt = shared(run_job, jobs, _kept_of_run)
     with Board(names, log) as board:
-        carry_out(run_job, jobs, names, board.tell, chosen())
+        carry_out(work, dealt, names, board.tell, chosen())
+    bring([path for job in jobs for path in _kept_of_run(job)], log, anew=True)
     own = [name for name in jobs[0].choice if len({job.choice[name] for job in jobs}) > 1]
     return Table([row for job in jobs for row in _rows(job, own)])
+
+
+def _kept_of_run(job: RunJob) -> tuple[Path, ...]:
+    return (paths.run_folder(job.name),)
 
 
 def run_job(job: RunJob, log: Log) -> None:

@@ -98,6 +98,10 @@ def _turned(lexicon: Lexicon) -> Lexicon:
     return Lexicon(lexicon.target, lexicon.source, words)
 
 
+def _kept_of_mining(job: MineJob) -> tuple[Path, ...]:
+    return job.folder, *(path for _, _, path in job.tasks)
+
+
 def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log: Log = say) -> MiningResults:
     """Train every arm with every seed and let all of them mine every task; what was done before is in the cache.
 
@@ -115,6 +119,7 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     runs = {(name, seed): (one, one.samplings[0], seed) for name, one in arms.items() for seed in one.seeds}
     made = {run: {spec: _path(*job, spec, side_of[spec]) for spec in tasks} for run, job in runs.items()}
     models = {pipeline.model_folder(*job): run for run, job in runs.items()}  # arms may share a model
+    pipeline.bring([path for paths_of_run in made.values() for path in paths_of_run.values()], log)
     n_threads, jobs = pipeline.threads_of(len(models)), []
     for folder, run in models.items():
         lacking = [spec for spec, path in made[run].items() if not is_kept(path, Mined.read, "mined", log)]
@@ -125,7 +130,7 @@ def mine_arms(arms: Mapping[str, Settings], tasks: Mapping[str, BitextTask], log
     if jobs:
         pipeline.train_missing(list(arms.values()), log)
         pipeline.encode_ahead([one.changed(bitexts=tuple(tasks)) for one in arms.values()], "bitexts", log)
-        pipeline.in_processes(mine_job, jobs, log)
+        pipeline.in_processes(mine_job, jobs, log, _kept_of_mining)
     return MiningResults(
         {
             spec: {name: [Mined.read(made[name, seed][spec]) for seed in one.seeds] for name, one in arms.items()}
