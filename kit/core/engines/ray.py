@@ -1,4 +1,4 @@
-"""Orders as tasks of a Ray cluster. Only this file imports ray, which the extra ``cluster`` installs.
+"""Orders as tasks of a Ray cluster. Only this file and ``actors`` import ray, which the extra ``cluster`` installs.
 
 Who talks to the cluster is a process of its own: Ray ends it together with the head of the cluster. Another one then waits
 for a head at the same address, and submits what is not done.
@@ -47,8 +47,7 @@ def run_orders(orders: Sequence[Order], tell: Tell, engine: Engine) -> None:
         ValueError: ray is not installed; no cluster at the address, or it is lost and does not come back; no machine that is
             large enough.
     """
-    if find_spec("ray") is None:
-        raise ValueError("engine is 'ray', and ray is not installed here: pip install -e '.[cluster]', on all machines")
+    refuse_without_ray()
     left, n_losses = dict(enumerate(orders)), 0
 
     def hear(line: str) -> None:
@@ -73,12 +72,18 @@ def run_orders(orders: Sequence[Order], tell: Tell, engine: Engine) -> None:
                 tell(number, "waits", "the head of the cluster was lost")
 
 
+def refuse_without_ray() -> None:
+    """Raise ``ValueError`` where ray is not installed."""
+    if find_spec("ray") is None:
+        raise ValueError("engine is 'ray', and ray is not installed here: pip install -e '.[cluster]', on all machines")
+
+
 def drive(driving: Driving, log: Log) -> None:
     """Submit orders to a cluster; each line that is logged is a number, a word and a text (``Tell``), as JSON."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody; read when ray is imported
     import ray
 
-    _connect(driving.engine, driving.patience_s)
+    connect(driving.engine, driving.patience_s)
     try:
         largest = max(order.n_processors for order in driving.orders.values())
         _refuse_what_is_too_large({"CPU": largest, "GPU": driving.engine.gpus}, driving.engine, driving.patience_s)
@@ -88,7 +93,7 @@ def drive(driving: Driving, log: Log) -> None:
         ray.shutdown()
 
 
-def _connect(engine: Engine, patience_s: float) -> None:
+def connect(engine: Engine, patience_s: float) -> None:
     """Connect to a cluster, or start one here.
 
     What a machine gets is where the project is and where this kit is, so that every task runs the code that was called.

@@ -7,6 +7,7 @@ takes the shards that are not there and that nobody holds. A process that dies h
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from itertools import islice
@@ -57,12 +58,7 @@ def encode_corpus(
         ValueError: a folder of something else; ``precision`` another word; no passage, or an id twice; an embedding that is
             not finite.
     """
-    whole_number("n_rows", n_rows, 1)
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}: choose from {', '.join(PRECISIONS)}")
-    shards, stream = Shards(folder, log), _WithText(passages())
-    with alone(folder, log):
-        shards.begin({**about, "n_rows": n_rows, "number": precision})
+    shards, stream = begin_shards(folder, about, n_rows, precision, log), _WithText(passages())
     counts = shards.open()
     while counts is None:
         taken = _fill(model, stream, shards, n_rows, precision, log)
@@ -84,8 +80,7 @@ def _fill(model: TextEncoder, stream: _WithText, shards: Shards, n_rows: int, pr
             if mine and number not in shards:
                 if n_encoded == 0 and number:
                     log(f"  {number * n_rows:,} passages are encoded already, or by others")
-                embeddings = unit_rows(model, [passage.text for passage in some], "passage", log)  # (n, dim)
-                shards.add(number, some, embeddings.astype(precision))
+                _encode(model, some, shards, number, precision, log)
                 n_encoded += len(some)
                 now = time.monotonic()
                 if now - told > _TOLD_EVERY_S:
@@ -95,6 +90,55 @@ def _fill(model: TextEncoder, stream: _WithText, shards: Shards, n_rows: int, pr
                 taken = number
         number += 1
     return taken
+
+
+def begin_shards(folder: Path, about: Mapping[str, object], n_rows: int, precision: str, log: Log = say) -> Shards:
+    """The shards of a corpus, there or not; arguments and errors as of ``encode_corpus``."""
+    whole_number("n_rows", n_rows, 1)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}: choose from {', '.join(PRECISIONS)}")
+    shards = Shards(folder, log)
+    with alone(folder, log):
+        shards.begin({**about, "n_rows": n_rows, "number": precision})
+    return shards
+
+
+class ShardEncoder:
+    """Encodes the shards of a corpus that it is asked for: a stream that is read once, if they are asked for in order.
+
+    Args:
+        as of ``encode_corpus``.
+    """
+
+    def __init__(
+        self, model: TextEncoder, passages: Callable[[], Iterator[Passage]], shards: Shards, n_rows: int, precision: str
+    ) -> None:
+        self._model, self._passages, self._shards, self._n_rows, self._precision = model, passages, shards, n_rows, precision
+        self._stream, self._next = _WithText(passages()), 0
+
+    def encode(self, number: int, log: Log = say) -> None:
+        """Encode a shard, if it is not there; waits for another process that does."""
+        with alone(self._shards.place(number), log):
+            if number not in self._shards:
+                _encode(self._model, self._read(number), self._shards, number, self._precision, log)
+
+    def _read(self, number: int) -> list[Passage]:
+        if number < self._next:
+            self._stream, self._next = _WithText(self._passages()), 0
+        deque(islice(self._stream, (number - self._next) * self._n_rows), maxlen=0)
+        self._next = number + 1
+        return list(islice(self._stream, self._n_rows))
+
+
+def count_texts(passages: Iterator[Passage]) -> tuple[int, int]:
+    """How many passages of a stream have a text, and how many have none."""
+    stream = _WithText(passages)
+    return sum(1 for _ in stream), stream.n_empty
+
+
+def _encode(model: TextEncoder, some: list[Passage], shards: Shards, number: int, precision: str, log: Log) -> None:
+    embeddings = unit_rows(model, [passage.text for passage in some], "passage", log)  # (n, dim)
+    shards.add(number, some, embeddings.astype(precision))
 
 
 class _WithText:

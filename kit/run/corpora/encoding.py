@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kit.core.engines.actors import map_on_actors
+from kit.core.engines.engine import chosen
+from kit.core.files import alone
 from kit.core.printing import say
 from kit.data.embeddings.given import GivenEmbeddings
 from kit.data.embeddings.stored import known_by
 from kit.data.judged.corpora import Corpus, load_passages
-from kit.evaluate.shards.encoding import SHARD_ROWS, encode_corpus
+from kit.evaluate.shards.encoding import SHARD_ROWS, ShardEncoder, begin_shards, count_texts, encode_corpus
 from kit.evaluate.shards.manifest import refuse_other_source, write_manifest
 from kit.evaluate.shards.store import Counts, Shards
 from kit.run import pipeline
@@ -58,8 +61,8 @@ def encode_source(
 ) -> dict[str, Counts]:
     """Encode the passages of a source into a folder of shards, language by language, or find them encoded.
 
-    The work is shared by jobs of the chosen engine (``kit.core.engines.engine``), each of which loads the model once
-    and takes one shard after another; on a cluster they share the folder.
+    The work is shared by jobs of the chosen engine (``kit.core.engines.engine``), on Ray by actors, each of which loads the
+    model once and takes one shard after another; on a cluster they share the folder.
 
     The same call in other processes, and on other machines that share the folder, takes part: each takes the next shard that
     nobody holds. Killed at any time, the same call goes on.
@@ -69,7 +72,7 @@ def encode_source(
         folder: to fill.
         n_shards: of each language, at most; 0: of ``SHARD_ROWS`` passages each.
         log: takes lines of progress.
-        n_jobs: that share the work; 0: one for each GPU of this machine, or one.
+        n_jobs: that share the work; 0: one for each GPU of this machine, or one (on Ray one).
 
     Returns:
         What there is of each language.
@@ -86,14 +89,55 @@ def encode_source(
     corpora = load_passages(source)
     n_rows = {corpus.language: _rows_of(corpus, n_shards) for corpus in corpora}
     job = EncodeJob(source, model, folder, n_rows, precision, prompts, trust_remote_code)
-    pipeline.in_processes(encode_shards, [job] * (n_jobs or max(1, torch.cuda.device_count())), log)
+    if chosen().name == "ray":
+        _encode_by_actors(job, corpora, n_jobs or 1, log)
+    else:
+        pipeline.in_processes(encode_shards, [job] * (n_jobs or max(1, torch.cuda.device_count())), log)
     counts = {}
     for corpus in corpora:
         found = Shards(folder / corpus.language, log).open()
-        assert found is not None  # the job ends when all shards are there
+        assert found is not None  # the jobs end when all shards are there
         counts[corpus.language] = found
     write_manifest(folder, source, counts)
     return counts
+
+
+def _encode_by_actors(job: EncodeJob, corpora: Sequence[Corpus], n_actors: int, log: Log) -> None:
+    """Have the shards that are not there encoded by actors of a Ray cluster, each of which keeps the model."""
+    n_empty, missing = {}, []
+    for corpus in corpora:
+        n_texts, n_empty[corpus.language] = count_texts(corpus.passages())
+        n_shards = -(-n_texts // job.n_rows[corpus.language])
+        there = Shards(job.folder / corpus.language, log)
+        there.open()
+        missing += [(corpus.language, number) for number in range(n_shards) if number not in there]
+    map_on_actors(EncodingActor, job, missing, n_actors, chosen(), log)
+    for language, n in n_empty.items():
+        with alone(job.folder / language, log):
+            shards = Shards(job.folder / language, log)
+            if shards.open() is None:
+                shards.finish(n)
+
+
+class EncodingActor:
+    """What an actor keeps of an encoding: the model, and of each language a stream of passages."""
+
+    def __init__(self, job: EncodeJob) -> None:
+        (one,) = audited_models([job.model])
+        self._job, self._model = job, load_audited(one, job.prompts, job.trust_remote_code, say)
+        self._known = known_passages(one, self._model)
+        self._corpora = {corpus.language: corpus for corpus in load_passages(job.source)}
+        self._encoders: dict[str, ShardEncoder] = {}
+
+    def __call__(self, shard: tuple[str, int], log: Log) -> None:
+        """Encode a shard: its language and number."""
+        language, number = shard
+        if language not in self._encoders:
+            corpus, job, n_rows = self._corpora[language], self._job, self._job.n_rows[language]
+            about = {**self._known, "corpus": corpus.version}
+            shards = begin_shards(job.folder / language, about, n_rows, job.precision, log)
+            self._encoders[language] = ShardEncoder(self._model, corpus.passages, shards, n_rows, job.precision)
+        self._encoders[language].encode(number, log)
 
 
 def encode_shards(job: EncodeJob, log: Log) -> None:
@@ -116,4 +160,4 @@ def _rows_of(corpus: Corpus, n_shards: int) -> int:
     """Passages of a shard, so that there are so many shards."""
     if not n_shards:
         return SHARD_ROWS
-    return max(1, -(-sum(bool(passage.text) for passage in corpus.passages()) // n_shards))
+    return max(1, -(-count_texts(corpus.passages())[0] // n_shards))
