@@ -18,7 +18,7 @@ from kit.data.judged.collection import JudgedCollection, Passage
 from kit.data.judged.qrels import by_query, read_qrels, write_qrels
 from kit.evaluate.search import search
 from kit.evaluate.shards import encoding as encoding_of_corpora
-from kit.evaluate.shards.encoding import encode_corpus
+from kit.evaluate.shards.encoding import ShardEncoder, count_texts, encode_corpus
 from kit.evaluate.shards.judging import judge_collection
 from kit.evaluate.shards.search import top_passages
 from kit.evaluate.shards.store import ABOUT, Shards
@@ -184,6 +184,16 @@ class TestCorpus:
         assert not list(tmp_path.rglob("*.partial")) and model.n_calls == 9 - fault
         first, second = ({path.name for path in (tmp_path / name).glob("*.arrow")} for name in ("c", "whole"))
         assert first == second and len(first) == 7  # names hold the checksums
+
+    def test_shards_that_are_asked_for_in_any_order_are_the_same(self, tmp_path):
+        shards, counts = self.encode(tmp_path / "whole", Model())
+        asked, n_streams = Shards(tmp_path / "c"), []
+        encoder = ShardEncoder(Model(), lambda: n_streams.append(1) or iter(made_passages(50)), asked, 7, "float32")
+        for number in (1, 2, 4, 6, 4, 0, 3, 5):
+            encoder.encode(number, lambda line: None)
+        assert [path.name for path in asked.files] == [path.name for path in shards.files]
+        assert len(n_streams) == 2, "the stream begins anew only for a shard that it has passed"
+        assert count_texts(iter(made_passages(50))) == (counts.n_passages, counts.n_empty)
 
     def test_a_process_that_is_killed_leaves_whole_shards(self, tmp_path):
         child = os.fork()

@@ -18,7 +18,7 @@ from kit.evaluate.shards.approximate import Cost
 from kit.evaluate.shards.panel import evaluate_pool
 from kit.run import pipeline
 from kit.run.cli import commands
-from kit.run.corpora import searching
+from kit.run.corpora import encoding, searching
 from kit.train.encoders.loading import load_encoder
 
 
@@ -121,6 +121,29 @@ def test_jobs_of_an_engine_share_the_work(home, monkeypatch):
     assert not commands.main([*ENCODE, "--jobs", "3", "--engine", "slurm", "--address", "local"])
     assert not commands.main(ENCODE)
     assert dealt == [("slurm", 3), ("here", 1)]
+
+
+def test_actors_of_a_ray_cluster_make_the_same_bytes(home, monkeypatch):
+    asked = []
+
+    def by_two_actors(make, made_of, items, n_actors, engine, log):
+        asked.append((sorted(items), n_actors, engine.address))
+        actors = [make(made_of), make(made_of)]
+        for number, item in enumerate(reversed(items)):  # as good an order as any other
+            actors[number % 2](item, log)
+
+    monkeypatch.setattr(encoding, "map_on_actors", by_two_actors)
+    assert not commands.main(ENCODE)
+    ordered = [*ENCODE[:3], "data/by-actors", *ENCODE[4:], "--jobs", "2", "--engine", "ray", "--address", "local"]
+    for _ in range(2):
+        assert not commands.main(ordered)
+    shards = [(language, number) for language in ("de", "en") for number in range(3)]
+    assert asked == [(shards, 2, "local"), ([], 2, "local")], "what is there is not asked for again"
+    files = [
+        {path.relative_to(home / "data" / name): path.read_bytes() for path in (home / "data" / name).rglob("*.*")}
+        for name in ("shards", "by-actors")
+    ]
+    assert files[0] == files[1]
 
 
 @pytest.mark.parametrize(
