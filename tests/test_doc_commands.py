@@ -97,7 +97,7 @@ def small(run_cells, tmp_path, monkeypatch):
         run_cells(source, parameters)
         shutil.copy(source, target)
 
-    def here(function, jobs, log):
+    def here(function, jobs, log, *_):
         for job in jobs:
             short = {"training": job.training.changed(updates=2, evaluations=1)} if isinstance(job, TrainJob) else {}
             function(replace(job, **short), log)
@@ -148,6 +148,7 @@ class TestCommands:
         "python -m kit sweep 03 04 --profile": "needs a Ray cluster",
         "python -m kit sweep 03 04": "makes runs in processes of their own; tests/run/test_sweeping.py makes two",
         "python -m kit sweep 06 07 08": "needs Slurm",
+        "python -m kit run --profile cpu --engine": "needs a Ray cluster",
         "python -m kit bench": "trains an encoder of XLM-R's size; a small one is timed in tests/train/test_bench.py",
         "python -m kit claims": "gathers runs of six profiles; tests/run/test_study.py gathers two",
         "python -m kit translate": "needs a model of the hub; tests/augment/test_translating.py types it with another",

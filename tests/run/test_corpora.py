@@ -36,7 +36,7 @@ def home(tmp_path, monkeypatch, models) -> Path:
     (tmp_path / "notebooks").mkdir()
     made_task().write(tmp_path / "data" / "capitals")
     shutil.copytree(models, tmp_path / "models")
-    here = lambda function, jobs, log: [function(job, log) for job in jobs]
+    here = lambda function, jobs, log, *_: [function(job, log) for job in jobs]
     monkeypatch.setattr(pipeline, "in_processes", here)
     monkeypatch.setenv("KIT_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)

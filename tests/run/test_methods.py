@@ -135,7 +135,7 @@ class TestArms:
         """The models that were loaded, instead of trained ones, in this process instead of others."""
         loaded = []
 
-        def in_processes(function, jobs, log):
+        def in_processes(function, jobs, log, kept):
             for job in jobs:
                 sampling, _, seed = job.name.partition(", seed ")
                 loaded.append((sampling, int(seed)))

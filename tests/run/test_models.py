@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     (home / "notebooks").symlink_to(HERE / "notebooks")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_HOME", str(home))
-        patch.setattr(pipeline, "in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+        patch.setattr(pipeline, "in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
         pipeline.train_all(SETTINGS, str)
     return home
 

@@ -61,7 +61,7 @@ def own(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_HOME", str(home))
         patch.chdir(home)
-        patch.setattr(pipeline, "in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+        patch.setattr(pipeline, "in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
         (home / "data").mkdir()
         sentences = [{"id": row["group_id"], "texts": {}} for row in rows(range(700, 740), "de")]
         for sentence in sentences:

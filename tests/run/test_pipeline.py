@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kit.core.engines.engine import Engine, choose
+from kit.core.engines.store import Store
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.data.embeddings import stored
 from kit.data.embeddings.encoding import encoded_by_and_by
+from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate
 from kit.run import pipeline, training
 from kit.run.engines import dealing
-from kit.run.evaluating import load_trained
+from kit.run.evaluating import EvaluateJob, evaluate_job, load_trained, told_of
 from kit.run.settings import Settings
 from kit.train.config import EncoderConfig, TrainingConfig
 from kit.train.encoders.loading import load_encoder
@@ -54,7 +57,7 @@ def _corpus(groups: range, name: str) -> ParallelCorpus:
 
 
 def _write_data(home: Path) -> None:
-    (home / "notebooks").mkdir(exist_ok=True)
+    (home / "notebooks").mkdir(parents=True, exist_ok=True)
     _corpus(range(60), "train").write(home / "data" / "train.jsonl")
     # Ten questions of the training set, ten others.
     RetrievalTask.from_corpus(_corpus(range(50, 70), "test"), "test").write(home / "data" / "test")
@@ -144,6 +147,37 @@ class TestOnce:
         assert (
             EncoderConfig(**told["encoder"]) == SETTINGS.encoder and TrainingConfig(**told["training"]) == SETTINGS.training
         )
+
+
+def test_what_a_store_has_is_neither_trained_nor_evaluated_on_another_machine(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(dealing.processes, "run_all", None)
+    engine, said = Engine(store=f"file://{tmp_path}/store"), []
+    pipeline.train_all(SETTINGS, said.append, engine=engine)  # what was made before there was a store is put there
+    there = _summaries(pipeline.evaluate_all(SETTINGS, said.append, engine))
+    assert said == ["2 models: 2 trained before, 0 to train"]
+    _write_data(tmp_path / "other")
+    monkeypatch.setenv("KIT_HOME", str(tmp_path / "other"))
+    here = _summaries(pipeline.evaluate_all(SETTINGS, said.append, engine))
+    assert here == there and len(said) == 5 and all("came from" in line for line in said[1:])
+    pipeline.train_all(SETTINGS, said.append, engine=engine)
+    assert said[-1] == "2 models: 2 trained before, 0 to train"
+    assert load_encoder(str(pipeline.model_folder(SETTINGS, "Hybrid", 0) / "model"))
+
+
+def test_a_job_finds_what_it_needs_in_a_store_and_puts_what_it_makes_there(home, tmp_path, monkeypatch):
+    store, (job,) = Store(f"file://{tmp_path}/store"), JOBS[:1]
+    folder, path = pipeline.model_folder(SETTINGS, *job), pipeline._evaluation_path(SETTINGS, *job)
+    store.put(folder)
+    _write_data(tmp_path / "other")
+    monkeypatch.setenv("KIT_HOME", str(tmp_path / "other"))
+    folder, path = (tmp_path / "other" / one.relative_to(home) for one in (folder, path))
+    with choose(Engine(store=store.address)):
+        monkeypatch.setattr(dealing.processes, "run_all", lambda work, jobs, log, **_: [work(one, log) for one in jobs])
+        evaluate = EvaluateJob(folder, "X-Y, seed 0", SETTINGS.data.test, path, 1)
+        pipeline.in_processes(evaluate_job, [evaluate], lambda line: None, pipeline._kept_of_evaluation)
+    assert Evaluation.read(path).model_name == "X-Y, seed 0"
+    shutil.rmtree(path.parent)
+    assert all(store.fetch(one, print) for one in (path, told_of(path))) and Evaluation.read(path)
 
 
 def test_without_its_cache_a_run_gives_the_same_scores(home):
@@ -256,7 +290,7 @@ def test_what_several_heads_need_is_encoded_before_they_are_trained_and_judged_s
         computed.append(len(texts))
         return encoded_by_and_by(model, texts, side, log)
 
-    def in_processes(function, jobs, log):
+    def in_processes(function, jobs, log, kept):
         before = len(computed)
         for job in jobs:
             function(job, log)
@@ -272,7 +306,7 @@ def test_what_several_heads_need_is_encoded_before_they_are_trained_and_judged_s
 class TestLimits:
     @pytest.fixture(autouse=True)
     def in_this_process(self, fresh, monkeypatch):
-        monkeypatch.setattr(pipeline, "in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+        monkeypatch.setattr(pipeline, "in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
 
     def test_texts_that_are_cut_are_told_before_a_training_and_an_evaluation_and_reported(self):
         lines, settings = [], TRANSFORMER.changed(max_tokens=7)

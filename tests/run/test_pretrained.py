@@ -43,7 +43,7 @@ def home(tmp_path_factory):
         RetrievalTask.from_corpus(judged, "test").write(home / "data" / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KIT_HOME", str(home))
-        patch.setattr(pipeline, "in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+        patch.setattr(pipeline, "in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
         yield home
 
 

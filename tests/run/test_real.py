@@ -61,7 +61,7 @@ def home(run_cells, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kit.run.notebooks._execute", execute)
-        patch.setattr("kit.run.pipeline.in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+        patch.setattr("kit.run.pipeline.in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
         patch.setenv("KIT_HOME", str(folder))
         patch.chdir(folder)
         asked = [word for one in [*SMALL, *FEW] for word in ("-p", one)]

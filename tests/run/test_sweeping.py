@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,19 @@ def test_a_run_that_fails_stops_no_other_and_the_command_goes_on(made, capsys):
     assert commands.main(asked) == 1
     assert len(made) == 3
     assert capsys.readouterr().err == "kit: cell 3 failed\ngo on with: python -m kit sweep 04 -p seeds=13 -p seeds=2\n"
+
+
+def test_runs_go_into_the_store_that_was_chosen(made, home, capsys):
+    address = f"file://{home}/store"
+    typed = ["sweep", "04", "-p", "learning_rate=0.1", "-p", "learning_rate=0.2", "--store", address]
+    assert not commands.main(typed)
+    (first, second) = sorted(paths.reports().iterdir())
+    written = (first / "metrics.json").read_bytes()
+    shutil.rmtree(first)
+    (second / "metrics.json").write_text("of another machine")
+    with choose(Engine(store=address)):
+        dealing.bring([first, second], print, anew=True)
+    assert (first / "metrics.json").read_bytes() == written and (second / "metrics.json").read_bytes()[:1] == b"{"
 
 
 def test_values_that_are_the_same_are_refused(made, capsys):

@@ -36,7 +36,7 @@ def shared(monkeypatch):
 
 class TestCommand:
     def test_trains_what_a_run_looks_for(self, home, shared, monkeypatch, capsys):
-        monkeypatch.setattr(pipeline, "in_processes", lambda function, jobs, log: [function(job, log) for job in jobs])
+        monkeypatch.setattr(pipeline, "in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
         assert commands.main(["train", *FEW]) == 0
         said = capsys.readouterr().out.splitlines()
         assert said[0] == "2 models: 0 trained before, 2 to train"
