@@ -74,16 +74,15 @@ def made_table(folder: Path, n_groups: int) -> str:
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True)
-    groups = np.repeat(np.arange(n_groups), 2)
-    tags = np.tile(["de", "en"], n_groups)
-    texts = [f"{TEXT}{group} {tag}" for group, tag in zip(groups.tolist(), tags.tolist())]
-    columns = {
-        "group_id": groups.astype(str),
-        "language": tags,
-        "query": [f"query {text[-15:]}" for text in texts],
-        "passage": texts,
-    }
-    pq.write_table(pa.table(columns), folder / "table.parquet")
+    schema = pa.schema([(name, pa.string()) for name in ("group_id", "language", "query", "passage")])
+    with pq.ParquetWriter(folder / "table.parquet", schema) as file:
+        for start in range(0, n_groups, MOST_IN_A_TABLE):
+            groups = np.repeat(np.arange(start, min(n_groups, start + MOST_IN_A_TABLE)), 2)
+            tags = np.tile(["de", "en"], len(groups) // 2)
+            texts = [f"{TEXT}{group} {tag}" for group, tag in zip(groups.tolist(), tags.tolist())]
+            queries = [f"query {text[-15:]}" for text in texts]
+            columns = {"group_id": groups.astype(str), "language": tags, "query": queries, "passage": texts}
+            file.write_table(pa.table(columns, schema=schema))
     return f"jsonl:{folder / 'table.parquet'}"
 
 
