@@ -184,12 +184,24 @@ class Trial:
         (place / "files").mkdir(parents=True)
         return place
 
+    def typed(self, what: str, place: Path, n_jobs: int) -> subprocess.Popen:
+        """The command, on a cluster that is whole."""
+        self.cluster.mend()
+        return typed(what, place, n_jobs, self.cluster.address)
+
+    def ended(self, running: subprocess.Popen) -> bool:
+        """Whether a command ends well; it is waited for."""
+        while running.poll() is None:
+            time.sleep(0.2)
+            self.cluster.mend()
+        return running.returncode == 0
+
     def row(self, kind: str, n_faults: int, n_jobs: int, fault: Callable[[], bool], pause_s: float) -> None:
         """Carry out jobs while faults are made, as often as there are faults left."""
         made, rounds, bad, again, began = 0, 0, 0, 0, time.monotonic()
         while made < n_faults:
             place = self.folder(f"{kind[:20]}-{rounds}")
-            running, rounds = typed("files", place, n_jobs, self.cluster.address), rounds + 1
+            running, rounds = self.typed("files", place, n_jobs), rounds + 1
             while running.poll() is None:
                 time.sleep(pause_s * self.chance.uniform(0.5, 1.5))
                 self.cluster.mend()
@@ -210,42 +222,43 @@ class Trial:
         try:
             disk, filler = os.statvfs(files), files / "filler"
             filler.write_bytes(bytes(disk.f_bavail * disk.f_frsize - ROOM))
-            first, errors = typed("pages", place, n_jobs, self.cluster.address).wait(), (place / "errors").read_text()
+            good, errors = self.ended(self.typed("pages", place, n_jobs)), (place / "errors").read_text()
             made = [job for job in jobs if job.path.exists()]
             n_full = n_jobs - len(made)
             says = f"{n_full} of {n_jobs} jobs failed" in errors and errors.count("No space left on device") == n_full
             begun = [(job, job.path.with_suffix(".begun")) for job in jobs]
             halves = [path for job, path in begun if path.exists() and path.read_bytes() not in right(job)]
             bad = judged(made) + len(halves) + len(list(files.glob(".*.partial")))
-            bad += not (first == 1 and says and made and n_full)
+            bad += good or not (says and made and n_full)
             filler.unlink()
-            bad += (typed("pages", place, n_jobs, self.cluster.address).wait() != 0) + judged(jobs)
+            bad += (not self.ended(self.typed("pages", place, n_jobs))) + judged(jobs)
         finally:
             subprocess.run(["umount", "--lazy", str(files)], check=True)
         self.table.add("disk full, in the middle of it", n_full, n_jobs, n_full, bad, began)
 
     def two_commands(self, n_kills: int, n_jobs: int) -> None:
         """The same command twice at a time, one of which is killed."""
-        began, bad, again = time.monotonic(), 0, 0
+        made, bad, again, began = 0, 0, 0, time.monotonic()
         for number in range(n_kills):
             place = self.folder(f"two-{number}")
-            both = [typed("files", place, n_jobs, self.cluster.address) for _ in range(2)]
-            while not told(place, '"done"'):
+            both = [self.typed("files", place, n_jobs) for _ in range(2)]
+            while not told(place, '"done"') and None in [one.poll() for one in both]:
                 time.sleep(0.1)
                 self.cluster.mend()
             time.sleep(self.chance.uniform(0, 1))
             victim = both.pop(self.chance.randrange(2))
+            made += victim.poll() is None
             victim.kill()
             victim.wait()
-            bad += (both[0].wait() != 0) + judged(file_jobs(place, n_jobs))
+            bad += (not self.ended(both[0])) + judged(file_jobs(place, n_jobs))
             again += told(place, '"waits"')
-        self.table.add("two commands on one folder, one killed", n_kills, n_kills * n_jobs, again, bad, began)
+        self.table.add("two commands on one folder, one killed", made, n_kills * n_jobs, again, bad, began)
 
     def trainings(self, n_kills: int, n_jobs: int) -> None:
         """Models are trained here, and then on the cluster, where their processes are killed once there are checkpoints."""
         began, here, place = time.monotonic(), self.folder("here"), self.folder("there")
-        bad = int(typed("models", here, n_jobs, "").wait() != 0)
-        running, made, due = typed("models", place, n_jobs, self.cluster.address), 0, 1
+        bad = int(not self.ended(typed("models", here, n_jobs, "")))
+        running, made, due = self.typed("models", place, n_jobs), 0, 1
         while running.poll() is None:
             time.sleep(self.chance.uniform(0, 1))
             self.cluster.mend()

@@ -62,8 +62,10 @@ class Cluster:
     def mend(self) -> None:
         """Start again what has ended by itself: on a busy machine Ray gives up on a start that takes it 15 seconds."""
         if self.head.poll() is not None:
+            print("again: the head has ended by itself", file=sys.stderr)
             self.kill_head()
         elif self.other.poll() is not None:
+            print("again: the machine has ended by itself", file=sys.stderr)
             self.other = self.start_other()
 
     def kill_other(self) -> None:
