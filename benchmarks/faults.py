@@ -1,290 +1,334 @@
-"""What comes of a training and of what it leaves when a process is killed, a file damaged, a disk full.
+"""What comes of jobs on a Ray cluster when processes, machines and the head are killed, a disk is full, two commands meet.
 
     python benchmarks/faults.py [--quick]
 
-A small encoder with dropout is trained on Atlas without a fault; then again and again with one. A fault came to a good end
-if the training that is typed again gives the same weights and the same history, byte by byte, and says which checkpoint it
-passed over; or, where what is kept is read, if one error names what is damaged. Anything else is bad, and makes the exit
-status 1.
-``--quick`` makes some twenty faults.
+A cluster of two machines is simulated on this one: two raylets, which share a folder. Jobs write files in several steps, and
+leave a line when one is whole; a killed one goes on at the step where it was. The last ones are trainings. A fault came to a
+good end if every file is there with the bytes that it has to have and no file was made twice, by the command as it was typed
+once; a full disk takes a second time. Anything else makes the exit status 1. ``--quick`` makes a fourth of the faults.
+
+The full disk is one of a megabyte in memory. It is mounted in a namespace of this script's own, so that nobody else sees it
+and nothing is left of it (``unshare``, of Linux); where there is none, the row says that it was not tried.
 """
 
 from __future__ import annotations
 
-import errno
-import multiprocessing
+import hashlib
+import json
 import os
-import pickle
 import random
-import resource
+import secrets
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-os.environ["TOKENIZERS_PARALLELISM"] = "false"  # processes are forked
+from machines import JOB, WORKER, Cluster
 
-import torch
-from transformers import TrainerState
+from kit.core.engines.carrying import carry_out
+from kit.core.engines.engine import Engine
+from kit.core.files import alone, whole_file
+from kit.core.processes import JobError, Log
+from kit.run.settings import Settings
+from kit.run.training import TrainJob, train_job
 
-from kit.data.registry import load_corpus, load_task
-from kit.evaluate.evaluation import Evaluation
-from kit.evaluate.evaluator import evaluate
-from kit.run.evaluating import load_trained
-from kit.train.checkpoints import checkpoints
-from kit.train.config import EncoderConfig, TrainingConfig
-from kit.train.encoders.making import make_encoder
-from kit.train.samplers import Sampling
-from kit.train.trainer import fine_tune
+N_STEPS, STEP_S = 5, 0.2
 
-SOURCE = "atlas?languages=de,en"
-ENCODER = EncoderConfig(dimension=32, vocabulary_size=1000, dropout=0.1)
-TRAINING = TrainingConfig(updates=30, batch_size=16, evaluations=6, learning_rate=0.05)
-HALFWAY = 20
-GOOD = ("same result", "clear error")
-Outcome = str
+DIGEST, PAGE = 32, 4096
+"""Bytes that a step adds to a file: the least, and those of a page, of which a disk has a number."""
+
+ROOM = 300_000
+"""Bytes that are left on the disk that becomes full: enough for some of the jobs."""
+
+OWN = ["unshare", "--user", "--map-root-user", "--mount"]
+"""Begins a command that may mount disks for itself and for what it starts."""
 
 
-@cache
-def start():
-    """Corpus and encoder, made once."""
-    corpus = load_corpus(SOURCE)
-    return corpus, make_encoder(ENCODER, corpus.table.column("query").to_pylist()[:2000], seed=0)
+@dataclass(frozen=True)
+class FileJob:
+    """A file that is made in steps, and how many bytes each adds."""
+
+    path: Path
+    step: int
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
 
-def train(folder: Path, log: Callable[[str], None] = lambda line: None, prepare: Callable[[], None] = lambda: None) -> None:
-    """The training, the same each time."""
-    prepare()
-    corpus, model = start()
-    scores = lambda model: {
-        "score": sum(weight.detach().square().sum().item() for weight in model.parameters()),
-        "first": 1.0,
-    }
-    fine_tune(model, [corpus], Sampling.parse("Hybrid"), TRAINING, folder, seed=3, validation=scores, log=log)
+def make_file(job: FileJob, log: Log) -> None:
+    """Add a block a step to what is there, and give the file its name when it is whole."""
+    begun = job.path.with_suffix(".begun")
+    with alone(job.path, log):
+        if job.path.exists():
+            return
+        content = begun.read_bytes() if begun.exists() else b""
+        while len(content) < N_STEPS * job.step:
+            time.sleep(STEP_S)
+            content = longer(content, job)
+            with whole_file(begun) as partial:
+                partial.write_bytes(content)
+            log(f"step {len(content) // job.step}")
+        with whole_file(job.path) as partial:
+            partial.write_bytes(content)
+            with job.path.with_suffix(".made").open("a") as ledger:
+                ledger.write("made\n")
 
 
-def in_a_process(function: Callable, *arguments: object, kill_after_s: float | None = None) -> tuple[str, list[str]]:
-    """What kind of error a function ends with in a forked process ("" for none), and the lines that it logs."""
-    context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    process = context.Process(target=_told, args=(there, function, arguments))
-    process.start()
-    there.close()
-    if kill_after_s is not None:
-        process.join(kill_after_s)
-        process.kill()
-        process.join()
-        return "killed", []
+def longer(content: bytes, job: FileJob) -> bytes:
+    """What a file holds after the next step: it depends on all before."""
+    return hashlib.sha256(job.path.name.encode() + content).digest() * (job.step // DIGEST) + content
+
+
+def right(job: FileJob) -> list[bytes]:
+    """What a file has to hold, after each step."""
+    contents = [b""]
+    while len(contents) <= N_STEPS:
+        contents.append(longer(contents[-1], job))
+    return contents[1:]
+
+
+def file_jobs(place: Path, n_jobs: int, step: int = DIGEST) -> list[FileJob]:
+    """Some files of a folder."""
+    return [FileJob(place / "files" / f"{number}.bin", step) for number in range(n_jobs)]
+
+
+def page_jobs(place: Path, n_jobs: int) -> list[FileJob]:
+    """The same, larger."""
+    return file_jobs(place, n_jobs, PAGE)
+
+
+def model_jobs(place: Path, n_jobs: int) -> list[TrainJob]:
+    """Models of profile smoke, with more checkpoints."""
+    small = Settings().changed(evaluations=10)
+    models = [(sampling, seed) for seed in range(n_jobs) for sampling in small.samplings][:n_jobs]
+    return [
+        TrainJob(small.data.train, "", small.encoder, small.training, sampling, seed, place / f"{sampling}-{seed}", 1)
+        for sampling, seed in models
+    ]
+
+
+WORK: dict[str, tuple[Callable, Callable]] = {
+    "files": (make_file, file_jobs),
+    "pages": (make_file, page_jobs),
+    "models": (train_job, model_jobs),
+}
+"""What is done, and the jobs of a folder."""
+
+
+def command(what: str, place: Path, n_jobs: int, address: str) -> int:
+    """What is typed: carry out all jobs of a folder; each thing that is told is a line of JSON. Status 1 for failures.
+
+    Args:
+        address: of the cluster; empty: the jobs are done here.
+    """
+    function, jobs_of = WORK[what]
+    jobs = jobs_of(place, n_jobs)
+    tell = lambda *told: print(json.dumps(told), flush=True)
     try:
-        told = here.recv()
-    except EOFError:
-        told = "the process died", []
-    process.join()
-    return told
+        engine = Engine(name="ray", address=address) if address else Engine()
+        carry_out(function, jobs, [job.name for job in jobs], tell, engine)
+    except JobError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
 
 
-def _told(there, function, arguments) -> None:
-    lines: list[str] = []
-    try:
-        function(*arguments, lines.append)
-        there.send(("", lines))
-    except Exception as error:
-        there.send((f"{type(error).__name__}: {error}", lines))
+def typed(what: str, place: Path, n_jobs: int, address: str) -> subprocess.Popen:
+    """The command in a process of its own; what it tells goes into files of the folder."""
+    words = [sys.executable, __file__, "--command", what, str(place), str(n_jobs), address]
+    return subprocess.Popen(words, stdout=(place / "told").open("a"), stderr=(place / "errors").open("a"))
 
 
-def train_in_a_process(folder: Path, prepare: Callable[[], None] = lambda: None, **options) -> tuple[str, list[str]]:
-    """Train in a process of its own; see ``in_a_process``."""
-    return in_a_process(lambda log: train(folder, log, prepare), **options)
+def told(place: Path, what: str) -> int:
+    """How often something was told in a folder."""
+    return (place / "told").read_text().count(what)
 
 
-def result(folder: Path) -> dict[str, bytes]:
-    """Bytes of the weights and of the history."""
-    names = ("history.json", *(str(path.relative_to(folder)) for path in folder.glob("model/**/*.safetensors")))
-    return {name: (folder / name).read_bytes() for name in names}
+class Table:
+    """Its rows are printed as they come; the last line counts the faults, and those of them that were kills."""
+
+    def __init__(self) -> None:
+        self.faults = self.kills = self.bad = 0
+        print("| fault | made | jobs | started again | bad | s |\n|---|---:|---:|---:|---:|---:|", flush=True)
+
+    def add(self, kind: str, made: int, n_jobs: int, again: int, bad: int, began: float) -> None:
+        """Print a row."""
+        self.faults += made
+        self.kills += made if "killed" in kind else 0
+        self.bad += bad
+        cells = (kind, made, n_jobs, again, bad, f"{time.monotonic() - began:.0f}")
+        print("|", " | ".join(map(str, cells)), "|", flush=True)
+
+    def total(self) -> str:
+        """The last line."""
+        return f"{self.faults} faults, of which {self.kills} kills; {self.bad} bad"
 
 
-def again(folder: Path, whole: dict[str, bytes], says: bool = False) -> Outcome:
-    """Type the same once more, and hold the result against that of the training without a fault."""
-    error, lines = train_in_a_process(folder)
-    if error or result(folder) != whole or checkpoints(folder):
-        return f"bad: {error or 'another result'}"
-    return "same result" if not says or any("passed over" in line for line in lines) else "bad: not a word"
+@dataclass
+class Trial:
+    """What all rows share."""
+
+    home: Path
+    cluster: Cluster
+    chance: random.Random
+    table: Table
+
+    def folder(self, name: str) -> Path:
+        """A new folder, for what one command makes."""
+        place = self.home / name
+        (place / "files").mkdir(parents=True)
+        return place
+
+    def typed(self, what: str, place: Path, n_jobs: int) -> subprocess.Popen:
+        """The command, on a cluster that is whole."""
+        self.cluster.mend()
+        return typed(what, place, n_jobs, self.cluster.address)
+
+    def ended(self, running: subprocess.Popen) -> bool:
+        """Whether a command ends well; it is waited for."""
+        while running.poll() is None:
+            time.sleep(0.2)
+            self.cluster.mend()
+        return running.returncode == 0
+
+    def row(self, kind: str, n_faults: int, n_jobs: int, fault: Callable[[], bool], pause_s: float) -> None:
+        """Carry out jobs while faults are made, as often as there are faults left."""
+        made, rounds, bad, again, began = 0, 0, 0, 0, time.monotonic()
+        while made < n_faults:
+            place = self.folder(f"{kind[:20]}-{rounds}")
+            running, rounds = self.typed("files", place, n_jobs), rounds + 1
+            while running.poll() is None:
+                time.sleep(pause_s * self.chance.uniform(0.5, 1.5))
+                self.cluster.mend()
+                if made < n_faults and told(place, '"runs"') and running.poll() is None:
+                    made += fault()
+            bad += (running.returncode != 0) + judged(file_jobs(place, n_jobs))
+            again += told(place, '"waits"')
+        self.table.add(kind, made, rounds * n_jobs, again, bad, began)
+
+    def full_disk(self, n_jobs: int) -> None:
+        """A disk has room for some of the jobs: those are done, and the same command does the rest when there is room."""
+        began, place = time.monotonic(), self.folder("full")
+        files, jobs = place / "files", page_jobs(place, n_jobs)
+        mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "disk", str(files)]
+        if not in_own() or subprocess.run(mount, check=False).returncode:
+            self.table.add(f"disk full: not tried, since `{' '.join(OWN)}` does not work here", 0, 0, 0, 0, began)
+            return
+        try:
+            disk, filler = os.statvfs(files), files / "filler"
+            filler.write_bytes(bytes(disk.f_bavail * disk.f_frsize - ROOM))
+            good, errors = self.ended(self.typed("pages", place, n_jobs)), (place / "errors").read_text()
+            made = [job for job in jobs if job.path.exists()]
+            n_full = n_jobs - len(made)
+            says = f"{n_full} of {n_jobs} jobs failed" in errors and errors.count("No space left on device") == n_full
+            begun = [(job, job.path.with_suffix(".begun")) for job in jobs]
+            halves = [path for job, path in begun if path.exists() and path.read_bytes() not in right(job)]
+            bad = judged(made) + len(halves) + len(list(files.glob(".*.partial")))
+            bad += good or not (says and made and n_full)
+            filler.unlink()
+            bad += (not self.ended(self.typed("pages", place, n_jobs))) + judged(jobs)
+        finally:
+            subprocess.run(["umount", "--lazy", str(files)], check=True)
+        self.table.add("disk full, in the middle of it", n_full, n_jobs, n_full, bad, began)
+
+    def two_commands(self, n_kills: int, n_jobs: int) -> None:
+        """The same command twice at a time, one of which is killed."""
+        made, bad, again, began = 0, 0, 0, time.monotonic()
+        for number in range(n_kills):
+            place = self.folder(f"two-{number}")
+            both = [self.typed("files", place, n_jobs) for _ in range(2)]
+            while not told(place, '"done"') and None in [one.poll() for one in both]:
+                time.sleep(0.1)
+                self.cluster.mend()
+            time.sleep(self.chance.uniform(0, 1))
+            victim = both.pop(self.chance.randrange(2))
+            made += victim.poll() is None
+            victim.kill()
+            victim.wait()
+            bad += (not self.ended(both[0])) + judged(file_jobs(place, n_jobs))
+            again += told(place, '"waits"')
+        self.table.add("two commands on one folder, one killed", made, n_kills * n_jobs, again, bad, began)
+
+    def trainings(self, n_kills: int, n_jobs: int) -> None:
+        """Models are trained here, and then on the cluster, where their processes are killed once there are checkpoints."""
+        began, here, place = time.monotonic(), self.folder("here"), self.folder("there")
+        bad = int(not self.ended(typed("models", here, n_jobs, "")))
+        running, made, due = self.typed("models", place, n_jobs), 0, 1
+        while running.poll() is None:
+            time.sleep(self.chance.uniform(0, 1))
+            self.cluster.mend()
+            if made < n_kills and (updates := told(place, "  update ")) >= due and running.poll() is None:
+                killed = self.cluster.kill_one(self.chance.choice((JOB, WORKER)), self.chance)
+                made, due = made + killed, updates + self.chance.randrange(3, 8)
+        pairs = zip(model_jobs(here, n_jobs), model_jobs(place, n_jobs), strict=True)
+        bad += (running.returncode != 0) + sum(trained(ours.folder) != trained(theirs.folder) for ours, theirs in pairs)
+        self.table.add("training killed", made, n_jobs, told(place, '"waits"'), bad, began)
 
 
-def damages(file: Path, chance: random.Random) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Ways to damage a file, by name."""
-    content = file.read_bytes()
-    bit = chance.randrange(8 * len(content))
-    flipped = bytearray(content)
-    flipped[bit // 8] ^= 1 << bit % 8
-    yield "missing", file.unlink
-    yield "empty", partial(file.write_bytes, b"")
-    yield "half", partial(file.write_bytes, content[: len(content) // 2])
-    yield "one bit", partial(file.write_bytes, bytes(flipped))
-    yield "a pickle", partial(file.write_bytes, pickle.dumps({"a": 1}))
+def judged(jobs: list[FileJob]) -> int:
+    """Files that are missing, other than they have to be, or were made twice."""
+    wrong = [job.path for job in jobs if not job.path.is_file() or job.path.read_bytes() != right(job)[-1]]
+    ledgers = [job.path.with_suffix(".made") for job in jobs]
+    twice = [ledger for ledger in ledgers if ledger.is_file() and ledger.read_text().count("made") != 1]
+    if wrong or twice:
+        print(f"wrong {list(map(str, wrong))}, twice {list(map(str, twice))}", file=sys.stderr)
+    return len(wrong) + len(twice)
 
 
-def files_of(folder: Path) -> list[Path]:
-    """All but the card, which nobody reads numbers from."""
-    return [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != "README.md"]
+def trained(folder: Path) -> dict[str, bytes]:
+    """What a training leaves, but for what tells of its time."""
+    files = [folder / "history.json", *(folder / "model").rglob("*")]
+    read = [file for file in files if file.is_file() and file.name != "README.md"]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in read}
 
 
-def kills(work: Path, whole: dict[str, bytes], n: int, took_s: float, chance: random.Random) -> Iterator[Outcome]:
-    """kill -9 at a random time, once or twice, then again."""
-    for number in range(n):
-        folder = work / f"killed-{number}"
-        for _ in range(1 + number % 2):
-            train_in_a_process(folder, kill_after_s=chance.uniform(0, took_s))
-        yield again(folder, whole)
-        shutil.rmtree(folder)
-
-
-class StoppedError(Exception):
-    """The training was stopped on purpose."""
-
-
-def interrupted(folder: Path) -> Path:
-    """A training that ended after ``HALFWAY``."""
-
-    def stop(line: str) -> None:
-        if int(line.split("update")[1].split("/")[0]) > HALFWAY:
-            raise StoppedError
-
-    in_a_process(lambda log: train(folder, stop))
-    return folder
-
-
-def checkpoint_faults(work: Path, whole: dict[str, bytes], chance: random.Random) -> Iterator[Callable[[], Outcome]]:
-    """Every file of the last checkpoint damaged in every way; all checkpoints; a folder that is none."""
-    half = interrupted(work / "half")
-    names = [file.relative_to(half) for file in files_of(checkpoints(half)[-1])]
-
-    def one(number: int, name: Path, all_of_them: bool) -> Outcome:
-        folder = Path(shutil.copytree(half, work / "damaged"))
-        last = checkpoints(folder)[-1]
-        for checkpoint in checkpoints(folder) if all_of_them else [last]:
-            file = folder / checkpoint.name / name.relative_to(last.name)
-            list(damages(file, chance))[number][1]()
-        outcome = again(folder, whole, says=True)
-        shutil.rmtree(folder)
-        return outcome
-
-    def foreign() -> Outcome:
-        folder = Path(shutil.copytree(half, work / "foreign"))
-        (folder / "checkpoint-x").mkdir()
-        outcome = again(folder, whole)
-        return outcome if (folder / "checkpoint-x").is_dir() else "bad: a folder of others was deleted"
-
-    yield from (partial(one, number, name, False) for number in range(5) for name in names)
-    yield from (partial(one, number, names[-1], True) for number in range(5))
-    yield foreign
-
-
-def full_disk(folder: Path, whole: dict[str, bytes], prepare: Callable[[], None]) -> Outcome:
-    """A disk that takes no more, then again with room."""
-    error, _ = train_in_a_process(folder, prepare)
-    if not error.startswith("OSError") or "make room" not in error:
-        return f"bad: {error or 'no error'}"
-    return again(folder, whole)
-
-
-def no_file_above(n_bytes: int) -> None:
-    """Writing beyond so many bytes is an error (EFBIG), as beyond the end of a disk."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, n_bytes))
-
-
-def no_room_for_the_state(nth: int) -> None:
-    """The disk is full when half of the nth ``trainer_state.json`` is written."""
-    save, seen = TrainerState.save_to_json, iter(range(1000))
-
-    def saving(self: TrainerState, path: str) -> None:
-        save(self, path)
-        if next(seen) == nth:
-            Path(path).write_bytes(Path(path).read_bytes()[:100])
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    TrainerState.save_to_json = saving
-
-
-def read_faults(path: Path, files: list[Path], read: Callable[[], object], n_bits: int, chance: random.Random):
-    """Damage what is kept, and read it: an error has to name the damaged file, or what its checksums are of."""
-    for file in files:
-        content = file.read_bytes()
-        ways = [*damages(file, chance), *(list(damages(file, chance))[3] for _ in range(n_bits))]
-        for name, damage in ways:
-            damage()
-            try:
-                read()
-                yield f"bad: {file.name}, {name}, read as good"
-            except ValueError as error:
-                named = file.name in str(error) or path.name in str(error)
-                yield "clear error" if named else f"bad: {error}"
-            finally:
-                file.write_bytes(content)
-
-
-def kept_evaluation(folder: Path, work: Path) -> Path:
-    """The trained model's evaluation, in a file."""
-    path = work / "evaluation.parquet"
-    evaluate(load_trained(folder), load_task(SOURCE, split="validation").sample(20, 200)).write(path)
-    return path
+def in_own() -> bool:
+    """Whether this process may mount disks for itself."""
+    return "--own" in sys.argv
 
 
 def main(quick: bool) -> int:
-    """Make the faults, print the table, tell whether all came to a good end."""
-    torch.set_num_threads(1)
-    chance, work = random.Random(0), Path(tempfile.mkdtemp())
-    start()
-    folder = work / "whole"
-    train_in_a_process(folder)  # the first one also warms up what all have in common
-    shutil.rmtree(folder)
-    began = time.monotonic()
-    error, _ = train_in_a_process(folder)
-    took_s = time.monotonic() - began
-    assert not error, error
-    whole = result(folder)
-    of_checkpoints = list(checkpoint_faults(work, whole, chance))
-    sizes = sorted({file.stat().st_size for file in files_of(checkpoints(work / "half")[-1])})
-    limits = [size - 1 for size in sizes if size > 1]
-    if quick:
-        of_checkpoints, limits = [*chance.sample(of_checkpoints[:-1], 2), of_checkpoints[-1]], limits[-1:]
-    disks = [partial(no_file_above, limit) for limit in limits]
-    disks += [partial(no_room_for_the_state, nth) for nth in ([1] if quick else range(4))]
-    path = kept_evaluation(folder, work)
-    read = partial(Evaluation.read, path)
-    table: dict[str, list[Outcome]] = {
-        "process killed at a random time": list(kills(work, whole, 2 if quick else 60, took_s, chance)),
-        "file of a checkpoint damaged": [make() for make in of_checkpoints],
-        "disk full": [full_disk(work / f"full-{n}", whole, prepare) for n, prepare in enumerate(disks)],
-    }
-    files = files_of(folder / "model")
-    shown = files[-1:] if quick else files
-    table["file of a kept model damaged"] = list(
-        read_faults(folder / "model", shown, partial(load_trained, folder), 0, chance)
+    """Make the faults and print the table."""
+    home, chance = Path(tempfile.mkdtemp()), random.Random(0)
+    (home / "notebooks").mkdir()
+    os.environ |= {"KIT_HOME": str(home), "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    cluster, few = Cluster(), 4 if quick else 1
+    trial = Trial(home, cluster, chance, Table())
+    worker, process = ((lambda of=of: cluster.kill_one(of, chance)) for of in (WORKER, JOB))
+    other, head, stall, sleep = (
+        lambda one=one: bool(cluster.processes(WORKER)) and one() is None
+        for one in (cluster.kill_other, cluster.kill_head, cluster.stall, cluster.sleep)
     )
-    files = [path, path.with_name(f"{path.name}.checksum")]
-    shown = files[:1] if quick else files
-    table["kept evaluation damaged"] = list(read_faults(path, shown, read, 2 if quick else 300, chance))
-    shutil.rmtree(work)
-    return show(table)
-
-
-def show(table: dict[str, list[Outcome]]) -> int:
-    """Print the counts, and what is bad; 1 if something is."""
-    print("| fault | made | same result | clear error | bad |\n|---|---:|---:|---:|---:|")
-    for kind, outcomes in table.items():
-        counts = Counter(outcomes)
-        good = [counts[name] for name in GOOD]
-        print("|", " | ".join(map(str, (kind, len(outcomes), *good, len(outcomes) - sum(good)))), "|")
-    bad = [f"{kind}: {outcome}" for kind, outcomes in table.items() for outcome in outcomes if outcome not in GOOD]
-    for one in bad:
-        print(one)
-    return int(bool(bad))
+    try:
+        trial.row("process of a job killed", 44 // few, 40, process, 0.7)
+        trial.row("worker of Ray killed", 44 // few, 40, worker, 1.5)
+        trial.row("machine killed, another one joins", 8 // few, 16, other, 2.0)
+        trial.row("head killed and started again", max(1, 3 // few), 8, head, 3.0)
+        trial.full_disk(16)
+        trial.two_commands(max(1, 3 // few), 12)
+        trial.row("slow machine: it stands still for three seconds", max(1, 3 // few), 16, stall, 2.0)
+        trial.row("slow machine: given up, another one joins, it wakes", max(1, 3 // few), 16, sleep, 2.0)
+        trial.trainings(8 // few, 6 // min(few, 2))
+    finally:
+        cluster.end()
+    print(f"\n{trial.table.total()}")
+    if not trial.table.bad:
+        shutil.rmtree(home)
+    return int(bool(trial.table.bad))
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["--command"]:
+        sys.exit(command(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]), sys.argv[5]))
+    if (
+        not in_own()
+        and shutil.which(OWN[0])
+        and not subprocess.run([*OWN, "true"], check=False, capture_output=True).returncode
+    ):
+        os.execvp(OWN[0], [*OWN, sys.executable, *sys.argv, "--own"])
     sys.exit(main("--quick" in sys.argv[1:]))

@@ -225,7 +225,7 @@ class TestPrecision:
 
 def test_a_dozen_and_more_faults_come_to_a_good_end():
     """The quick run of the benchmark: processes killed, files damaged, disks full."""
-    command = [sys.executable, "benchmarks/faults.py", "--quick"]
+    command = [sys.executable, "benchmarks/damage.py", "--quick"]
     home = Path(__file__).resolve().parents[2]
     ended = subprocess.run(command, cwd=home, capture_output=True, text=True, timeout=500, check=False)
     rows = [line.split("|")[1:-1] for line in ended.stdout.splitlines() if line.startswith("|")][2:]
