@@ -57,7 +57,17 @@ def test_all_ways_of_mining_find_the_same(typed):
 
 def test_growth(typed):
     in_this_process = lambda function, jobs, log, n: [function(job, log) for job in jobs]
-    tables = typed("growth", "--questions", "5", "--versions", "10", "--dimensions", "8", run_all=in_this_process)
+    tables = typed(
+        "growth",
+        "--questions",
+        "5",
+        "--versions",
+        "10",
+        "--dimensions",
+        "8",
+        *("--nodes", "0", "--ranks", "0"),
+        run_all=in_this_process,
+    )
     assert [row[""] for row in tables["Slopes"]] == ["languages", "questions", "candidates", "dimensions"]
 
 
