@@ -89,7 +89,7 @@ class Cluster:
         time.sleep(STILL_S)
 
     def sleep(self) -> None:
-        """The machine does nothing until it is given up and another one does its jobs; then it wakes, amid them."""
+        """The machine does nothing until it is given up, with another one there for its jobs; then it wakes."""
         sleeping, stopped = self.other, tree(self.other)
         send(stopped, signal.SIGSTOP)
         self.other = self.start_other()
