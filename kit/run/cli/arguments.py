@@ -45,8 +45,8 @@ def add_settings(command: argparse.ArgumentParser, meaning: str) -> None:
     command.add_argument("-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help=meaning)
 
 
-def add_engine_options(command: argparse.ArgumentParser) -> None:
-    """Where jobs are carried out; ``engine_of`` reads it."""
+def add_engine_options(command: argparse.ArgumentParser, stores: bool = True) -> None:
+    """Where jobs are carried out; ``engine_of`` reads it. stores: whether their results can go through a store."""
     options = command.add_argument_group("engine", "what carries out trainings, evaluations and other jobs (docs/scale.md)")
     engines = "here (default, this machine), ray or slurm; of several machines, which share the project's folder"
     options.add_argument("--engine", default="here", metavar="NAME", help=engines)
@@ -56,7 +56,8 @@ def add_engine_options(command: argparse.ArgumentParser) -> None:
     options.add_argument("--gpus", type=at_least(0), default=0, metavar="N", help="of each job on a cluster (default: none)")
     options.add_argument("--partition", default="", metavar="NAME", help="of Slurm")
     store = "address of a place that results come from and go to, such as s3://bucket/kit, for machines that share no folder"
-    options.add_argument("--store", default="", metavar="ADDRESS", help=store)
+    if stores:
+        options.add_argument("--store", default="", metavar="ADDRESS", help=store)
     options.add_argument("--minutes", type=at_least(1), default=240, metavar="N", help="of each job of Slurm (default: 240)")
 
 
@@ -69,7 +70,7 @@ def engine_of(parsed: argparse.Namespace) -> Engine:
     from kit.core.engines.engine import Engine  # what it reads would make --help wait
 
     told = {name: getattr(parsed, name) for name in ("address", "processors", "gpus", "partition", "minutes")}
-    engine, usual = Engine(name=parsed.engine, store=parsed.store, **told), dict(Engine())
+    engine, usual = Engine(name=parsed.engine, store=getattr(parsed, "store", ""), **told), dict(Engine())
     of_others = {"here": tuple(told), "ray": ("partition", "minutes"), "slurm": ()}[engine.name]
     for name in of_others:
         if told[name] != usual[name]:

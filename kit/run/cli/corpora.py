@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     jobs = "that share the work, each with the model in memory (default: one for each GPU of this machine, or one)"
     encode.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help=jobs)
     add_model_options(encode)
-    add_engine_options(encode)
+    add_engine_options(encode, stores=False)  # shards go into a folder that the machines share
     encode.set_defaults(function=do_encode)
     search = commands.add_parser(
         "search",
