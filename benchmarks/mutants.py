@@ -65,12 +65,18 @@ MODULES = {
     "kit/evaluate/bias/measures.py": ["evaluate/test_measures.py"],
     "kit/evaluate/bias/panel.py": [*BIAS, "evaluate/test_own_candidate.py"],
     "kit/evaluate/bias/*.py": BIAS,
+    "kit/evaluate/shards/agreement.py": ["evaluate/test_shards_panel.py"],
+    "kit/evaluate/shards/ranks.py": ["evaluate/test_shards_panel.py"],
+    "kit/evaluate/shards/search.py": ["evaluate/test_shards.py"],
     "kit/evaluate/mining/mined.py": ["compare/test_mining_results.py"],
     "kit/evaluate/mining/*.py": ["evaluate/test_mining.py"],
 }
 """Modules, and the files below ``tests`` that are theirs; the first pattern that fits counts."""
 
-LEFT_OUT = ("fresh_process", "of_ranx", "never_materialised", "matrix_products", "memory_is", "gigabyte", "bare_product")
+LEFT_OUT = (
+    *("fresh_process", "is_killed", "several_processes"),
+    *("of_ranx", "never_materialised", "matrix_products", "memory_is", "gigabyte", "bare_product"),
+)
 """Parts of names of tests that are left out: they start a process, or measure time or memory, which other work disturbs."""
 
 CONFTEST = """
