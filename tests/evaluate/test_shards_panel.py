@@ -21,6 +21,8 @@ from kit.evaluate.shards import agreement
 from kit.evaluate.shards.agreement import spearman_over
 from kit.evaluate.shards.panel import Searched, evaluate_pool
 from kit.evaluate.shards.pool import Part, Pool
+from kit.evaluate.shards.ranks import Standing, _near, _near_on_device
+from kit.evaluate.shards.scoring import scan
 from kit.evaluate.shards.store import Shards
 
 LANGUAGES = ("de", "en", "th")
@@ -191,6 +193,40 @@ class TestPanel:
             evaluate_pool(queries, pool, task, n_agreement_groups=-1)
         with pytest.raises(ValueError, match="a pool has no passages"):
             Pool([])
+
+
+class TestStanding:
+    @CPU_AND_TORCH
+    def test_by_hand(self, tmp_path, device, monkeypatch):
+        """Four passages of one score, of which two have one hash; no float tells hashes of that size apart."""
+        hashes = {"p0": 2**63 + 2, "p1": 2**63 + 1, "p2": 2**63 + 2, "p3": 2**63 + 3, "p4": 2**63 + 4}
+        monkeypatch.setattr("kit.evaluate.shards.store.stable_hash", hashes.get)
+        rows, queries = np.array([[1], [1], [1], [1], [2]], np.float32), np.ones((1, 1), np.float32)
+        ids = list(hashes)
+        pool = Pool([part(tmp_path / tag, tag, ids[of], rows[of], 2) for tag, of in (("en", slice(3)), ("de", slice(3, 5)))])
+        standing = Standing(queries, pool, np.zeros(5, np.int64), np.arange(5))
+        scan(queries, pool, np.array([-1]), device, print, standing.read)
+        # p4, which is the best, p1, p0 before p2 by their place, p3.
+        assert standing.n_before.tolist() == [[1, 2], [0, 1], [2, 3], [1, 4], [0, 0]]
+
+    @CPU_AND_TORCH
+    def test_who_is_at_a_bound_is_near(self, device):
+        import torch
+
+        scores, place = np.tile(np.arange(6, dtype=np.float32), (2, 1)), np.array([0, 1])
+        low, high, n_above = np.array([2, 9], np.float32), np.array([4, 9], np.float32), np.empty(2, np.int64)
+        if device == "cpu":
+            found = list(_near(scores, place, low, high, n_above))
+        else:
+            found = list(_near_on_device(torch.from_numpy(scores), place, low, high, n_above))
+        assert [(pair.tolist(), row.tolist()) for pair, row in found] == [([0, 0, 0], [2, 3, 4])]
+        assert n_above.tolist() == [1, 0]
+
+    def test_no_more_than_a_crowd_and_a_list_are_near_at_a_time(self, monkeypatch):
+        monkeypatch.setattr("kit.evaluate.shards.ranks.CROWD", 20)
+        scores, bound = np.ones((1, 10), np.float32), np.ones(8, np.float32)
+        found = list(_near(scores, np.zeros(8, np.int64), bound, bound, np.empty(8, np.int64)))
+        assert [np.unique(pair, return_counts=True)[1].tolist() for pair, _ in found] == [[10] * 3, [10] * 3, [10] * 2]
 
 
 class TestAgreement:
