@@ -121,6 +121,7 @@ only_mutate = {modules!r}
 also_copy = ["data"]
 pytest_add_cli_args = ["-k", {left_out!r}, "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
 pytest_add_cli_args_test_selection = {tests!r}
+timeout_constant = 5
 track_dependencies = false
 use_git_change_detection = false
 
