@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -238,6 +239,17 @@ class TestAgreement:
         left_out = np.array([0, -1, 77, 77, 399])
         expected = spearman(np.delete(queries @ rows.T, [0, 77, 399], axis=1))
         assert (spearman_over(queries, pool, left_out) == expected).all()
+
+    def test_scores_are_whole_numbers_of_the_same_order(self, monkeypatch):
+        """Neighbouring floats of either sign are told apart, and both zeros are one number."""
+        monkeypatch.setattr(agreement, "_AT_ONCE", 4)
+        tiny, one = np.float32(1e-45), np.nextafter(np.float32(1), np.float32(2))
+        ascending = np.array([-np.inf, -one, -1, -tiny, -0.0, 0.0, tiny, 1, one, np.inf], np.float32)
+        with tempfile.TemporaryFile() as file:
+            file.write(np.append(np.float32([7, 7]), ascending).tobytes())
+            records = np.concatenate(list(agreement._records(file, 2, 10)))
+        assert np.sign(np.diff(records["key"].astype(np.int64))).tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1]
+        assert records["place"].tolist() == list(range(10))
 
     @pytest.mark.parametrize(("at_once", "bits"), [(7, 14), (50, 31), (1000, 10)])
     def test_however_many_scores_are_ranked_at_once(self, tmp_path, monkeypatch, at_once, bits):
