@@ -251,6 +251,30 @@ class TestAgreement:
         assert np.sign(np.diff(records["key"].astype(np.int64))).tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1]
         assert records["place"].tolist() == list(range(10))
 
+    def test_neighbouring_scores_have_ranks_of_their_own(self):
+        """Three scores are lower; then come one at 3, two that share 4 and 5, one at 6: twice that."""
+        records = np.array([(14, 0), (11, 1), (10, 2), (11, 3)], agreement._RECORD)
+        assert sorted(agreement._ranked(records, 3).tolist()) == [(6, 2), (9, 1), (9, 3), (12, 0)]
+
+    def test_sums_of_products_are_exact(self, monkeypatch):
+        """Of ranks as large as they get: neither float64 nor whole numbers of 64 bits hold the sums."""
+        monkeypatch.setattr(agreement, "_RANKS_AT_ONCE", 1)
+        most = 2**31 - 1
+        lists = [[most] * 5, [most, 1 - most, most, 1 - most, 0]]
+        with tempfile.TemporaryFile() as file:
+            file.write(np.array(lists, np.int32).tobytes())
+            found = agreement._products(file, 2, 5)
+        assert found.tolist() == [[sum(a * b for a, b in zip(one, other)) / 4 for other in lists] for one in lists]
+
+    @pytest.mark.parametrize(("n", "at_once"), [(10**6, 2**15), (2**24, 2**14), (2**30, 4), (2**32, 1)])
+    def test_so_many_ranks_at_once_that_their_products_fit_64_bits(self, n, at_once, monkeypatch):
+        def ask(file, place, n, dtype):
+            raise InterruptedError(n)
+
+        monkeypatch.setattr(agreement, "_read", ask)
+        with pytest.raises(InterruptedError, match=f"^{at_once}$"), tempfile.TemporaryFile() as file:
+            agreement._products(file, 1, n)
+
     @pytest.mark.parametrize(("at_once", "bits"), [(7, 14), (50, 31), (1000, 10)])
     def test_however_many_scores_are_ranked_at_once(self, tmp_path, monkeypatch, at_once, bits):
         """Scores of one dimension are the products themselves: ties, both zeros, tiny, huge and negative ones."""
