@@ -172,6 +172,9 @@ class TestSearch:
         assert near(np.array([[1, -np.inf, 0]], np.float32), -np.inf, 1) == [[0, 2]]
         assert near(np.stack([up, -up]), 2, 0.5) == [list(range(2, 66)), []]  # 64 of the first row
         assert near(np.stack([up, up[::-1]]), 1, 0.5) == [[62, 63, 64, 65], [0, 1, 2, 3]]  # the third best is 63
+        up[60:62] = 61.7, np.nextafter(np.float32(62), np.float32(0))  # above 63 - 3 / 2, and just below 63 - 2 / 2
+        assert near(up[None], 1, 0.5) == [[61, 62, 63, 64, 65]]
+        assert near(np.array([[10] * 65 + [8.5]], np.float32), 10, 1) == [list(range(65))]
 
     def test_progress_is_told(self, tmp_path, monkeypatch):
         monkeypatch.setattr("kit.evaluate.shards.scoring._TOLD_EVERY_S", -1)
