@@ -176,6 +176,10 @@ class TestSearch:
         assert near(up[None], 1, 0.5) == [[61, 62, 63, 64, 65]]
         assert near(np.array([[10] * 65 + [8.5]], np.float32), 10, 1) == [list(range(65))]
 
+    def test_a_device_that_is_not_there(self, tmp_path):
+        with pytest.raises(RuntimeError, match="nowhere"):
+            top_passages(np.ones((1, 2), np.float32), filled(tmp_path, np.ones((3, 2), np.float32), 2), 1, device="nowhere")
+
     def test_progress_is_told(self, tmp_path, monkeypatch):
         monkeypatch.setattr("kit.evaluate.shards.scoring._TOLD_EVERY_S", -1)
         lines = []
