@@ -95,6 +95,10 @@ class TestExpectationsOfSizes:
         exact = comb(min(k, n), m) / comb(n, m)  # the same number, in whole numbers of Python: C(k, m) / C(n, m)
         assert expected_complete(n, m, k) == pytest.approx(exact, rel=1e-12)
 
+    def test_short_whole_numbers_do_not_overflow(self):
+        """With 255 of 255 relevant: 256 * 254 / 256, of numbers that end at 255 themselves."""
+        assert expected_rank_distance(np.uint8([255]), np.uint8([255])) == pytest.approx([254])
+
     @pytest.mark.parametrize("expected", [expected_rank_distance, expected_cover_rank])
     @pytest.mark.parametrize(("n_candidates", "n_relevant"), [(5, 6), (5, 0)])
     def test_impossible_counts_are_refused(self, expected, n_candidates, n_relevant):
