@@ -51,29 +51,38 @@ AT_LEAST = 0.9
 COMMENT = re.compile(r"^\s+|\s*(?:  #.*)?$")
 
 BIAS = ["evaluate/test_bias.py", "evaluate/test_top_lists.py", "evaluate/test_peer.py", "evaluate/test_panel.py"]
+SEARCH = ["evaluate/test_blocks.py", "evaluate/test_search.py", "evaluate/test_own_candidate.py"]
 MODULES = {
     "kit/train/samplers.py": ["train/test_samplers.py"],
     "kit/train/losses.py": ["train/test_losses.py"],
     "kit/compare/stats.py": ["compare/test_stats.py"],
     "kit/evaluate/metrics.py": ["evaluate/test_metrics.py", "evaluate/test_bias.py"],
     "kit/evaluate/rankers.py": ["evaluate/test_rankers.py"],
-    "kit/evaluate/ranks.py": ["evaluate/test_evaluator.py", "evaluate/test_panel.py"],
-    "kit/evaluate/scores.py": ["evaluate/test_search.py", "evaluate/test_own_candidate.py"],
-    "kit/evaluate/blocks.py": ["evaluate/test_search.py", "evaluate/test_own_candidate.py"],
-    "kit/evaluate/search.py": ["evaluate/test_search.py", "evaluate/test_own_candidate.py"],
+    "kit/evaluate/ranks.py": ["evaluate/test_ranks.py", "evaluate/test_evaluator.py", "evaluate/test_panel.py"],
+    "kit/evaluate/scores.py": SEARCH,
+    "kit/evaluate/blocks.py": SEARCH,
+    "kit/evaluate/search.py": SEARCH,
     "kit/evaluate/bias/measures.py": ["evaluate/test_measures.py"],
     "kit/evaluate/bias/panel.py": [*BIAS, "evaluate/test_own_candidate.py"],
     "kit/evaluate/bias/*.py": BIAS,
+    "kit/evaluate/shards/agreement.py": ["evaluate/test_shards_panel.py"],
+    "kit/evaluate/shards/ranks.py": ["evaluate/test_shards_panel.py"],
+    "kit/evaluate/shards/search.py": ["evaluate/test_shards.py"],
     "kit/evaluate/mining/mined.py": ["compare/test_mining_results.py"],
     "kit/evaluate/mining/*.py": ["evaluate/test_mining.py"],
 }
 """Modules, and the files below ``tests`` that are theirs; the first pattern that fits counts."""
 
-LEFT_OUT = ("fresh_process", "of_ranx", "never_materialised", "matrix_products", "memory_is", "gigabyte", "bare_product")
+LEFT_OUT = (
+    *("fresh_process", "is_killed", "several_processes"),
+    *("of_ranx", "never_materialised", "matrix_products", "memory_is", "gigabyte", "bare_product"),
+)
 """Parts of names of tests that are left out: they start a process, or measure time or memory, which other work disturbs."""
 
-HYPOTHESIS = """
+CONFTEST = """
+import pytest
 from hypothesis import HealthCheck, Phase, settings
+from mutmut.state import state
 
 settings.register_profile(
     "mutants",
@@ -83,8 +92,27 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.differing_executors, HealthCheck.too_slow],
 )
 settings.load_profile("mutants")
+executed = {}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    earlier = set(state()._stats)
+    state()._stats.clear()
+    made = yield
+    executed[fixturedef] = set(state()._stats)
+    state()._stats.update(earlier)
+    return made
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item):
+    for name in item.fixturenames:
+        for fixture in item._fixtureinfo.name2fixturedefs.get(name, ()):
+            state()._stats.update(executed.get(fixture, ()))
 """
-"""One example that fails is enough: none is looked for that is smaller."""
+"""One example that fails is enough: none is looked for that is smaller. What a fixture of a module executes counts
+for each test that uses it: mutmut by itself sees it in the first of them, and would not run the others."""
 
 MUTMUT = """
 [tool.mutmut]
@@ -93,6 +121,7 @@ only_mutate = {modules!r}
 also_copy = ["data"]
 pytest_add_cli_args = ["-k", {left_out!r}, "-p", "no:cacheprovider", "-p", "no:unraisableexception"]
 pytest_add_cli_args_test_selection = {tests!r}
+timeout_constant = 5
 track_dependencies = false
 use_git_change_detection = false
 
@@ -140,7 +169,7 @@ def main() -> int:
     for tests in dict.fromkeys(map(tests_of, modules)):
         together = [module for module in modules if tests_of(module) == tests]
         if asked.again:
-            run(folder_of(together), asked.children, survivors(together))
+            run(folder_of(together), asked.children, survivors(together, tests))
         else:
             run(prepare(together, tests), asked.children)
         for module in together:
@@ -182,10 +211,18 @@ def prepare(modules: list[str], tests: tuple[str, ...]) -> Path:
     folder = folder_of(modules)
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(HERE / "kit", folder / "kit", ignore=shutil.ignore_patterns("__pycache__"))
-    copy_tests(folder)
     (folder / "data").mkdir()
     for path in (HERE / "data").glob("*.*"):
         shutil.copy(path, folder / "data")
+    copy_tests(folder, modules, tests)
+    return folder
+
+
+def copy_tests(folder: Path, modules: list[str], tests: tuple[str, ...]) -> None:
+    """The tests as they are now, with settings of hypothesis, and which of them are to run."""
+    shutil.copytree(HERE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
+    with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as stream:
+        stream.write(CONFTEST)
     settings = {
         "modules": modules,
         "left_out": " and ".join(f"not {name}" for name in LEFT_OUT),
@@ -193,23 +230,16 @@ def prepare(modules: list[str], tests: tuple[str, ...]) -> Path:
         "pythonpath": [f"tests/{one.name}" for one in sorted((HERE / "tests").iterdir()) if one.is_dir()],
     }
     (folder / "pyproject.toml").write_text(MUTMUT.format(**settings), encoding="utf-8")
-    return folder
+    (folder / "mutants" / "mutmut-stats.json").unlink(missing_ok=True)  # which test executes what is found anew
 
 
-def copy_tests(folder: Path) -> None:
-    """The tests as they are now, with settings of hypothesis."""
-    shutil.copytree(HERE / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
-    with (folder / "tests" / "conftest.py").open("a", encoding="utf-8") as stream:
-        stream.write(HYPOTHESIS)
-
-
-def survivors(modules: list[str]) -> list[str]:
+def survivors(modules: list[str], tests: tuple[str, ...]) -> list[str]:
     """Names of the mutants that survived last time; the tests in the folder become those of now."""
     folder = folder_of(modules)
     for module in modules:
         if not (folder / f"mutants/{module}.meta").is_file() or not filecmp.cmp(HERE / module, folder / module, False):
             raise SystemExit(f"{module} is not what was tried last time: leave --again out")
-    copy_tests(folder)
+    copy_tests(folder, modules, tests)
     codes = {name: code for module in modules for name, code in read_codes(folder, module).items()}
     return [name for name, code in codes.items() if not is_killed(code)]
 

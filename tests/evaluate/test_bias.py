@@ -16,7 +16,7 @@ from test_search import random_task
 from kit.evaluate.bias.awrf_at_20 import attention_weighted_rank_fairness, expected_awrf
 from kit.evaluate.bias.complete_at_20 import complete_at, expected_complete
 from kit.evaluate.bias.cover_rank import cover_rank, expected_cover_rank
-from kit.evaluate.bias.list_agreement import spearman
+from kit.evaluate.bias.list_agreement import by_language, spearman
 from kit.evaluate.bias.measures import PANEL
 from kit.evaluate.bias.own_language_first import expected_own_language_first, own_language_first
 from kit.evaluate.bias.rank_distance import expected_rank_distance, rank_distance
@@ -94,6 +94,10 @@ class TestExpectationsOfSizes:
         n = 10**6
         exact = comb(min(k, n), m) / comb(n, m)  # the same number, in whole numbers of Python: C(k, m) / C(n, m)
         assert expected_complete(n, m, k) == pytest.approx(exact, rel=1e-12)
+
+    def test_short_whole_numbers_do_not_overflow(self):
+        """With 255 of 255 relevant: 256 * 254 / 256, of numbers that end at 255 themselves."""
+        assert expected_rank_distance(np.uint8([255]), np.uint8([255])) == pytest.approx([254])
 
     @pytest.mark.parametrize("expected", [expected_rank_distance, expected_cover_rank])
     @pytest.mark.parametrize(("n_candidates", "n_relevant"), [(5, 6), (5, 0)])
@@ -189,6 +193,23 @@ class TestTopOfTheList:
         assert attention_weighted_rank_fairness(top, shares) == pytest.approx(
             attention_weighted_rank_fairness(top, np.full(3, 1 / 3)), abs=1e-6
         )
+
+    def test_awrf_takes_shares_of_whole_numbers(self):
+        assert attention_weighted_rank_fairness(np.array([[0, 0], [1, 1]]), np.array([0, 1])).tolist() == [0, 1]
+
+    @pytest.mark.parametrize(
+        ("top", "target", "end"),
+        [
+            ([1, 0, 1, 0, 0, 1], [0.4383072253022592, 0.5616927746977408], 1),  # attention, but for rounding
+            (
+                [1, 1, 0, 1, 2],
+                [0, 0, 0, 0.3794448088836256, 0.21535768151769552, 0.3703455710267149, 0.034851938571964225],
+                0,
+            ),
+        ],
+    )
+    def test_awrf_is_no_less_than_0_and_no_more_than_1_for_rounding(self, top, target, end):
+        assert attention_weighted_rank_fairness(np.array([top]), np.array(target)).tolist() == [end]
 
     def test_awrf_is_zero_where_the_target_is_elsewhere(self):
         assert attention_weighted_rank_fairness(np.array([[0, 0]]), np.array([0.0, 1.0])).tolist() == [0]
@@ -321,8 +342,18 @@ class TestSpearman:
     @pytest.mark.parametrize("sign", [-1, 1])
     def test_neighbouring_floats_have_an_order(self, sign):
         one = np.float32(sign)
-        scores = np.array([[one, np.nextafter(one, np.float32(9)), 9], [1, 2, 3]], np.float32)
-        assert spearman(scores)[0, 1] == pytest.approx(1)
+        neighbours = [np.nextafter(one, np.float32(-9)), one, np.nextafter(one, np.float32(9))]
+        assert spearman(np.array([neighbours, [1, 2, 3]], np.float32))[0, 1] == pytest.approx(1)
+
+    @pytest.mark.parametrize("n", [17, 27, 28, 30, 37])  # (n^3 - n) / 12 is more than the square of its root in float64
+    def test_rounding_makes_no_list_more_than_the_same(self, n):
+        up = np.arange(n, dtype=np.float32)
+        assert spearman(np.stack([up, up + 1, -up]))[0].tolist() == [1, 1, -1]
+
+    def test_means_over_partners_are_numbers(self):
+        means = by_language(np.array([[1, 0.5], [0.5, 1]]), np.array([0, 2]), 3)
+        assert means.dtype == np.float64
+        assert means == pytest.approx(np.array([[np.nan, np.nan, 0.5], [0.5, np.nan, np.nan]]), nan_ok=True)
 
     def test_one_candidate_has_no_order(self):
         assert spearman(np.ones((2, 1), np.float32)).tolist() == [[1, 0], [0, 1]]

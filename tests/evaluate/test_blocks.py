@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kit.evaluate.blocks import read_block
+from kit.evaluate.blocks import read_block, read_block_on_device
 from kit.evaluate.scores import Columns
 from kit.evaluate.search import _chunk_size
 
@@ -45,6 +45,31 @@ def test_blocks_are_read_as_plain_lists_are(n, levels):
     for k in {0, 1, min(n, 20), n}:
         n_before, top = read_block(scores, pairs, columns, k)
         assert (n_before.tolist(), top.tolist()) == counted(scores, pairs, columns, k)
+        assert (n_before.dtype, top.dtype) == (np.int64, np.int64)
+
+
+@pytest.mark.parametrize("n_elements", [2**26, 40], ids=["one block", "a block a pair"])
+def test_an_accelerator_reads_the_same(n_elements, monkeypatch):
+    import torch
+
+    monkeypatch.setattr("kit.evaluate.blocks._DEVICE_ELEMENTS", n_elements)
+    random = np.random.default_rng(0)
+    scores = random.integers(-3, 3, size=(4, 30)).astype(np.float32)
+    pairs, columns = np.array([[0, 3], [0, 29], [2, 0], [2, 7], [3, 3]]), columns_of(random, 30)
+    for k in (0, 1, 30):
+        n_before, top = read_block_on_device(torch.from_numpy(scores), pairs, columns, k)
+        assert (n_before.tolist(), top.tolist()) == counted(scores, pairs, columns, k)
+        assert (n_before.dtype, top.dtype, top.shape) == (np.int64, np.int64, (4, k))
+
+
+@pytest.mark.parametrize("n", [1024, 1025, 1026, 2050])
+def test_the_best_may_stand_anywhere(n):
+    """Halves are laid upon each other, and of an odd number the last one beside them: no score may count in two parts."""
+    places = [0, 1, n // 2 - 1, n // 2, n // 2 + 1, n - 2, n - 1]
+    scores = np.random.default_rng(0).random((len(places), n), np.float32)
+    scores[np.arange(len(places)), places] = 2
+    _, top = read_block(scores, np.empty((0, 2), np.int64), columns_of(np.random.default_rng(0), n), 2)
+    assert top.tolist() == np.argsort(-scores, axis=1)[:, :2].tolist()
 
 
 def test_no_count_overflows():
@@ -56,13 +81,13 @@ def test_no_count_overflows():
     assert (before.tolist(), last.tolist()) == ([columns.slices[0].stop - 1, n - 1], [0, 0])
 
 
-@pytest.mark.parametrize("column", [0, 700, 2999])
+@pytest.mark.parametrize(("n", "column"), [(3000, 0), (3000, 700), (3000, 2999), (3001, 3000)])
 @pytest.mark.parametrize("k", [0, 20])
-def test_a_score_that_is_no_number_is_refused(column, k):
-    scores = np.zeros((2, 3000), np.float32)
+def test_a_score_that_is_no_number_is_refused(n, column, k):
+    scores = np.zeros((2, n), np.float32)
     scores[1, column] = np.nan
     with pytest.raises(ValueError, match="a score is NaN"):
-        read_block(scores, np.array([[0, 5]]), columns_of(np.random.default_rng(0), 3000), k)
+        read_block(scores, np.array([[0, 5]]), columns_of(np.random.default_rng(0), n), k)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +97,7 @@ def test_a_score_that_is_no_number_is_refused(column, k):
         (1, 13_090, 13_014, 1007),  # 13 for one
         (2, 100, 13_014, 256),  # one chunk: to lay out the candidates twice would cost more
         (64, 13_090, 1_000_000, 8),  # memory is the limit
+        (1, 671_001, 50_000, 671),  # of whole queries, 671 fit: one more would be above it
     ],
 )
 def test_threads_have_as_many_chunks(n_threads, n_queries, n_candidates, chunk):

@@ -87,6 +87,15 @@ def test_the_panel_holds_what_its_files_declare_by_place_then_by_name(monkeypatc
     ]
 
 
+def test_neither_itself_nor_what_reads_the_panel_is_imported_for_it(monkeypatch):
+    """The panel of a task imports what is made here: whoever imports this file first would run in a circle."""
+    asked, load = [], importlib.import_module
+    monkeypatch.setattr(importlib, "import_module", lambda name: (asked.append(name), load(name))[1])
+    measures._declared()
+    assert "kit.evaluate.bias.rank_distance" in asked
+    assert not {"kit.evaluate.bias.measures", "kit.evaluate.bias.panel"} & set(asked)
+
+
 def test_places_and_columns_are_distinct():
     assert len({measure.order for measure in PANEL}) == len({measure.column for measure in PANEL}) == len(PANEL)
 

@@ -17,7 +17,7 @@ from kit.compare import stats
 from kit.core.seeding import stable_hash
 from kit.data.bitext import BitextTask
 from kit.evaluate.mining.margins import DIRECTIONS, MARGINS, MinedPairs, margin_scores, mine, mine_neighbourhood, pair_keys
-from kit.evaluate.mining.neighbours import Neighbourhood, encode_bitext, neighbourhood
+from kit.evaluate.mining.neighbours import Neighbourhood, _reached_by_k, encode_bitext, neighbourhood
 from kit.evaluate.mining.scores import best_threshold, score, tatoeba
 from kit.train.config import EncoderConfig
 
@@ -194,6 +194,11 @@ class TestSearch:
         np.testing.assert_array_equal(found.target_of, np.argsort(-exact, axis=1)[:, :15])
         np.testing.assert_allclose(found.target_cosine, -np.sort(-exact, axis=1)[:, :15], atol=1e-12)
 
+    @pytest.mark.parametrize(("n", "k"), [(100, 100), (512, 20), (600, 500), (5003, 15)])
+    def test_k_scores_or_more_reach_the_bound_of_the_piles(self, n, k):
+        scores = np.random.default_rng(0).random((3, n), np.float32)
+        assert ((scores >= _reached_by_k(scores, k)[:, None]).sum(axis=1) >= k).all()
+
     @FEW
     @given(st.integers(0, 2**32 - 1))
     def test_ties_go_by_the_hash_of_side_and_id(self, seed):
@@ -350,8 +355,9 @@ class TestFaults:
             ({"source_embeddings": X.astype(np.float64)}, "source_embeddings is float64: give a NumPy array of float32"),
             ({"target_embeddings": Y.tolist()}, "target_embeddings is <class 'list'>|list: give a NumPy array"),
             ({"source_embeddings": Y}, r"source_embeddings has shape \(6, 6\): made needs \(5, dim\)"),
-            ({"target_embeddings": Y[0]}, r"target_embeddings has shape \(6,\)"),
+            ({"target_embeddings": Y[0]}, r"target_embeddings has shape \(6,\): made needs \(6, dim\)"),
             ({"target_embeddings": 2 * Y}, r"target_embeddings, row 0: length 2: divide rows by their lengths"),
+            ({"target_embeddings": Y * np.float32([[1], [1], [1], [1], [2], [1]])}, "target_embeddings, row 4: length 2"),
             ({"source_embeddings": X * np.float32("nan")}, "source_embeddings, row 0: length nan"),
             ({"source_embeddings": X * np.float32(1e30)}, "source_embeddings, row 0: length inf"),
             ({"source_embeddings": unit(X[:, :3])}, "source_embeddings have 3 dimensions and target_embeddings 6"),

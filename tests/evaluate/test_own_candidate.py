@@ -17,6 +17,7 @@ from kit.evaluate.bias.top_lists import mean_of_present
 from kit.evaluate.debias.remedies import balanced
 from kit.evaluate.evaluation import Evaluation
 from kit.evaluate.evaluator import evaluate_embeddings
+from kit.evaluate.scores import lay_out
 from kit.evaluate.search import search
 
 
@@ -79,6 +80,16 @@ def test_lists_agree_on_the_candidates_that_all_of_them_hold(device, chunk_size)
     for rows, correlation in zip(groups, found, strict=True):
         _, stays = without(task, rows)
         assert correlation == pytest.approx(spearman(queries[rows] @ candidates[stays].T), abs=1e-12)
+
+
+def test_the_first_column_is_left_out_as_the_others_are():
+    random = np.random.default_rng(7)
+    task = own_task(random)
+    queries, candidates = tied_embeddings(random, task)
+    seed = next(seed for seed in range(99) if lay_out(candidates, task, seed).candidate[0] in task.own_candidate)
+    query = np.flatnonzero(task.own_candidate == lay_out(candidates, task, seed).candidate[0])
+    (scores,) = search(queries, candidates, task, groups=[query], of_group=np.copy, seed=seed, device="cpu").of_groups
+    assert scores.shape == (1, len(task.candidates) - 1) and np.isfinite(scores).all()
 
 
 @CPU_AND_TORCH

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import erfc, log2, sqrt
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import stats as scipy_stats
 from scipy.spatial.distance import jensenshannon
@@ -13,10 +14,11 @@ from test_search import random_task, tied_embeddings
 from kit.core.seeding import stable_fraction, stable_hash
 from kit.data.corpus import RetrievalTask
 from kit.evaluate.bias.list_agreement import spearman
-from kit.evaluate.bias.panel import chance, parallel_groups
+from kit.evaluate.bias.panel import chance, panel_columns, parallel_groups
 from kit.evaluate.bias.top_lists import TOP
 from kit.evaluate.evaluation import BIAS_MEASURES, POOL
 from kit.evaluate.evaluator import evaluate_embeddings
+from kit.evaluate.ranks import score_lists
 from kit.evaluate.search import search
 
 
@@ -356,11 +358,39 @@ class TestListAgreement:
         for one, other in zip(whole, parts, strict=True):
             np.testing.assert_array_equal(one, other)
 
+    def test_the_seed_is_0_if_none_is_named(self):
+        task, _, _ = self._embeddings()
+        by_default, by_0, by_1 = (
+            [rows.tolist() for rows in parallel_groups(task, 5, **seed)] for seed in ({}, {"seed": 0}, {"seed": 1})
+        )
+        assert by_default == by_0 != by_1
+
     def test_a_negative_number_of_groups_is_refused(self):
         with pytest.raises(ValueError, match="n_agreement_groups is -1: choose 0 or more, or None for all"):
             evaluate_embeddings(
                 np.eye(5, 6, dtype=np.float32), np.eye(6, dtype=np.float32), HAND, "x", n_agreement_groups=-1
             )
+
+
+class TestLargerPool:
+    """A pool of 4, 4 and 8 candidates of the languages, of which the task names two, three and one."""
+
+    COUNTS = np.tile([4, 4, 8], (5, 1))
+
+    def test_shares_are_those_of_the_pool_and_lists_hold_whole_numbers(self):
+        found = search(np.array(list(SCORES.values()), np.float32), np.eye(6, dtype=np.float32), HAND, k=6, device="cpu")
+        columns = panel_columns(HAND, found, score_lists(HAND, found.ranks)[1], [], self.COUNTS)
+        shares = np.array([1, 1, 2]) / 4
+        expected = [_awrf_plainly(HAND.candidate_language[top], shares) for top in found.top]
+        assert columns["awrf_at_20"] == pytest.approx(expected)
+        assert columns["top_languages"].type == columns["version_ranks"].type == pa.list_(pa.int64())
+
+    def test_chance(self):
+        # As in TestChance, with n = 16: 17 (m - 1) / (m + 1) and 17 m / (m + 1), of three answers, two and two.
+        expected = chance(HAND, self.COUNTS)
+        assert expected["rank_distance"] == pytest.approx(17 * (1 / 2 + 1 / 3 + 1 / 3) / 3)
+        assert expected["cover_rank"] == pytest.approx(17 * (3 / 4 + 2 / 3 + 2 / 3) / 3)
+        assert expected["complete_at_20"] == 1
 
 
 class TestOneLanguage:

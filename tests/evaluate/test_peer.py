@@ -52,6 +52,11 @@ class TestTop:
         p_value = top_without_relevant(np.array([[0]]), np.array([1, 2]))
         assert p_value == pytest.approx([scipy_stats.chi2.sf(2, 1)])
 
+    def test_two_candidates_are_enough(self):
+        # At 1 and 2, mean 1.5: between and all 2 * 0.5^2; H = (2 - 1) * 0.5 / 0.5 = 1, one degree of freedom.
+        p_value = top_without_relevant(np.array([[0, 1]]), np.array([1, 1]))
+        assert p_value == pytest.approx([scipy_stats.chi2.sf(1, 1)])
+
     @pytest.mark.parametrize("by_list", [False, True])
     def test_agrees_with_the_definition_written_out(self, by_list):
         random = np.random.default_rng(0)

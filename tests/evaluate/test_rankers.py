@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from test_search import random_task
 
+from kit.core.seeding import stable_hash
 from kit.evaluate.bias.panel import chance
 from kit.evaluate.evaluation import BIAS_MEASURES, POOL, Evaluation
 from kit.evaluate.rankers import RANKERS, LettersInCommon, made_evaluation
@@ -62,6 +63,13 @@ class TestDescriptions:
         ranks = made["together, far down"].version_ranks()
         assert (np.ptp(ranks, axis=1) == 3).all()
         assert (abs(ranks - N / 2) < 0.05 * N).all()
+
+    def test_together_far_down_starts_where_half_of_the_others_end(self):
+        # Of 125 candidates 62 are a random half. Before the two versions stand those of it that are not versions themselves:
+        # 62, 61 or 60, each of which some of 40 questions have.
+        task = random_task(np.random.default_rng(3), n_groups=40, languages="de en", share=1.0, n_others=45)
+        ranks = made_evaluation("together, far down", task, n_agreement_groups=0).version_ranks()
+        assert set(ranks.min(axis=1)) == {61, 62, 63}
 
     def test_chance_puts_the_versions_anywhere(self, made):
         ranks = made["chance"].version_ranks()
@@ -167,6 +175,10 @@ class TestMaking:
         one, two = (made_evaluation("chance", TASK, seed=3, n_agreement_groups=0) for _ in range(2))
         np.testing.assert_equal(one.per_query.to_pydict(), two.per_query.to_pydict())
 
+    def test_the_seed_is_0_if_none_is_named(self, made):
+        named = made_evaluation("own version first", TASK, seed=0)
+        np.testing.assert_equal(named.version_ranks(), made["own version first"].version_ranks())
+
     def test_another_seed_another_order(self):
         one, two = (made_evaluation("ideal", TASK, seed=seed, n_agreement_groups=0) for seed in (0, 1))
         assert (one.version_ranks() != two.version_ranks()).any()
@@ -202,6 +214,17 @@ class TestLettersInCommon:
         """Of aaaa the runs are _aa, aaa twice, and aa_: (1, 2, 1) and, of aaa, (1, 1, 1) have the cosine 4 / sqrt(6 · 3)."""
         four, three = LettersInCommon(2**14).encode_query(["aaaa", "aaa"])
         assert four @ three == pytest.approx(4 / 18**0.5)
+
+    def test_the_hash_of_a_run_tells_its_column_and_its_sign(self):
+        (row,) = LettersInCommon(64).encode_query(["Maß"])
+        counted = np.zeros(64)
+        for run in (" ma", "maß", "aß "):  # in small letters; the hash of the second is odd
+            rest, is_odd = divmod(stable_hash(run), 2)
+            counted[rest % 64] += -1 if is_odd else 1
+        assert row == pytest.approx(counted / np.linalg.norm(counted))
+
+    def test_a_text_has_1024_columns_if_no_other_number_is_named(self):
+        assert LettersInCommon().encode_document(["Ulm"]).shape == (1, 1024)
 
     def test_no_letter_has_no_direction(self):
         rows = LettersInCommon(64).encode_query(["", "a"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -14,8 +16,8 @@ from kit.data.corpus import RetrievalTask
 from kit.evaluate.bias.list_agreement import spearman
 from kit.evaluate.bias.panel import parallel_groups
 from kit.evaluate.evaluator import evaluate_embeddings
-from kit.evaluate.scores import default_device, lay_out, tie_order
-from kit.evaluate.search import search
+from kit.evaluate.scores import default_device, distinct, lay_out, make_scorer, tie_order
+from kit.evaluate.search import _batches, search
 
 CPU_AND_TORCH = pytest.mark.parametrize("device", ["cpu", "cpu:0"])  # "cpu:0" is a torch device: the code that a GPU runs
 FEW = settings(max_examples=25, deadline=None, database=None)
@@ -150,6 +152,42 @@ def test_equal_candidates_have_bit_equal_scores(chunk_size, device):
 
 
 @CPU_AND_TORCH
+@pytest.mark.parametrize("repeated", [False, True])
+def test_a_scorer_multiplies_in_float32_and_has_one_place_for_its_results(device, repeated):
+    random = np.random.default_rng(0)
+    task = random_task(random, n_groups=6)
+    queries, candidates = (
+        random.integers(-9, 9, (7, 5)).astype("f"),
+        random.integers(-9, 9, (len(task.candidates), 5)).astype("f"),
+    )
+    candidates[:, 0] = 0 if repeated else np.arange(len(candidates))
+    candidates[:, 1:] *= not repeated
+    columns = lay_out(candidates, task, seed=0)
+    assert (columns.row_of is None) != repeated
+    score = make_scorer(columns, 4, device)
+    for some in (queries[:4], queries[4:]):
+        scores = score(some)
+        assert np.asarray(scores).dtype == np.float32
+        assert (np.asarray(scores) == some @ candidates[columns.candidate].T).all()
+    if device == "cpu":
+        assert np.shares_memory(scores, score(queries[:4]))
+
+
+def test_rows_of_which_none_repeats_stay_as_they_are():
+    rows = np.array([[1, 2, 3], [1, 2, 4], [0, 2, 3]], np.float32)  # the first two numbers do not tell them apart
+    kept, row_of = distinct(rows)
+    assert kept is rows and row_of is None
+
+
+def test_candidates_are_laid_out_by_language():
+    task, _, candidates = _good_input()
+    columns = lay_out(candidates, task, seed=0)
+    assert [set(columns.language[one].tolist()) for one in columns.slices] == [{0}, {1}, {2}]
+    assert [columns.slices[0].start, columns.slices[-1].stop] == [0, len(candidates)]
+    assert columns.tie_position.dtype == columns.candidate.dtype == np.int64
+
+
+@CPU_AND_TORCH
 @pytest.mark.parametrize("seed", range(6))
 def test_one_tie_is_broken_by_the_hash(seed, device):
     task = RetrievalTask.from_rows(
@@ -166,6 +204,14 @@ def test_one_tie_is_broken_by_the_hash(seed, device):
 def test_the_seed_changes_the_order_of_ties():
     task = random_task(np.random.default_rng(0), n_groups=20)
     assert tie_order(task, seed=0).tolist() != tie_order(task, seed=1).tolist()
+
+
+def test_ids_of_one_hash_are_in_the_order_of_the_ids(monkeypatch):
+    task = random_task(np.random.default_rng(0), n_groups=20)
+    ids = task.candidates.column("candidate_id").to_pylist()
+    hash_of = lambda text, seed=0: stable_hash(text, seed) % 3 * 2**62
+    monkeypatch.setattr("kit.evaluate.scores.stable_hash", hash_of)
+    assert [ids[index] for index in tie_order(task, 0)] == sorted(ids, key=lambda one: (hash_of(one), one))
 
 
 def test_a_constant_scorer_prefers_no_language():
@@ -189,8 +235,9 @@ def _good_input():
     [
         (lambda queries, candidates: (queries.astype(np.float64), candidates), "query_embeddings is float64"),
         (lambda queries, candidates: (queries, candidates.tolist()), "candidate_embeddings is list"),
-        (lambda queries, candidates: (queries[:-1], candidates), r"query_embeddings has shape .* needs \("),
-        (lambda queries, candidates: (queries, candidates[:, 0]), "candidate_embeddings has shape"),
+        (lambda queries, candidates: (queries[:-1], candidates), r"query_embeddings has shape .*: made needs \("),
+        (lambda queries, candidates: (queries, candidates[:, 0]), "candidate_embeddings has shape .*: made needs"),
+        (lambda queries, candidates: (queries * np.float32(np.inf), candidates), "query_embeddings, row 0: not finite"),
         (lambda queries, candidates: (queries, candidates[:, :1].copy()), "2 dimensions and candidate_embeddings 1"),
         (
             lambda queries, candidates: (
@@ -218,6 +265,74 @@ def test_bad_k_is_refused(k):
     task, queries, candidates = _good_input()
     with pytest.raises(ValueError, match=f"k is {k}"):
         search(queries, candidates, task, k=k, device="cpu")
+
+
+def test_what_is_not_asked_for():
+    task, queries, candidates = _good_input()
+    found = search(queries, candidates, task, seed=3, device="cpu")
+    assert (found.top.shape, found.of_groups, found.ranks.seed) == ((len(queries), 0), [], 3)
+
+
+@CPU_AND_TORCH
+def test_lists_are_read_in_pieces(device, monkeypatch):
+    """As of many candidates: of the 50 queries that are scored together three are read at a time."""
+    random = np.random.default_rng(0)
+    task = random_task(random, n_groups=25)
+    embeddings = tied_embeddings(random, task)
+    whole = search(*embeddings, task, k=5, device=device)
+    monkeypatch.setattr("kit.evaluate.search._BLOCK_ELEMENTS", 3 * len(task.candidates))
+    parts = search(*embeddings, task, k=5, device=device)
+    assert (whole.ranks.cell_rank == parts.ranks.cell_rank).all() and (whole.ranks.pool_rank == parts.ranks.pool_rank).all()
+    assert (whole.top == parts.top).all()
+
+
+class TestThreads:
+    """Who scores, and with how many threads."""
+
+    @pytest.fixture
+    def asked(self, monkeypatch):
+        """Devices of scorers, and numbers of threads, on a machine of three cores and a GPU, which is called cpu:0 here."""
+        devices, threads = [], []
+        scorer = lambda columns, n_rows, device: (devices.append(device), make_scorer(columns, n_rows, device))[1]
+        executor = lambda n: (threads.append(n), ThreadPoolExecutor(n))[1]
+        monkeypatch.setattr("kit.evaluate.search.make_scorer", scorer)
+        monkeypatch.setattr("kit.evaluate.search.ThreadPoolExecutor", executor)
+        monkeypatch.setattr("kit.evaluate.search.default_device", lambda: "cpu:0")
+        monkeypatch.setattr("os.cpu_count", lambda: 3)
+        return devices, threads
+
+    @pytest.mark.parametrize(
+        ("device", "rescored", "used", "n_threads"),
+        [("cpu", False, "cpu", 3), ("cpu:1", False, "cpu:1", 1), (None, False, "cpu:0", 1), ("cpu:0", True, "cpu", 3)],
+    )
+    def test_device(self, asked, device, rescored, used, n_threads):
+        task, queries, candidates = _good_input()
+        rescore = (lambda scores, query, candidate: scores) if rescored else None
+        search(queries, candidates, task, device=device, rescore=rescore)
+        assert asked == ([used], [n_threads])
+
+    def test_beside_a_device_all_cores_look_at_groups(self, asked):
+        task, queries, candidates = _good_input()
+        search(queries, candidates, task, groups=[np.array([0, 1])], of_group=len, device="cpu:0")
+        assert asked == (["cpu:0"], [1, 3])
+
+    def test_a_thread_has_one_scorer_for_all_chunks(self, asked, monkeypatch):
+        task, queries, candidates = _good_input()
+        monkeypatch.setattr("os.cpu_count", lambda: None)  # not known
+        search(queries, candidates, task, chunk_size=2, device="cpu")
+        assert asked == (["cpu"], [1])
+
+    def test_blas_has_one_thread_on_the_cpu_and_a_device_full_float32(self, monkeypatch):
+        import torch
+
+        task, queries, candidates = _good_input()
+        limits, precision = [], []
+        limit = lambda *of, **what: (limits.append((of, what)), nullcontext())[1]
+        monkeypatch.setattr("kit.evaluate.search.threadpool_limits", limit)
+        look = lambda scores: precision.append(torch.backends.cuda.matmul.fp32_precision)
+        for device in ("cpu", "cpu:0"):
+            search(queries, candidates, task, groups=[np.array([0])], of_group=look, device=device)
+        assert limits == [((1,), {"user_api": "blas"})] and precision[1] == "ieee" != precision[0]
 
 
 def _told(task: RetrievalTask, seed: int) -> np.ndarray:
@@ -358,6 +473,23 @@ class TestGroups:
         assert (found.ranks.pool_rank == alone.ranks.pool_rank).all()
         assert (found.top == alone.top).all()
 
+    def test_groups_are_spread_over_the_batches(self):
+        """Of 41 queries 10 are in groups of 2: of a chunk of 8 ceil(80 / 41) = 2, and 2 more for the last one to fit."""
+        groups = list(np.arange(10).reshape(5, 2))
+        batches = list(_batches(41, groups, 8))
+        assert [(batch.start, batch.query.tolist(), batch.groups) for batch in batches] == [
+            (0, [0, 1, 2, 3, 10, 11, 12, 13], [slice(0, 2), slice(2, 4)]),
+            (8, [4, 5, 6, 7, 14, 15, 16, 17], [slice(0, 2), slice(2, 4)]),
+            (16, [8, 9, 18, 19, 20, 21, 22, 23], [slice(0, 2)]),
+            (24, [24, 25, 26, 27, 28, 29, 30, 31], []),
+            (32, [32, 33, 34, 35, 36, 37, 38, 39], []),
+            (40, [40], []),
+        ]
+
+    def test_a_group_above_the_size_of_a_chunk_is_a_batch_of_its_own(self):
+        batches = list(_batches(5, [np.array([1, 2, 4])], 2))
+        assert [(batch.query.tolist(), batch.groups) for batch in batches] == [([1, 2, 4], [slice(0, 3)]), ([0, 3], [])]
+
     def test_every_query_is_scored_once(self):
         task, queries, candidates = _good_input()
         asked = []
@@ -379,6 +511,12 @@ class TestGroups:
 
         with pytest.raises(RuntimeError, match="no"):
             search(queries, candidates, task, groups=[np.array([0, 1])], of_group=fail, device="cpu")
+
+
+@pytest.mark.parametrize(("is_there", "device"), [(True, "cuda"), (False, "cpu")])
+def test_a_gpu_is_taken_where_there_is_one(is_there, device, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: is_there)
+    assert default_device() == device
 
 
 def test_full_float32_is_switched_on_and_back():

@@ -20,7 +20,7 @@ from kit.evaluate.search import search
 from kit.evaluate.shards import encoding as encoding_of_corpora
 from kit.evaluate.shards.encoding import ShardEncoder, count_texts, encode_corpus
 from kit.evaluate.shards.judging import judge_collection
-from kit.evaluate.shards.search import top_passages
+from kit.evaluate.shards.search import _near, _near_on_device, top_passages
 from kit.evaluate.shards.store import ABOUT, Shards
 from kit.evaluate.shards.trec import Run, read_run, run_scores, strictly_descending, write_run
 
@@ -139,6 +139,52 @@ class TestSearch:
         found = top_passages(queries, shards, 4, left_out=np.array([2, -1]), device=device)
         assert found.row.tolist() == [[0, 1, -1, -1], [0, 2, 1, -1]]
         assert found.score.tolist() == [[3, 1, -np.inf, -np.inf], [3, 2, 1, -np.inf]]
+
+    @CPU_AND_TORCH
+    @pytest.mark.parametrize("n_rows", [1, 2, 5])
+    def test_hashes_next_to_each_other_and_the_same_by_hand(self, tmp_path, device, n_rows, monkeypatch):
+        """p4 is the best; the others have one score, two of them one hash; no float tells hashes of that size apart."""
+        hashes = {"p0": 2**63 + 2, "p1": 2**63 + 1, "p2": 2**63 + 2, "p3": 2**63 + 3, "p4": 2**63 + 4}
+        monkeypatch.setattr("kit.evaluate.shards.store.stable_hash", hashes.get)
+        shards = filled(tmp_path, np.array([[1], [1], [1], [1], [2]], np.float32), n_rows)
+        for k in range(1, 7):
+            found = top_passages(np.ones((1, 1), np.float32), shards, k, device=device)
+            assert found.row.tolist() == [[4, 1, 0, 2, 3, -1][:k]]
+            assert found.score.tolist() == [[2, 1, 1, 1, 1, -np.inf][:k]]
+            assert (found.row.dtype, found.score.dtype) == (np.int64, np.float32)
+
+    @CPU_AND_TORCH
+    def test_who_may_be_among_the_first(self, device):
+        """Of 65 that may, which is more than 64, those stay that may be among the best three of the block."""
+        import torch
+
+        def near(scores: np.ndarray, last: float, margin: float) -> list[list[int]]:
+            arguments = np.array([last] * len(scores), np.float32), np.array([margin] * len(scores)), 3
+            if device == "cpu":
+                query, row = _near(scores, *arguments)
+            else:
+                query, row = _near_on_device(torch.from_numpy(scores), *arguments)
+            return [row[query == one].tolist() for one in range(len(scores))]
+
+        up = np.arange(66, dtype=np.float32)
+        below_2 = np.nextafter(np.float32(2), np.float32(0))
+        assert near(np.array([[below_2, np.nextafter(below_2, np.float32(0)), 2, -np.inf]]), 2, 0) == [[0, 2]]
+        assert near(np.array([[1, -np.inf, 0]], np.float32), -np.inf, 1) == [[0, 2]]
+        assert near(np.stack([up, -up]), 2, 0.5) == [list(range(2, 66)), []]  # 64 of the first row
+        assert near(np.stack([up, up[::-1]]), 1, 0.5) == [[62, 63, 64, 65], [0, 1, 2, 3]]  # the third best is 63
+        up[60:62] = 61.7, np.nextafter(np.float32(62), np.float32(0))  # above 63 - 3 / 2, and just below 63 - 2 / 2
+        assert near(up[None], 1, 0.5) == [[61, 62, 63, 64, 65]]
+        assert near(np.array([[10] * 65 + [8.5]], np.float32), 10, 1) == [list(range(65))]
+
+    def test_a_device_that_is_not_there(self, tmp_path):
+        with pytest.raises(RuntimeError, match="nowhere"):
+            top_passages(np.ones((1, 2), np.float32), filled(tmp_path, np.ones((3, 2), np.float32), 2), 1, device="nowhere")
+
+    def test_progress_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("kit.evaluate.shards.scoring._TOLD_EVERY_S", -1)
+        lines = []
+        top_passages(np.ones((1, 2), np.float32), filled(tmp_path, np.ones((3, 2), np.float32), 2), 1, log=lines.append)
+        assert lines == ["  1 of 2 shards searched", "  2 of 2 shards searched"]
 
     @pytest.mark.parametrize(
         ("queries", "k", "words"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from kit.evaluate.shards import agreement
 from kit.evaluate.shards.agreement import spearman_over
 from kit.evaluate.shards.panel import Searched, evaluate_pool
 from kit.evaluate.shards.pool import Part, Pool
+from kit.evaluate.shards.ranks import Standing, _near, _near_on_device
+from kit.evaluate.shards.scoring import scan
 from kit.evaluate.shards.store import Shards
 
 LANGUAGES = ("de", "en", "th")
@@ -193,15 +196,84 @@ class TestPanel:
             Pool([])
 
 
+class TestStanding:
+    @CPU_AND_TORCH
+    def test_by_hand(self, tmp_path, device, monkeypatch):
+        """Four passages of one score, of which two have one hash; no float tells hashes of that size apart."""
+        hashes = {"p0": 2**63 + 2, "p1": 2**63 + 1, "p2": 2**63 + 2, "p3": 2**63 + 3, "p4": 2**63 + 4}
+        monkeypatch.setattr("kit.evaluate.shards.store.stable_hash", hashes.get)
+        rows, queries = np.array([[1], [1], [1], [1], [2]], np.float32), np.ones((1, 1), np.float32)
+        ids = list(hashes)
+        pool = Pool([part(tmp_path / tag, tag, ids[of], rows[of], 2) for tag, of in (("en", slice(3)), ("de", slice(3, 5)))])
+        standing = Standing(queries, pool, np.zeros(5, np.int64), np.arange(5))
+        scan(queries, pool, np.array([-1]), device, print, standing.read)
+        # p4, which is the best, p1, p0 before p2 by their place, p3.
+        assert standing.n_before.tolist() == [[1, 2], [0, 1], [2, 3], [1, 4], [0, 0]]
+
+    @CPU_AND_TORCH
+    def test_who_is_at_a_bound_is_near(self, device):
+        import torch
+
+        scores, place = np.tile(np.arange(6, dtype=np.float32), (2, 1)), np.array([0, 1])
+        low, high, n_above = np.array([2, 9], np.float32), np.array([4, 9], np.float32), np.empty(2, np.int64)
+        if device == "cpu":
+            found = list(_near(scores, place, low, high, n_above))
+        else:
+            found = list(_near_on_device(torch.from_numpy(scores), place, low, high, n_above))
+        assert [(pair.tolist(), row.tolist()) for pair, row in found] == [([0, 0, 0], [2, 3, 4])]
+        assert n_above.tolist() == [1, 0]
+
+    def test_no_more_than_a_crowd_and_a_list_are_near_at_a_time(self, monkeypatch):
+        monkeypatch.setattr("kit.evaluate.shards.ranks.CROWD", 20)
+        scores, bound = np.ones((1, 10), np.float32), np.ones(8, np.float32)
+        found = list(_near(scores, np.zeros(8, np.int64), bound, bound, np.empty(8, np.int64)))
+        assert [np.unique(pair, return_counts=True)[1].tolist() for pair, _ in found] == [[10] * 3, [10] * 3, [10] * 2]
+
+
 class TestAgreement:
     @pytest.mark.parametrize("n_rows", [1000, 37])
     def test_is_spearman_without_what_is_left_out(self, tmp_path, n_rows):
         random = np.random.default_rng(5)
         queries, rows = whole_numbers(random, 5, 9), whole_numbers(random, 400, 9)
         pool = Pool([part(tmp_path, "en", [f"p{row}" for row in range(400)], rows, n_rows)])
-        left_out = np.array([3, -1, 77, 77, 399])
-        expected = spearman(np.delete(queries @ rows.T, [3, 77, 399], axis=1))
+        left_out = np.array([0, -1, 77, 77, 399])
+        expected = spearman(np.delete(queries @ rows.T, [0, 77, 399], axis=1))
         assert (spearman_over(queries, pool, left_out) == expected).all()
+
+    def test_scores_are_whole_numbers_of_the_same_order(self, monkeypatch):
+        """Neighbouring floats of either sign are told apart, and both zeros are one number."""
+        monkeypatch.setattr(agreement, "_AT_ONCE", 4)
+        tiny, one = np.float32(1e-45), np.nextafter(np.float32(1), np.float32(2))
+        ascending = np.array([-np.inf, -one, -1, -tiny, -0.0, 0.0, tiny, 1, one, np.inf], np.float32)
+        with tempfile.TemporaryFile() as file:
+            file.write(np.append(np.float32([7, 7]), ascending).tobytes())
+            records = np.concatenate(list(agreement._records(file, 2, 10)))
+        assert np.sign(np.diff(records["key"].astype(np.int64))).tolist() == [1, 1, 1, 1, 0, 1, 1, 1, 1]
+        assert records["place"].tolist() == list(range(10))
+
+    def test_neighbouring_scores_have_ranks_of_their_own(self):
+        """Three scores are lower; then come one at 3, two that share 4 and 5, one at 6: twice that."""
+        records = np.array([(14, 0), (11, 1), (10, 2), (11, 3)], agreement._RECORD)
+        assert sorted(agreement._ranked(records, 3).tolist()) == [(6, 2), (9, 1), (9, 3), (12, 0)]
+
+    def test_sums_of_products_are_exact(self, monkeypatch):
+        """Of ranks as large as they get: neither float64 nor whole numbers of 64 bits hold the sums."""
+        monkeypatch.setattr(agreement, "_RANKS_AT_ONCE", 1)
+        most = 2**31 - 1
+        lists = [[most] * 5, [most, 1 - most, most, 1 - most, 0]]
+        with tempfile.TemporaryFile() as file:
+            file.write(np.array(lists, np.int32).tobytes())
+            found = agreement._products(file, 2, 5)
+        assert found.tolist() == [[sum(a * b for a, b in zip(one, other)) / 4 for other in lists] for one in lists]
+
+    @pytest.mark.parametrize(("n", "at_once"), [(10**6, 2**15), (2**24, 2**14), (2**30, 4), (2**32, 1)])
+    def test_so_many_ranks_at_once_that_their_products_fit_64_bits(self, n, at_once, monkeypatch):
+        def ask(file, place, n, dtype):
+            raise InterruptedError(n)
+
+        monkeypatch.setattr(agreement, "_read", ask)
+        with pytest.raises(InterruptedError, match=f"^{at_once}$"), tempfile.TemporaryFile() as file:
+            agreement._products(file, 1, n)
 
     @pytest.mark.parametrize(("at_once", "bits"), [(7, 14), (50, 31), (1000, 10)])
     def test_however_many_scores_are_ranked_at_once(self, tmp_path, monkeypatch, at_once, bits):

@@ -106,7 +106,7 @@ def _near(scores: np.ndarray, last: np.ndarray, margin: np.ndarray, k: int) -> t
     """
     kept = scores >= below(last - margin)[:, None]
     crowded = np.flatnonzero(np.count_nonzero(kept, axis=1) > _many(k))
-    if len(crowded) and scores.shape[1] > k:
+    if len(crowded):
         kth = np.partition(scores[crowded], scores.shape[1] - k, axis=1)[:, scores.shape[1] - k]  # (n_crowded,)
         kept[crowded] &= scores[crowded] >= below(kth - 2 * margin[crowded])[:, None]
     query, row = kept.nonzero()
@@ -120,7 +120,7 @@ def _near_on_device(scores: Any, last: np.ndarray, margin: np.ndarray, k: int) -
 
     kept = scores >= _column(last - margin, scores.device)
     crowded = (kept.sum(dim=1) > _many(k)).nonzero()[:, 0]
-    if len(crowded) and scores.shape[1] > k:
+    if len(crowded):
         kth = scores[crowded].topk(k, dim=1).values[:, -1].cpu().numpy()
         kept[crowded] &= scores[crowded] >= _column(kth - 2 * margin[crowded.cpu().numpy()], scores.device)
     query, row = (kept & (scores > -torch.inf)).nonzero().cpu().numpy().T
