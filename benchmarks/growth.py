@@ -66,7 +66,14 @@ def on_nodes(most: int) -> Iterator[tuple[int, float]]:
     """Seconds by the clock of jobs that wait, by the number of machines."""
     from machines import Cluster, kill_tree
 
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
+    home = Path(tempfile.mkdtemp())  # for logs of jobs
+    (home / "notebooks").mkdir()
+    os.environ |= {
+        "KIT_HOME": str(home),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": "0" * 64,
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
     for n in powers(most):
         cluster = Cluster()
         others = [cluster.start_other() for _ in range(n - 1)]
@@ -118,9 +125,6 @@ def main() -> None:
         {"jobs at a time": name, "s": rounded(statistics.median(clock for clock, _ in taken))}
         for name, taken in in_turns(calls, sizes.rounds).items()
     ]
-    home = tempfile.mkdtemp()
-    (Path(home) / "notebooks").mkdir()
-    os.environ["KIT_HOME"] = home  # logs of jobs
     tables = {"Slopes": rows, "Jobs": jobs_rows}
     if sizes.nodes and find_spec("ray"):
         tables["Nodes"] = [row_of(f"{N_WAITING} jobs of {WAIT_S:g} s", "s", dict(on_nodes(sizes.nodes)))]

@@ -33,6 +33,7 @@ EXTRA_OF = {
     "projection.py": "umap",
     "trainable.py": "lora",
     "ray.py": "cluster",
+    "actors.py": "cluster",
     "slurm.py": "slurm",
 }  # file -> the extra that its functions import
 PROMISED = (

@@ -54,6 +54,9 @@ def test_nothing_to_do_asks_no_cluster(tmp_path):
 
 
 @pytest.mark.skipif(not find_spec("ray"), reason="ray is not installed")
+@pytest.mark.skipif(
+    "KIT_CLUSTER" not in os.environ, reason="Ray Data starts in half a minute or more: KIT_CLUSTER=1 asks for it"
+)
 def test_a_cluster_does_all_but_what_fails(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     monkeypatch.setenv("KIT_HOME", str(tmp_path))

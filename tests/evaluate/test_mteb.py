@@ -162,6 +162,8 @@ class TestRetrieval:
         plain = SentenceTransformer(str(tmp_path / "run" / "model"), device="cpu")
         scores = assert_same_retrieval(mteb, plain, task, "multilingual")
         ours = evaluate(load_trained(tmp_path / "run"), task).summary()["multilingual"]
+        # Texts stand in other batches, so that the last bit of an embedding may differ, and two near scores change places.
+        assert ours.pop("list_agreement") == pytest.approx(scores.pop("list_agreement"), abs=1e-4)
         assert ours == pytest.approx(scores, abs=TOLERANCE, nan_ok=True)
         untrained = evaluate(SentenceTransformer(str(tmp_path / "base")), task).summary()["multilingual"]
         assert abs(untrained["average_precision"] - scores["average_precision"]) > 1e-3

@@ -571,7 +571,10 @@ def test_a_search_needs_less_than_a_gigabyte(large):
 
 
 def test_an_evaluation_costs_little_more_than_the_bare_product(large):
-    """A guard against a second pass, which alone costs as much again; ``benchmarks/evaluation.py`` measures."""
+    """A guard against a second pass, which alone costs as much again; ``benchmarks/evaluation.py`` measures.
+
+    Processors differ: an AMD EPYC takes 1.7 times the product's time, an Intel Xeon, whose product is quicker, 2.0.
+    """
     task, queries, candidates = large
     default_device()  # imports torch
     ratios = []
@@ -582,7 +585,7 @@ def test_an_evaluation_costs_little_more_than_the_bare_product(large):
         middle = time.perf_counter()
         evaluate_embeddings(queries, candidates, task, "made", n_agreement_groups=200)
         ratios.append((time.perf_counter() - middle) / (middle - start))
-        if ratios[-1] <= 1.8:
+        if ratios[-1] <= 2.5:
             break
     assert len(task.candidates) == 13_014
-    assert min(ratios) <= 1.8, ratios
+    assert min(ratios) <= 2.5, ratios
