@@ -31,12 +31,12 @@ def passing(model: SentenceTransformer, config: TrainingConfig) -> Iterator[None
     asked = [(name, value) for name in ("attention", "compile", "pass_tokens") if (value := getattr(config, name))]
     transformers = transformers_of(model, *asked[0], "leave it out") if asked else []
     usual = [one.config._attn_implementation for one in transformers]
-    own = vars(model).get("forward")
+    own, forwards = vars(model).get("forward"), [vars(one).get("forward") for one in transformers]
     try:
         for one in transformers:
             _attend(one, config.attention, model.device.type)
             if config.compile:
-                one.compile(dynamic=True)  # hardly two batches have one length
+                _compile(one)
         _read_anew(model, config.attention)
         if config.pass_tokens:
             model.forward = MethodType(_in_passes(model.forward, config.pass_tokens), model)
@@ -45,10 +45,18 @@ def passing(model: SentenceTransformer, config: TrainingConfig) -> Iterator[None
         if config.pass_tokens:
             vars(model).pop("forward", None)
             vars(model).update({"forward": own} if own else {})
-        for one, attention in zip(transformers, usual):
-            one._compiled_call_impl = None
+        for one, attention, forward in zip(transformers, usual, forwards):
+            vars(one).pop("forward", None)
+            vars(one).update({"forward": forward} if forward else {})
             one.set_attn_implementation(attention)
         _read_anew(model, config.attention)
+
+
+def _compile(transformer: Any) -> None:
+    """Compile what sentence-transformers calls: ``forward`` itself, so that ``Module.compile`` would change nothing."""
+    import torch
+
+    transformer.forward = torch.compile(transformer.forward, dynamic=True)  # hardly two batches have one length
 
 
 def _attend(transformer: Any, attention: str, device: str) -> None:
