@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.no_cover  # from end to end, over lines that other tests reach
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 

@@ -11,6 +11,7 @@ import pytest
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.run import pipeline, profiles
 
+pytestmark = pytest.mark.no_cover  # from end to end, over lines that other tests reach
 HERE = Path(__file__).resolve().parents[2]
 
 SAID = {
