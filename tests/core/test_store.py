@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -115,6 +116,14 @@ class TestStore:
         store.put(folder)
         machine("two")
         assert store.fetch(folder, told.append) and (folder / "model" / "weights").read_bytes() == b"\0\1" * 1000
+
+    @pytest.mark.parametrize("name", ["../notebooks/x.ipynb", "key/../../x", "other/weights", "/etc/x"])
+    def test_a_manifest_that_names_other_places_is_refused(self, store, machine, name):
+        folder = made(machine("one"))
+        store.put(folder)
+        store._files.pipe_file(store._place(folder), json.dumps({name: "0" * 64}).encode())
+        with pytest.raises(ValueError, match="which is no part of key"):
+            store.fetch(folder, print, anew=True)
 
     def test_what_is_here_stays_unless_it_is_asked_for_anew(self, store, machine):
         folder = made(machine("one"))

@@ -79,10 +79,15 @@ class Store:
 
         Raises:
             OSError: the store cannot be read.
+            ValueError: the store names a file of another place than ``path``: others write there, too.
         """
         sums = self._manifest(path)
         if sums is None:
             return False
+        for name in sums:
+            is_part = name == f"{path.name}.checksum" or (path.parent / name).is_relative_to(path)
+            if ".." in Path(name).parts or not is_part:
+                raise ValueError(f"{self._place(path)} in {self.address} names {name!r}, which is no part of {path.name}")
         with alone(path, log), self._reaching(f"{path} could not be fetched"):
             here = {name: path.parent / name for name in sums}
             if not anew and all(file.is_file() for file in here.values()):
