@@ -573,7 +573,7 @@ def test_a_search_needs_less_than_a_gigabyte(large):
 def test_an_evaluation_costs_little_more_than_the_bare_product(large):
     """A guard against a second pass, which alone costs as much again; ``benchmarks/evaluation.py`` measures.
 
-    Processors differ: an AMD EPYC takes 1.7 times the product's time, an Intel Xeon, whose product is quicker, 2.0.
+    Processors differ: on an AMD EPYC the best of four was below 1.8, on an Intel Xeon 1.9 to 2.0.
     """
     task, queries, candidates = large
     default_device()  # imports torch
