@@ -378,16 +378,18 @@ class TestPairs:
             "P17": [{"question": "Where?", "answers": ["Oslo", "Christiania"]}],
             "P19": [{"question": "When?", "answers": ["May"]}],
         }
-        members = {f"dataset/train/{name}.train.json": json.dumps(one).encode() for name, one in relations.items()}
-        hub.plain["cs.edu/dataset.zip"] = zipped(members | {"dataset/dev/P17.dev.json": b"[]", "LICENSE": b"MIT"})
+        others = {"LICENSE": b"MIT", "dataset/dev/P17.dev.json": b"[]", "dataset/one-off/P17/P17.train.json": b"[]"}
+        members = {f"dataset/train/{name}.train.json": json.dumps(one).encode() for name, one in relations.items()} | others
+        archive = zipped({f"EntityQuestions-{'e' * 40}/{name}": content for name, content in members.items()})
+        hub.plain[f"codeload.github.com/me/EntityQuestions/zip/{'e' * 40}"] = archive
         listed(
             {
-                "home": "https://cs.edu",
+                "home": f"github:me/EntityQuestions@{'e' * 40}",
                 "layout": "pairs",
                 "splits": ["train"],
                 "columns": {"query": "question", "passage": "answers"},
             }
-            | {"files": {"rows": {"path": "dataset.zip", "member": "dataset/{split}/P*.{split}.json"}}}
+            | {"files": {"rows": {"path": "*", "member": "*/dataset/{split}/P*.{split}.json"}}}
         )
         get("it", log=lambda line: None)
         assert rows(load_corpus("hub:it").table, "query", "passage") == [("Where?", "Oslo"), ("When?", "May")]
