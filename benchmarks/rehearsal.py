@@ -4,9 +4,9 @@
 
 A server on this machine holds made files of every set that profile ``xlmr`` names, and of MIRACL in two languages
 (``rehearsal_files.py``): names, columns, archives, commits and branches as ``data/hub.yaml`` says. A project of its own
-(``KIT_HOME``) gets them with ``python -m kit data get``, with a redirect before every file of the hub and one connection
-dropped on the way; ``data verify``; then, offline, notebooks 03, 04 and 11 with a tiny model, ``judge`` and ``export``. A
-table says what came of each; the exit status is 1 at the first step that fails or does not hold.
+(``KIT_HOME``) gets them with ``python -m kit data get --profile xlmr``, with a redirect before every file of the hub and one
+connection dropped on the way; ``data verify``; then, offline, notebooks 03, 04 and 11 with a tiny model, ``judge`` and
+``export``. A table says what came of each; the exit status is 1 at the first step that fails or does not hold.
 
 The manifest is the true one without ``rows`` and ``file_rows`` of the sets in miniature. Published checksums
 (``hub_sums.yaml``) are those of the true files, so there are none; those that the hub tells are compared.
@@ -17,12 +17,12 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -35,6 +35,7 @@ from rehearsal_files import JUDGED, fill
 from kit.compare.published import scores
 from kit.core.printing import Table
 from kit.data.hub.record import Record
+from kit.data.hub.wanted import sets_of
 from kit.run.studies.reproduction import all_tables
 
 HOUSE = Path(__file__).resolve().parents[1]
@@ -66,9 +67,8 @@ ROWS = {"Google NQ": 301, "WikiQA": 301, "DuoRC": 301, "NewsQA": 301, "Yahoo QA"
 ROWS |= {"mMARCO": 1200}
 """English rows of the training sets, as table 13 has to count them."""
 
-DROPPED = "mmarco"
 DROPPED_AFTER = 150_000
-"""The set on whose way the connection is lost, and the bytes of its first file that came before."""
+"""Bytes of the first file, one of mMARCO's, that came before the connection was lost."""
 
 
 class RehearsalError(Exception):
@@ -79,6 +79,12 @@ def holds(true: object, told: str) -> None:
     """Stop with a line where something does not hold."""
     if not true:
         raise RehearsalError(told)
+
+
+def profile_sources() -> list[str]:
+    """The sources that the profile names."""
+    said = yaml.safe_load((HOUSE / "notebooks" / "params" / f"{PROFILE}.yaml").read_text(encoding="utf-8"))
+    return [*said["train"], said["test"], *said["tests"], said["validation"]]
 
 
 def project(folder: Path, sets: dict[str, dict], n_rows_of: set[str]) -> None:
@@ -106,35 +112,23 @@ def kit(*arguments: str) -> tuple[str, float]:
     return done.stdout + done.stderr, took_s
 
 
-def get_all(hub: FakeHub, wanted: Mapping[str, str]) -> list[dict]:
-    """Get every set, in the languages that are named or in all; a row each."""
+def get_all(hub: FakeHub, miracl: str) -> list[dict]:
+    """Get what the profile reads, and MIRACL in some languages; a row each set."""
+    hub.cuts = [DROPPED_AFTER]
+    printed, took_s = kit("data", "get", "--profile", PROFILE, "--yes")
+    n_parts = len([part for _, part in hub.asked if part])
+    holds(n_parts == 1, f"a lost connection was gone on with {n_parts} times")
+    more, _ = kit("data", "get", "miracl", "--languages", miracl)
     rows = []
-    for name, languages in wanted.items():
-        hub.cuts = [DROPPED_AFTER] if name == DROPPED else []
-        n_before = len(hub.asked)
-        printed, took_s = kit("data", "get", name, "--yes", *(["--languages", languages] if languages else []))
+    for name in re.findall(r"^(\S+) is ready: ", printed + more, re.M):
         record = Record.read(name)
-        holds(f"{name} is ready" in printed, f"data get {name} does not say that it is ready")
-        n_parts = len([part for _, part in hub.asked[n_before:] if part])
-        holds(n_parts == (name == DROPPED), f"{name}: a lost connection was gone on with {n_parts} times")
         n_rows = sum(told["rows"] for told in record.tables.values())
-        rows.append({"set": name, "files": len(record.files), "bytes": record.n_bytes(), "rows": n_rows, "s": took_s})
+        rows.append({"set": name, "files": len(record.files), "bytes": record.n_bytes(), "rows": n_rows})
+    print(f"data get --profile {PROFILE}: {len(rows) - 1} sets, {took_s:.0f} s")
     n_files = sum(row["files"] for row in rows)
     printed, _ = kit("data", "verify")
     holds(f"{n_files} files are as they came" in printed, f"data verify does not say {n_files} files: {printed}")
     return rows
-
-
-def sets_of(profile: str) -> dict[str, str]:
-    """The sets that a profile reads, and MIRACL, with the languages that it names of a set of the hub."""
-    settings = yaml.safe_load((HOUSE / "notebooks" / "params" / f"{profile}.yaml").read_text(encoding="utf-8"))
-    found = {}
-    for source in [*settings["train"], *settings["tests"], settings["validation"], MIRACL]:
-        place, _, options = source.partition("?")
-        kind, _, path = place.partition(":")
-        name = path if kind == "hub" else path.removeprefix("data/").removeprefix("hub/").removesuffix("/files")
-        found[name] = options.partition("=")[2] if kind == "hub" else ""
-    return found
 
 
 def trained(folder: Path) -> None:
@@ -165,18 +159,20 @@ def rehearse(home: Path) -> None:
     """All steps."""
     manifest = yaml.safe_load((HOUSE / "data" / "hub.yaml").read_text(encoding="utf-8"))
     sets = {name: one for name, one in manifest.items() if not name.startswith("_")}
-    wanted = sets_of(PROFILE)
-    project(home, sets, set(wanted))
     hub = FakeHub()
+    changed, _ = sets_of([*profile_sources(), MIRACL])
+    project(home, sets, set(changed))
     os.environ |= {"KIT_HOME": str(home), "HF_ENDPOINT": hub.url, "KIT_HUB_MIRROR": hub.url, "PYTHONPATH": str(HOUSE)}
     fill(hub, sets)
     try:
-        print(Table(get_all(hub, wanted)))
+        rows = get_all(hub, ",".join(JUDGED))
+        holds({row["set"] for row in rows} == set(changed), f"got {', '.join(row['set'] for row in rows)}")
+        print(Table(rows))
     finally:
         hub.close()
     os.environ["HF_HUB_OFFLINE"] = "1"
-    changed = [word for name, value in SMALL.items() for word in ("-p", f"{name}={value}")]
-    _, run_s = kit("run", "03", "04", "11", "--profile", PROFILE, *changed)
+    small = [word for name, value in SMALL.items() for word in ("-p", f"{name}={value}")]
+    _, run_s = kit("run", "03", "04", "11", "--profile", PROFILE, *small)
     trained(home / "reports" / RUN)
     models = {sampling: str(home / sampling) for sampling in ("X-X-mono", "X-Y", "Hybrid")}
     for sampling, folder in models.items():

@@ -68,6 +68,14 @@ def pairs(hub, tmp_path) -> FakeHub:
 
 
 @pytest.fixture
+def two(pairs, tmp_path) -> FakeHub:
+    """The same under two names; the second is for no commercial use."""
+    one = {"home": f"hf:me/pairs@{'a' * 40}", "files": {"rows": {"config": "pair"}}, "columns": {"passage": "answer"}}
+    listed(tmp_path, pairs=one, others=one | {"licence": "cc-by-nc-4.0"})
+    return pairs
+
+
+@pytest.fixture
 def plain(hub, tmp_path):
     """One file of a plain address, whose checksum nobody tells; what fetches it."""
     hub.plain["somewhere.org/data.bin"] = CONTENT
@@ -370,15 +378,58 @@ class TestCommands:
         assert commands.main(["data", "list"]) == 0 and "not pinned" in capsys.readouterr().out
         assert commands.main(["data", "licence", "pairs"]) == 0 and "NOT PINNED" in capsys.readouterr().out
 
+    def test_what_a_profile_reads_is_got_by_one_command(self, two, tmp_path, capsys):
+        params = tmp_path / "notebooks" / "params"
+        params.mkdir(parents=True)
+        said = {
+            "train": ["hub:pairs"],
+            "test": "hub:others?language=en",
+            "tests": ["jsonl:mine.jsonl", "atlas"],
+            "seeds": [0],
+        }
+        (params / "big.yaml").write_text(yaml.safe_dump(said), encoding="utf-8")
+        assert commands.main(["data", "get", "--profile", "big", "--yes"]) == 0
+        told = capsys.readouterr().out.splitlines()
+        assert told[0] == "jsonl:mine.jsonl: of no public set: its files are for you to bring"
+        licences = [number for number, line in enumerate(told) if line.startswith("licence: ")]
+        ready = [number for number, line in enumerate(told) if " is ready: hub:" in line]
+        assert len(licences) == len(ready) == 2 and licences[1] < min(
+            number for number, line in enumerate(told) if "sha256" in line
+        )
+        assert len(load_corpus("hub:others")) == 200
+
+    def test_several_sets_are_agreed_to_before_any_is_got(self, two, capsys):
+        assert commands.main(["data", "get", "pairs", "others"]) == 1
+        assert "kit: set 'others': licensed for no commercial use: agree to it with --yes" in capsys.readouterr().err
+        assert not two.asked
+        assert commands.main(["data", "licence", "pairs", "others"]) == 0
+        assert capsys.readouterr().out.count("licence: ") == 2
+
+    @pytest.mark.parametrize(("answer", "status"), [("yes", 0), ("no", 1), ("", 1)])
+    def test_a_person_is_asked(self, two, monkeypatch, capsys, answer, status):
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        monkeypatch.setattr("builtins.input", lambda question: print(question) or answer)
+        assert commands.main(["data", "get", "others"]) == status and bool(two.asked) == (not status)
+        said = capsys.readouterr()
+        assert "Use set 'others' for non-commercial purposes only?" in said.out
+        assert ("not downloaded, since you do not agree" in said.err) == bool(status)
+
     @pytest.mark.parametrize(
         ("words", "message"),
         [
+            ("get", "give sets, or --profile NAME, one of the two"),
+            ("get pairs --profile cpu", "give sets, or --profile NAME, one of the two"),
+            ("get --profile small", "profile 'small' reads no public set: there is nothing to get for it"),
+            ("get --profile small --languages de", "a profile names its languages itself: leave out --languages"),
+            ("get --profile smal", "profile 'smal' is not known: choose from small (did you mean 'small'?)"),
             ("get pears", "no set 'pears' in data/hub.yaml (did you mean 'pairs'?)"),
             ("get pairs --languages de", "set 'pairs' has no 'de'"),
             ("verify pairs", "nothing of it is here: python -m kit data get pairs"),
         ],
     )
-    def test_mistakes(self, pairs, capsys, words, message):
+    def test_mistakes(self, pairs, tmp_path, capsys, words, message):
+        (tmp_path / "notebooks" / "params").mkdir(parents=True)
+        (tmp_path / "notebooks" / "params" / "small.yaml").write_text("train: [atlas]\n", encoding="utf-8")
         assert commands.main(["data", *words.split()]) == 1
         assert message in capsys.readouterr().err
 

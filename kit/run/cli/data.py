@@ -26,11 +26,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     listing.set_defaults(function=_list)
     get = steps.add_parser(
         "get",
-        help="download a set, check it, make it ready to be read",
-        description="Show the licence, download what is not here, check sizes, checksums, columns and rows, and convert. "
+        help="download sets, check them, make them ready to be read",
+        description="Show the licences, download what is not here, check sizes, checksums, columns and rows, and convert. "
         "It may be interrupted: the same command goes on.",
     )
-    get.add_argument("set", metavar="SET", help="a name of the list")
+    get.add_argument("sets", metavar="SET", nargs="*", help="a name of the list")
+    get.add_argument("--profile", metavar="NAME", help="the sets that a profile reads, in its languages, in place of SET")
     get.add_argument("--languages", metavar="TAGS", help="only these, such as de,sw; for bitext pairs, such as de-en")
     get.add_argument("--yes", action="store_true", help="agree to a licence that allows no commercial use")
     get.set_defaults(function=_get)
@@ -40,7 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     verify.add_argument("set", metavar="SET", nargs="?", help="a name of the list (default: all that are here)")
     verify.set_defaults(function=_verify)
     licence = steps.add_parser("licence", help="licence, home and authors of a set", description="Show a set's licence.")
-    licence.add_argument("set", metavar="SET", help="a name of the list")
+    licence.add_argument("sets", metavar="SET", nargs="+", help="a name of the list")
     licence.set_defaults(function=_licence)
 
 
@@ -86,7 +87,8 @@ def _size(n_bytes: int) -> str:
 def _licence(parsed: argparse.Namespace) -> None:
     from kit.data.hub.manifest import entry
 
-    _show(entry(parsed.set))
+    for one in [entry(name) for name in parsed.sets]:
+        _show(one)
 
 
 def _show(one: Entry) -> None:
@@ -106,21 +108,47 @@ def _get(parsed: argparse.Namespace) -> None:
     from kit.data.hub.getting import chosen_languages, get
     from kit.data.hub.manifest import entry
 
-    one = entry(parsed.set)
+    wanted = [(entry(name), languages) for name, languages in _asked_for(parsed).items()]
+    for one, languages in wanted:
+        chosen_languages(one, languages)
+    for one, _ in wanted:
+        _show(one)
+    limited = [one.id for one, _ in wanted if one.is_noncommercial]
+    if limited and not parsed.yes:
+        _agree(limited)
+    for one, languages in wanted:
+        get(one.id, languages)
+        say(f"{one.id} is ready: {one.read_as or f'hub:{one.id}'}")
+
+
+def _asked_for(parsed: argparse.Namespace) -> dict[str, list[str] | None]:
+    """Sets by id, with the languages of each; ``None``: all."""
+    from kit.data.hub.wanted import sets_of
+    from kit.run.profiles import parameters_of
+
+    if bool(parsed.sets) == bool(parsed.profile):
+        raise ValueError("data get: give sets, or --profile NAME, one of the two (python -m kit data list shows the sets)")
     languages = parsed.languages.split(",") if parsed.languages else None
-    chosen_languages(one, languages)
-    _show(one)
-    if one.is_noncommercial and not parsed.yes:
-        _agree(one)
-    get(one.id, languages)
-    say(f"{one.id} is ready: {one.read_as or f'hub:{one.id}'}")
+    if parsed.sets:
+        return dict.fromkeys(parsed.sets, languages)
+    if languages:
+        raise ValueError("data get: a profile names its languages itself: leave out --languages, or give sets")
+    said = parameters_of(parsed.profile, {}).values()
+    texts = [text for value in said for text in (value if isinstance(value, tuple) else (value,))]
+    found, strangers = sets_of(text for text in texts if isinstance(text, str))
+    for source in strangers:
+        say(f"{source}: of no public set: its files are for you to bring")
+    if not found:
+        raise ValueError(f"profile {parsed.profile!r} reads no public set: there is nothing to get for it")
+    return found
 
 
-def _agree(one: Entry) -> None:
+def _agree(limited: list[str]) -> None:
+    sets = f"{'sets' if len(limited) > 1 else 'set'} {', '.join(map(repr, limited))}"
     if not sys.stdin.isatty():
-        raise ValueError(f"set {one.id!r}: its licence allows no commercial use: agree to it with --yes")
-    if input("Use it for non-commercial purposes only? Type yes: ").strip().lower() != "yes":
-        raise ValueError(f"set {one.id!r}: not downloaded, since you do not agree to its licence")
+        raise ValueError(f"{sets}: licensed for no commercial use: agree to it with --yes")
+    if input(f"Use {sets} for non-commercial purposes only? Type yes: ").strip().lower() != "yes":
+        raise ValueError(f"{sets}: not downloaded, since you do not agree to the licence")
 
 
 def _verify(parsed: argparse.Namespace) -> None:
