@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from kit.core.seeding import generator
+from kit.core.tables import cells
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 
 LOOKED_AT = 500
@@ -138,7 +139,7 @@ def _cut(model: Any, side: str, texts: pa.ChunkedArray, table: pa.Table) -> str:
     for code in range(len(languages)):
         rows = np.flatnonzero(language_of == code)
         rows = np.sort(draw.choice(rows, LOOKED_AT, replace=False)) if len(rows) > LOOKED_AT else rows
-        lengths.append(n_tokens(tokenizer, texts.take(pa.array(rows)).to_pylist(), prompt))
+        lengths.append(n_tokens(tokenizer, cells(texts, rows), prompt))
         shares.append(100 * float((lengths[-1] > limit).mean()))
     if not any(shares):
         return ""

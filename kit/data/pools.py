@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kit.core.seeding import stable_hash
+from kit.core.tables import cells
 
 if TYPE_CHECKING:
     from kit.data.corpus import RetrievalTask
@@ -88,7 +89,7 @@ def _by_id(task: RetrievalTask) -> np.ndarray:
     candidate = candidate[task.query_language[query_of[candidate]] == task.candidate_language[candidate]]
     query = query_of[candidate]
     sides = ((task.queries, query), (task.candidates, candidate))
-    texts = [map(plain, table.column("text").take(pa.array(rows)).to_pylist()) for table, rows in sides]
+    texts = [map(plain, cells(table.column("text"), rows)) for table, rows in sides]
     same = np.array([asked == text or text.endswith(f" {asked}") for asked, text in zip(*texts)], bool)
     own[query[same]] = candidate[same]
     return own

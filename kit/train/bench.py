@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 
+from kit.core.tables import cells
 from kit.data.corpus import ParallelCorpus
 from kit.data.embeddings.encoding import quick_in_bfloat16
 from kit.data.inputs import prompts_of
@@ -203,7 +203,7 @@ def _trainer(
         "query": np.concatenate([batch.query_rows for batch in batches]),
         "passage": np.concatenate([batch.passage_rows for batch in batches]),
     }
-    rows = {name: corpus.table.column(name).take(pa.array(rows)).to_pylist() for name, rows in places.items()}
+    rows = {name: cells(corpus.table.column(name), rows) for name, rows in places.items()}
     return SentenceTransformerTrainer(
         model=model,
         train_dataset=datasets.Dataset.from_dict(rows),

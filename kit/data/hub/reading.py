@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -30,6 +31,9 @@ LARGEST_POOLED = 5_000_000
 
 _LOOKED_AT = 1000
 """Documents whose ids are compared between languages."""
+
+_AT_ONCE = 8192
+"""Rows whose texts are brought together in one array of Arrow."""
 
 
 def read_task(set_id: str, languages: Sequence[str] | None = None, split: str | None = None) -> RetrievalTask:
@@ -135,7 +139,8 @@ def _distinct(table: pa.Table, key: list[str]) -> pa.Table:
     if len(pc.unique(table.column(key[0]))) == len(table):
         return table
     numbered = table.append_column("_row", pa.array(range(len(table)), pa.int64()))
-    return table.take(numbered.group_by(key, use_threads=False).aggregate([("_row", "min")]).column("_row_min"))
+    firsts = numbered.group_by(key, use_threads=False).aggregate([("_row", "min")]).column("_row_min")
+    return _taken(table, firsts.to_numpy())
 
 
 def _best(relevance: pa.Table) -> pa.Table:
@@ -194,12 +199,26 @@ def _those_of(table: pa.Table, column: str, wanted: pa.ChunkedArray) -> pa.Table
     return table.filter(pc.is_in(table.column(column), value_set=pc.unique(wanted)))
 
 
+def _taken(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """Some rows; ``take`` would copy all chunks of a column into one, which holds no more than 2 GiB of texts."""
+    batches = table.to_batches()
+    starts = np.cumsum([0, *map(len, batches)])
+    found = [table.slice(0, 0)]
+    for low in range(0, len(rows), _AT_ONCE):
+        some = rows[low : low + _AT_ONCE]
+        order = np.argsort(some, kind="stable")
+        places = np.searchsorted(starts, some[order], side="right") - 1
+        parts = [batches[one].take(pa.array(some[order][places == one] - starts[one])) for one in np.unique(places)]
+        found.append(pa.Table.from_batches(parts).combine_chunks().take(pa.array(np.argsort(order))))
+    return pa.concat_tables(found)
+
+
 def _judged_pairs(one: Entry, queries: pa.Table, candidates: pa.Table, relevance: pa.Table) -> pa.Table:
     """Rows of a corpus: each query with each of its relevant documents; what shares a query or a document is one cluster."""
     relevance, queries, _ = _answerable(_best(relevance), queries, candidates)
     told = _those_of(candidates, "candidate_id", relevance.column("candidate_id"))
     asked, told = (
-        table.take(pc.index_in(relevance.column(key), value_set=table.column(key).combine_chunks()))
+        _taken(table, pc.index_in(relevance.column(key), value_set=table.column(key).combine_chunks()).to_numpy())
         for table, key in ((queries, "query_id"), (told, "candidate_id"))
     )
     documents = _without_language(relevance.column("candidate_id")) if one.parallel else relevance.column("candidate_id")
