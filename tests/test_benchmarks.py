@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.no_cover  # from end to end: counting its lines takes long
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 

@@ -165,7 +165,6 @@ class TestCommands:
 
     TYPED: ClassVar = [page for page in PAGES if re.search(r"^ *```console$", text_of(page), re.M)]
 
-    @pytest.mark.no_cover  # counting lines takes it half as long again
     @pytest.mark.parametrize("page", TYPED, ids=identify)
     def test_commands(self, small, page, capfd, monkeypatch):
         monkeypatch.setattr("webbrowser.open", lambda address: True)

@@ -126,4 +126,4 @@ def test_a_kernel_whose_command_is_killed_while_it_starts(start, orphans_come_he
     with start() as command:
         assert _wait_for(lambda: _kernel(orphans_come_here), 60)
         command.kill()
-    assert _wait_for(lambda: not orphans_come_here(), 30)  # it has to start first
+    assert _wait_for(lambda: not orphans_come_here(), 120)  # it has to start first

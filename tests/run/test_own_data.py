@@ -11,7 +11,6 @@ import pytest
 from kit.data.corpus import ParallelCorpus, RetrievalTask
 from kit.run import pipeline, profiles
 
-pytestmark = pytest.mark.no_cover  # from end to end: counting its lines takes long
 HERE = Path(__file__).resolve().parents[2]
 
 SAID = {
