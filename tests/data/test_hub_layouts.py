@@ -397,16 +397,27 @@ class TestPairs:
     def test_negatives(self, hub):
         row = {"query_id": "1", "query": "who?", "positive_passages": [{"docid": "a", "title": "T", "text": "him"}]}
         row |= {"negative_passages": [{"docid": str(n), "title": "", "text": f"not {n}"} for n in range(2)]}
+        none = row | {"query_id": "2", "negative_passages": None}
         made(
             hub,
-            {"mrtydi-v1.1-swahili/train.jsonl.gz": packed(jsonl([row]))},
+            {"mrtydi-v1.1-swahili/train.jsonl.gz": packed(jsonl([row, none]))},
             layout="positives",
             languages={"sw": "swahili"},
             splits=["train"],
             files={"rows": {"path": "mrtydi-v1.1-{code}/{split}.jsonl.gz"}},
         )
-        (found,) = load_corpus("hub:it").table.to_pylist()
-        assert (found["passage"], found["negatives"]) == ("T him", ["not 0", "not 1"])
+        found, other = load_corpus("hub:it").table.to_pylist()
+        assert (found["passage"], found["negatives"]) == ("T him", ["not 0", "not 1"]) and other["negatives"] == []
+
+    def test_without_negatives(self, hub):
+        row = {"query_id": "1", "query": "who?", "positive_passages": [{"docid": "a", "title": "", "text": "him"}]}
+        files = {
+            "train.jsonl.gz": packed(
+                jsonl([row, row | {"query_id": "2", "positive_passages": [{"docid": "b", "text": ""}]}])
+            )
+        }
+        made(hub, files, layout="positives", splits=["train"], files={"rows": {"path": "train.jsonl.gz"}})
+        assert rows(load_corpus("hub:it").table, "query", "passage", "negatives") == [("who?", "him", [])]
 
     def test_pages(self, hub):
         page = {

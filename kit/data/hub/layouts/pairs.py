@@ -21,10 +21,10 @@ def _pairs(raw: Raw) -> Iterator[dict]:
 
 
 def _positives(raw: Raw) -> Iterator[dict]:
-    """Mr. TyDi and MLDR: a query with lists of passages; the first relevant one, and all that are not."""
-    for row in raw.rows("rows", "query_id", "query", "positive_passages", "negative_passages"):
+    """Mr. TyDi and MLDR: a query with lists of passages; the first relevant one, and all that are not, if there are any."""
+    for row in raw.rows("rows", "query_id", "query", "positive_passages", optional=["negative_passages"]):
         texts = {
-            kind: [text for one in row[f"{kind}_passages"] if (text := _joined(one.get("title"), one.get("text")))]
+            kind: [text for one in row.get(f"{kind}_passages") or () if (text := _joined(one.get("title"), one.get("text")))]
             for kind in ("positive", "negative")
         }
         if texts["positive"]:
@@ -32,7 +32,7 @@ def _positives(raw: Raw) -> Iterator[dict]:
 
 
 def _pages(raw: Raw) -> Iterator[dict]:
-    """MFAQ: a page with its questions and answers, whose domain keeps the pages of one site together."""
+    """MFAQ: a page with its questions and answers, a row each."""
     for page in raw.rows("rows", "id", "qa_pairs"):
         for number, pair in enumerate(page["qa_pairs"]):
             yield from _row(raw, f"{page['id']}-{number}", pair["question"], pair["answer"])
