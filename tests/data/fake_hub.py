@@ -166,7 +166,7 @@ class FakeHub:
             return self._send(request, self.statuses.pop(0))
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.sends_parts else 0
         if start and start >= len(content):
-            return self._send(request, 416)
+            return self._send(request, 416, headers={"Content-Range": f"bytes */{len(content)}"})
         headers = {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"

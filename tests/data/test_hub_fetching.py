@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from fake_hub import FakeHub, card, packed, parquet
 
+from kit.core.fingerprints import fingerprint
 from kit.data.hub import fetching, getting, remote
 from kit.data.hub.getting import forget, get, verify
 from kit.data.hub.record import Record
@@ -126,6 +128,27 @@ class TestInterrupted:
         assert not plain[1].exists()
         fetching.fetch(*plain)
         assert plain[1].read_bytes() == CONTENT and hub.asked[-1][1] == f"bytes={cut}-"
+
+    @pytest.mark.parametrize(("told", "asked"), [(len(CONTENT), [""]), (None, ["", f"bytes={len(CONTENT)}-"])])
+    def test_killed_after_the_last_byte(self, hub, plain, told, asked, monkeypatch):
+        one, path = replace(plain[0], n_bytes=told), plain[1]
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                fetching.fetch(one, path)
+        said = []
+        assert fetching.fetch(one, path, said.append)["bytes"] == len(CONTENT)
+        assert path.read_bytes() == CONTENT and [wanted for _, wanted in hub.asked] == asked and not said
+
+    def test_whole_but_of_another_content_is_thrown_away(self, hub, plain):
+        one, path = replace(plain[0], n_bytes=len(CONTENT), checks=(("md5", hashlib.md5(CONTENT).hexdigest()),)), plain[1]
+        path.parent.mkdir()
+        fetching._Download(one, path.with_name(f".{path.name}.{fingerprint(one.url)[:8]}.part")).part.write_bytes(
+            CONTENT[::-1]
+        )
+        with pytest.raises(ValueError, match=r"expected md5 .* what came is thrown away; try again"):
+            fetching.fetch(one, path)
+        assert fetching.fetch(one, path)["bytes"] == len(CONTENT)
 
     def test_a_server_without_parts_begins_again(self, hub, plain):
         hub.cuts[:], hub.sends_parts = [1000], False

@@ -89,6 +89,7 @@ class _Download:
         with suppress(FileNotFoundError), part.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 self._take(chunk)
+        self.is_whole = self.n_bytes > 0 and self.n_bytes == remote.n_bytes  # killed between its last byte and its name
 
     def _fresh(self) -> dict[str, Any]:
         kinds = {"sha256", *(kind for kind, _ in self.remote.checks)}
@@ -117,7 +118,10 @@ class _Download:
             with requests.get(self.remote.url, headers=headers, stream=True, timeout=PATIENCE_S) as answer:
                 if answer.status_code in _LOST:
                     return f"the server says {answer.status_code}"
-                if answer.status_code == 416 or (answer.status_code == 206 and not self._continues(answer)):
+                if answer.status_code == 416 and self._continues(answer, f"*/{self.n_bytes}"):
+                    self.is_whole = True
+                    return ""
+                if answer.status_code in (206, 416) and not self._continues(answer, f"{self.n_bytes}-"):
                     self.forget()  # another content than what has come, or more has come than there is
                     bar.reset()
                     return "the server has another content now: begun again"
@@ -129,10 +133,12 @@ class _Download:
         except requests.RequestException as error:
             return f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
 
-    def _continues(self, answer: requests.Response) -> bool:
+    def _continues(self, answer: requests.Response, place: str) -> bool:
+        """Whether an answer is of what has come, and of this place in it."""
         told = self._tag.read_text(encoding="utf-8") if self._tag.is_file() else ""
-        starts = answer.headers.get("Content-Range", "").startswith(f"bytes {self.n_bytes}-")
-        return starts and told in ("", answer.headers.get("ETag", ""))
+        there = answer.headers.get("Content-Range", "").startswith(f"bytes {place}")
+        unnamed = told if answer.status_code == 416 else ""  # a refusal need not name the content
+        return there and told in ("", answer.headers.get("ETag", unnamed))
 
     def _refuse(self, answer: requests.Response) -> None:
         if answer.status_code in (200, 206):
