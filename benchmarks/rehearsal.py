@@ -127,7 +127,7 @@ def get_all(hub: FakeHub, miracl: str) -> list[dict]:
     print(f"data get --profile {PROFILE}: {len(rows) - 1} sets, {took_s:.0f} s")
     n_files = sum(row["files"] for row in rows)
     printed, _ = kit("data", "verify")
-    holds(f"{n_files} files are as they came" in printed, f"data verify does not say {n_files} files: {printed}")
+    holds(f"{n_files} files are as they came, " in printed, f"data verify does not say {n_files} files: {printed}")
     return rows
 
 

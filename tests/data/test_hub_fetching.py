@@ -271,14 +271,14 @@ class TestASet:
 
     def test_damage_is_found_and_mended(self, pairs):
         get("pairs", log=lambda line: None)
-        assert [problem for *_, problem in verify("pairs")] == [""]
+        assert [problem for *_, problem in verify("pairs")] == ["", ""]
         file = Record.read("pairs").path("pair/train-00000-of-00001.parquet")
         file.write_bytes(b"x" * file.stat().st_size)
-        ((set_id, name, problem),) = verify("pairs")
+        (set_id, name, problem), _ = verify("pairs")
         assert problem.startswith("damaged: expected sha256")
         forget(set_id, name)
         get("pairs", log=lambda line: None)
-        assert [problem for *_, problem in verify()] == [""]
+        assert [problem for *_, problem in verify()] == ["", ""]
 
     def test_a_new_revision_is_got_anew(self, pairs, tmp_path):
         get("pairs", log=lambda line: None)
@@ -376,7 +376,7 @@ class TestCommands:
             said.index("licence: mit") < said.index("train-00000-of-00001.parquet") < said.index("pairs is ready: hub:pairs")
         )
         assert commands.main(["data", "verify"]) == 0 and commands.main(["data", "verify", "pairs"]) == 0
-        assert "1 files are as they came" in capsys.readouterr().out
+        assert "1 files are as they came, 1 tables as they were made of them" in capsys.readouterr().out
         assert commands.main(["data", "licence", "pairs"]) == 0
         assert capsys.readouterr().out.splitlines()[1:3] == ["licence: mit", "citation: somebody"]
 
@@ -386,6 +386,34 @@ class TestCommands:
         file.write_bytes(b"x")
         assert commands.main(["data", "verify"]) == 1 and not file.exists()
         assert "get them again: python -m kit data get pairs" in capsys.readouterr().err
+
+    def test_a_damaged_table_is_made_again(self, pairs, capsys):
+        get("pairs", log=lambda line: None)
+        shard = Record.read("pairs").table("en/corpus/train") / "00000.arrow"
+        right = shard.read_bytes()
+        place = right.index(b"Person 7")
+        shard.write_bytes(right[:place] + b"Person 8" + right[place + 8 :])
+        assert commands.main(["data", "verify", "pairs"]) == 1 and not shard.exists()
+        said = capsys.readouterr()
+        assert (
+            "pairs: tables/en/corpus/train/00000.arrow: damaged: expected sha256" in said.out
+            and "1 of 2 are damaged" in said.err
+        )
+        asked = len(pairs.asked)
+        assert commands.main(["data", "get", "pairs"]) == 0 and len(pairs.asked) == asked
+        assert shard.read_bytes() == right and commands.main(["data", "verify"]) == 0
+
+    def test_a_disk_that_is_full_while_tables_are_made(self, pairs, monkeypatch, capsys):
+        def full(*_):
+            raise OSError(errno.ENOSPC, "Error writing bytes to file")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("kit.data.hub.shards._write_shard", full)
+            assert commands.main(["data", "get", "pairs"]) == 1
+        folder = Record.read("pairs").folder
+        assert f"kit: {folder}: the disk is full: make room, and the same command goes on" in capsys.readouterr().err
+        assert [path for path in (folder / "tables").rglob("*") if path.is_file()] == []
+        assert commands.main(["data", "get", "pairs"]) == 0 and len(load_corpus("hub:pairs")) == 200
 
     @pytest.mark.parametrize("licence", ["cc-by-nc-4.0", "msr-la-nc", "mit; texts for non-commercial research"])
     def test_no_commercial_use_is_agreed_to(self, pairs, tmp_path, capsys, licence):

@@ -54,7 +54,8 @@ def convert(one: Entry, record: Record, raw: Raw, log: Callable[[str], None]) ->
             _refuse_other_rows(one, raw, one.file_rows, raw.n_rows)
             if not n_kept:
                 raise ValueError(f"set {one.id!r}, {raw.language}, {raw.split}: expected rows of {table}, got none")
-        record.tables[key] = {"from": made_from, "rows": n_kept}
+            sums = {path.name: shards.digest(path) for path in sorted(partial.glob("*.arrow"))}
+        record.tables[key] = {"from": made_from, "rows": n_kept, "shards": sums}
         record.write()
         gone = f", {rows.n_rows - n_kept:,} without a text left out" if n_kept < rows.n_rows else ""
         log(f"{one.id}: {key}, {n_kept:,} rows{gone}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from kit.core.files import alone
 from kit.core.fingerprints import fingerprint
@@ -17,6 +20,7 @@ from kit.data.hub.manifest import Entry, File, entry, filled, sets
 from kit.data.hub.raw import Raw, extract
 from kit.data.hub.record import Record
 from kit.data.hub.remote import files_of
+from kit.data.hub.shards import digest
 
 
 def get(set_id: str, languages: Sequence[str] | None = None, log: Callable[[str], None] = say) -> None:
@@ -36,7 +40,7 @@ def get(set_id: str, languages: Sequence[str] | None = None, log: Callable[[str]
     one = entry(set_id)
     chosen = chosen_languages(one, languages)
     record = Record.read(set_id)
-    with alone(record.folder, log):
+    with alone(record.folder, log), _full_disk_told(record.folder):
         record = Record.read(set_id)  # who held the lock may have got it
         for language, split, role, file in _wanted(one, chosen):
             _get_part(one, record, language, split, role, file, log)
@@ -45,6 +49,17 @@ def get(set_id: str, languages: Sequence[str] | None = None, log: Callable[[str]
         else:
             for language, split in _parts(one, chosen):
                 converting.convert(one, record, raw_of(one, record, language, split), log)
+
+
+@contextmanager
+def _full_disk_told(folder: Path) -> Iterator[None]:
+    """An error of the disk that is full as one sentence; what was half written is gone."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ValueError(f"{folder}: the disk is full: make room, and the same command goes on") from None
 
 
 def chosen_languages(one: Entry, languages: Sequence[str] | None) -> list[str]:
@@ -109,15 +124,24 @@ def command(one: Entry, languages: Sequence[str] | None = None) -> str:
 
 
 def forget(set_id: str, name: str) -> None:
-    """Let the next ``get`` download a file again."""
+    """Let the next ``get`` download a file again, or make a table again; its name as ``verify`` says it."""
     record = Record.read(set_id)
-    del record.files[name]
-    record.path(name).unlink(missing_ok=True)
+    kind, _, rest = name.partition("/")
+    if kind == "tables":
+        key = rest.rpartition("/")[0]
+        del record.tables[key]
+        shutil.rmtree(record.table(key), ignore_errors=True)
+    else:
+        del record.files[rest]
+        record.path(rest).unlink(missing_ok=True)
     record.write()
 
 
 def verify(set_id: str | None = None) -> Iterator[tuple[str, str, str]]:
-    """Read all files of a set, or of all sets that are here, again: set, file, and what is wrong with it (nothing: empty).
+    """Read all files and tables of a set, or of all sets that are here, again.
+
+    Yields:
+        Set, name below the set's folder (``files/…``, ``tables/…``), and what is wrong with it (nothing: empty).
 
     Raises:
         ValueError: nothing of the set is here.
@@ -126,19 +150,18 @@ def verify(set_id: str | None = None) -> Iterator[tuple[str, str, str]]:
         record = Record.read(one.id)
         if set_id and not record.files:
             raise ValueError(f"set {set_id!r}: nothing of it is here: {command(one)}")
-        for name, told in sorted(record.files.items()):
-            yield one.id, name, _damage(record, name, told)
+        sums = {f"files/{name}": told["sha256"] for name, told in sorted(record.files.items())}
+        for key, told in sorted(record.tables.items()):
+            sums |= {f"tables/{key}/{shard}": expected for shard, expected in told.get("shards", {}).items()}
+        for name, expected in sums.items():
+            yield one.id, name, _damage(record.folder / name, expected)
 
 
-def _damage(record: Record, name: str, told: dict) -> str:
-    path = record.path(name)
+def _damage(path: Path, expected: str) -> str:
     if not path.is_file():
         return "it is gone"
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest == told["sha256"]:
-        return ""
-    return f"damaged: expected sha256 {told['sha256']}, got {digest}"
+    found = digest(path)
+    return "" if found == expected else f"damaged: expected sha256 {expected}, got {found}"
 
 
 def _wanted(one: Entry, languages: Sequence[str]) -> Iterator[tuple[str, str, str, File]]:

@@ -23,7 +23,7 @@ class Record:
     folder: of the set.
     parts: paths of the files of a role, language and split (``corpus/de/test``), by what the manifest said of them then.
     files: address, commit, SHA-256, size and day of each file, by its path below ``files``.
-    tables: number of rows of each table (``de/queries/test``), and what it was made from.
+    tables: number of rows of each table (``de/queries/test``), what it was made from, and SHA-256 of its shards.
     """
 
     folder: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -41,6 +42,12 @@ def _write_shard(rows: Iterable[dict], columns: list[Column], path: Path, n_befo
             writer.write_table(table)
             n_rows += len(batch)
     return n_rows
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(folders: Sequence[Path], columns: list[Column]) -> pa.Table:
