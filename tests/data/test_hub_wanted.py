@@ -20,6 +20,7 @@ IN_SEVEN = ["ar", "de", "en", "es", "hi", "ru", "zh"]
         ("hub:webfaq-bitexts?pair=deu-eng", {"webfaq-bitexts": ["deu-eng"]}),
         ("mmarco:data/hub/mmarco/files?languages=en,de", {"mmarco": ["en", "de"]}),
         ("squad:data/squadshifts/nyt_v1.0.json?language=en", {"squadshifts": ["en"]}),
+        ("squad:data/squadshifts?language=en", {"squadshifts": ["en"]}),
         ("tldr:data/tldr/tldr.jsonl.gz?languages=de,ko", {"tldr": None}),  # one archive has them all
         ("tatoeba:data/tatoeba?pair=afr-eng", {"tatoeba-laser": ["afr-eng"]}),
         ("atlas", {}),
@@ -58,6 +59,7 @@ def test_the_profiles_of_the_paper_need_no_file_that_cannot_be_got(profile):
     found, strangers = sets_of(sources)
     assert len(found) == len({*sources}) == 11 and not strangers
     assert {name: some for name, some in found.items() if some} == {
+        "squadshifts": ["en"],
         "mmarco": IN_SEVEN,
         "mfaq": ["en"],
         "mr-tydi-train": ["en"],

@@ -385,6 +385,24 @@ class TestSquad:
         assert made.relevance["candidate_id"].to_pylist() == ["en:0", "en:1", "en:0", "en:0"]
         assert made.queries["query_id"].to_pylist()[0] == "en:korean-1"
 
+    def test_a_folder_is_one(self, tmp_path):
+        write_json(tmp_path / "b.json", PARAGRAPHS)
+        write_json(
+            tmp_path / "a.json", squad_json(paragraph("Ann.", ("x", "Whose?", 0)), paragraph("Never.", ("y", "When?", 0)))
+        )
+        (tmp_path / "LICENCE.txt").touch()
+        made = squad.task(tmp_path, "en", name="both")
+        assert made.candidates["text"].to_pylist() == ["Ann.", "Never.", "Here."]
+        assert made.queries["query_id"].to_pylist()[:3] == ["en:x", "en:y", "en:korean-1"]
+        assert made.relevance["candidate_id"].to_pylist() == ["en:0", "en:1", "en:0", "en:3", "en:0", "en:0"]
+        assert squad.corpus(tmp_path, "en").cluster_of.tolist() == [0, 1, 0, 2, 0, 0]
+
+    def test_a_folder_without_one(self, tmp_path):
+        with pytest.raises(
+            ValueError, match=r"no .json file in it: give the path of a SQuAD-style .json file, or of a folder"
+        ):
+            squad.task(tmp_path, "en")
+
     def test_questions_in_another_language_are_in_a_cell_of_their_own(self, tmp_path):
         """The form of MLQA's test-context-de-question-es.json."""
         path = write_json(

@@ -48,8 +48,8 @@ def corpus(path: str | Path, language: str, domain: str = "") -> ParallelCorpus:
     where their texts are equal, because TyDi QA repeats a paragraph for each of its questions.
 
     Args:
-        path: a ``.json`` file.
-        language: language of the whole file, as a tag, an ISO 639-3 code or an English name.
+        path: a ``.json`` file, or a folder of them, which are read as one, in the order of their names.
+        language: language of all texts, as a tag, an ISO 639-3 code or an English name.
         domain: written into every row.
 
     Raises:
@@ -58,28 +58,28 @@ def corpus(path: str | Path, language: str, domain: str = "") -> ParallelCorpus:
     >>> corpus("dev.json", language="en", domain="legal").languages  # doctest: +SKIP
     ('en',)
     """
-    rows = [row | {"domain": domain} for row in corpus_rows(read_paragraphs(path), language_tag(language), Path(path).stem)]
+    rows = [row | {"domain": domain} for row in corpus_rows(_paragraphs(path), language_tag(language), Path(path).stem)]
     return ParallelCorpus.from_rows(rows, name=Path(path).stem)
 
 
 def task(path: str | Path, language: str, name: str | None = None, question_language: str | None = None) -> RetrievalTask:
-    """Read a SQuAD-style file as a task: every question against all paragraphs of its file.
+    """Read a SQuAD-style file as a task: every question against all paragraphs of its file, or of all files of a folder.
 
     A candidate is a distinct paragraph, with the id ``<language>:<index of its first place in the file>``; a query id is
     ``<language>:<question id>``. In PolicyQA a question is asked of many policies, so paragraphs that count as wrong here
     may well answer it. Other arguments, unanswerable questions and errors as in ``corpus``.
 
     Args:
-        path: a ``.json`` file.
+        path: as in ``corpus``.
         language: of the paragraphs.
-        name: of the task; default: that of the file.
+        name: of the task; default: that of the file, or of the folder.
         question_language: of the questions, where it is another one (MLQA's ``test-context-de-question-es.json``).
 
     >>> len(task("dev.json", language="en").queries)  # doctest: +SKIP
     3809
     """
     tags = question_and_passage_tags(language, question_language)
-    return RetrievalTask.from_rows(name or Path(path).stem, *task_rows(read_paragraphs(path), *tags))
+    return RetrievalTask.from_rows(name or Path(path).stem, *task_rows(_paragraphs(path), *tags))
 
 
 def corpus_rows(paragraphs: Iterable[Paragraph], tag: str, source: str) -> list[dict]:
@@ -110,6 +110,15 @@ def task_rows(paragraphs: Iterable[Paragraph], question_tag: str, tag: str) -> t
             queries.append(row)
             relevance.append({"query_id": query_id, "candidate_id": candidate["candidate_id"]})
     return queries, list(candidates.values()), relevance
+
+
+def _paragraphs(path: str | Path) -> list[Paragraph]:
+    if not Path(path).is_dir():
+        return read_paragraphs(path)
+    files = sorted(Path(path).glob("*.json"))
+    if not files:
+        raise ValueError(f"{path}: no .json file in it: give the path of a SQuAD-style .json file, or of a folder of them")
+    return [paragraph for file in files for paragraph in read_paragraphs(file)]
 
 
 def read_paragraphs(path: str | Path) -> list[Paragraph]:
