@@ -9,6 +9,7 @@ import json
 import re
 import tarfile
 import threading
+import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
@@ -52,6 +53,15 @@ def tarred(members: dict[str, bytes]) -> bytes:
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
+    return made.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    """The same as a .zip."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
     return made.getvalue()
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import warnings
-import zipfile
 from typing import ClassVar
 
 import pyarrow as pa
 import pytest
 import yaml
-from fake_hub import FakeHub, card, jsonl, packed, parquet, tarred, tsv
+from fake_hub import FakeHub, card, jsonl, packed, parquet, tarred, tsv, zipped
 from layouts import put_ntrex
 
 from kit.core.paths import root
@@ -54,14 +52,6 @@ def listed(entry: dict) -> None:
 
 def rows(table: pa.Table, *columns: str) -> list[tuple]:
     return [tuple(row.values()) for row in table.select(columns).to_pylist()]
-
-
-def zipped(members: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return made.getvalue()
 
 
 def mteb(languages: tuple[str, ...], key: str = "id") -> dict[str, bytes]:
