@@ -76,3 +76,14 @@ def _spying(function, calls):
         return function(self, *arguments, **options)
 
     return spy
+
+
+def test_tensorboard_is_told_what_the_history_says(tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "events"))
+    _, history = train(tmp_path / "model", report_to="tensorboard", log_every=4)
+    events = event_accumulator.EventAccumulator(str(tmp_path / "events"))
+    events.Reload()
+    losses, scores = ({one.step: one.value for one in events.Scalars(name)} for name in ("train/loss", "eval/score"))
+    assert losses == pytest.approx(dict(history.loss)) and scores == {6: 0.5, 12: 0.25}
