@@ -44,8 +44,8 @@ def sets_of(texts: Iterable[str]) -> tuple[dict[str, list[str] | None], list[str
 
 def _languages(one: Entry, query: str) -> list[str] | None:
     """The languages of a set that options name; none where they name none, or those of something else."""
-    options = dict(part.partition("=")[::2] for part in query.split("&"))
-    named = [name for option in _LANGUAGES if option in options for name in options[option].split(",")]
+    parts = [part.partition("=") for part in query.split("&")]
+    named = [name for option, _, value in parts if option in _LANGUAGES for name in value.split(",")]
     try:
         return chosen_languages(one, named) if named else None
     except ValueError:
