@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from fake_hub import FakeHub, card, jsonl, packed, parquet, tsv
+from test_audits import save_encoder  # tests/run
 from test_hub_layouts import listed, made, miracl, mteb, put_neuclir
 from test_shards import Model  # tests/evaluate
 
@@ -25,6 +26,8 @@ from kit.evaluate.ranks import score_lists
 from kit.evaluate.search import search
 from kit.evaluate.shards.judging import JudgedRun, judge_collection
 from kit.evaluate.shards.trec import MEASURES, write_run
+from kit.run import pipeline
+from kit.run.cli import commands
 
 N_DOCUMENTS, N_QUERIES = 140, 9
 
@@ -287,3 +290,18 @@ class TestStream:
         for load in (load_judged, load_passages):
             with pytest.raises(ValueError, match="set 'it', sw, dev: not here: python -m kit data get it"):
                 load("hub:it")
+
+
+def test_the_commands(hub, capsys, monkeypatch, tmp_path):
+    """A pool is encoded by language and searched by the ids of its task; the same set is judged as one."""
+    put_pool(hub)
+    save_encoder(tmp_path / "model", 1)
+    monkeypatch.setattr(pipeline, "in_processes", lambda function, jobs, log, *_: [function(job, log) for job in jobs])
+    monkeypatch.chdir(tmp_path)
+    assert not commands.main(["encode", "hub:it", "model", "shards", "--shards", "2"])
+    assert "ru: 47 passages in 2 shards" in capsys.readouterr().out
+    assert not commands.main(["search", "hub:it", "model", "shards", "--agreement", "0"])
+    assert "it: 9 queries, 140 passages in 6 shards" in capsys.readouterr().out
+    assert not commands.main(["judge", "model", "--task", "hub:it"])
+    shown = [line.split()[:3] for line in capsys.readouterr().out.splitlines()]
+    assert ["en-fa+ru+zh", "9", "140"] in shown
