@@ -10,6 +10,7 @@ A file there offers some of these functions, and needs no entry anywhere else:
     task(path, …) -> RetrievalTask       what retrieval is judged on
     bitext(path, …) -> BitextTask        what mining is judged on
     judged(path, …) -> list[JudgedCollection]    retrieval of any size, a collection a language
+    passages(path, …) -> list[Corpus]    its candidates as streams, a corpus a language, by the ids of the task
     checksum() -> str                    for a source without a path: what its content depends on
     content_digest(path, …) -> str       the same of files too large to be read at every start; without it, their SHA-256
 
@@ -35,7 +36,7 @@ from kit.core.printing import near
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
-    from kit.data.judged.collection import JudgedCollection
+    from kit.data.judged.collection import Corpus, JudgedCollection
     from kit.data.triples.corpus import TripleCorpus
 
 _PACKAGE = "kit.data.sources"
@@ -45,7 +46,7 @@ _LISTS = ("languages", "domains")
 
 
 def kinds(form: str | None = None) -> list[str]:
-    """Kinds of source there are, sorted; those that offer a ``corpus``, ``task``, ``bitext`` or ``judged``; ``None``: all.
+    """Kinds of source there are, sorted; those that offer a form, such as ``task`` or ``judged``; ``None``: all.
 
     >>> kinds("bitext")
     ['atlas', 'bucc', 'hub', 'ntrex', 'sentences', 'tatoeba', 'tico19']
@@ -105,6 +106,14 @@ def load_judged(spec: str, **options: Any) -> list[JudgedCollection]:
     >>> load_judged("miracl:data/miracl", languages=["sw", "yo"])  # doctest: +SKIP
     """
     return _load(spec, "judged", options)
+
+
+def load_corpora(spec: str, **options: Any) -> list[Corpus]:
+    """Load what a source offers as ``passages``; of any source ``kit.data.judged.corpora`` makes the same.
+
+    Arguments and errors as in ``load_corpus``.
+    """
+    return _load(spec, "passages", options)
 
 
 def checksums(specs: Iterable[str]) -> dict[str, str]:

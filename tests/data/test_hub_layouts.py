@@ -22,24 +22,6 @@ from kit.data.registry import checksums, kinds, load_bitext, load_corpus, load_j
 KNOWN = {"what": "a set", "licence": "mit", "citation": "somebody"}
 
 
-@pytest.fixture(scope="module")
-def server():
-    hub = FakeHub()
-    yield hub
-    hub.close()
-
-
-@pytest.fixture
-def hub(server, tmp_path, monkeypatch):
-    remote._repository.cache_clear()
-    for folder in ("notebooks", "data"):
-        (tmp_path / folder).mkdir()
-    monkeypatch.setenv("KIT_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("KIT_HUB_MIRROR", server.url)
-    return server
-
-
 def made(hub: FakeHub, files: dict[str, bytes], /, **entry: object) -> None:
     """The set ``it``, of one repository, is got."""
     listed({"home": hub.add("me/it", files)} | entry)
@@ -180,11 +162,12 @@ class TestBeir:
             load_task("hub:it?split=dev")
 
 
-def miracl(code: str, split: str) -> dict[str, bytes]:
+def miracl(code: str, split: str, topics: list[tuple] | None = None, qrels: list[tuple] | None = None) -> dict[str, bytes]:
+    """Topics (id, text) and judgements (topic, document, grade); without any: two topics, of which one is judged."""
     place = f"miracl-v1.0-{code}/{{0}}/{{0}}.miracl-v1.0-{code}-{split}.tsv"
     return {
-        place.format("topics"): tsv(("7", f'{split} "ask"?'), ("8", "never judged")),
-        place.format("qrels"): tsv(("7", "Q0", "1#0", 1), ("7", "Q0", "1#1", 0)),
+        place.format("topics"): tsv(*(topics or [("7", f'{split} "ask"?'), ("8", "never judged")])),
+        place.format("qrels"): tsv(*((topic, "Q0", *rest) for topic, *rest in qrels or [("7", "1#0", 1), ("7", "1#1", 0)])),
     }
 
 
@@ -207,21 +190,8 @@ def test_miracl(hub):
     with pytest.raises(ValueError, match="set 'it' has no split 'train' in de"):
         load_task("hub:it?language=de&split=train")
     (judged,) = load_judged("hub:it?languages=Swahili")
-    assert (judged.name, judged.queries, judged.grades) == (
-        "miracl-sw-dev",
-        {"7": 'dev "ask"?'},
-        {"7": {"1#0": 1, "1#1": 0}},
-    )
+    assert (judged.name, judged.queries, judged.grades) == ("it-sw-dev", {"7": 'dev "ask"?'}, {"7": {"1#0": 1}})
     assert [passage.text for passage in judged.passages()] == ["T 00", "T 01", "T 10", "T 11"]
-
-
-def test_what_is_judged_as_a_stream_is_here_and_of_a_layout_that_is_one(hub):
-    listed({"home": "hf:me/it@main", "layout": "miracl", "languages": ["sw"], "splits": ["dev"]})
-    with pytest.raises(ValueError, match="set 'it', sw, dev: not here: python -m kit data get it"):
-        load_judged("hub:it")
-    listed({"home": "hf:me/it@main", "layout": "mteb"})
-    with pytest.raises(ValueError, match="set 'it' is no judged collection: it is in the layout mteb"):
-        load_judged("hub:it")
 
 
 def test_mmarco_with_english_out_of_an_archive(hub):
@@ -260,25 +230,28 @@ def test_mmarco_with_english_out_of_an_archive(hub):
     assert there.path("data/google/collections/english_collection.tsv").read_bytes().startswith(b"0\tzero\n")
 
 
-def test_neuclir_is_one_pool(hub):
-    topics = [
+def put_neuclir(
+    hub: FakeHub, topics: list[tuple[str, str, str]], qrels: list[tuple], documents: dict[str, list[tuple[str, str, str]]]
+) -> None:
+    """Topics (id, title, description), judgements (topic, document, grade), and documents (id, title, text) by code."""
+    told = [
         {
-            "topic_id": "1",
-            "topics": [{"lang": "eng", "topic_title": "Floods", "topic_description": "Where?"}, {"lang": "zho"}],
-        },
-        {"topic_id": "2", "topics": [{"lang": "eng", "topic_title": "never", "topic_description": "judged"}]},
+            "topic_id": key,
+            "topics": [{"lang": "eng", "topic_title": title, "topic_description": text}, {"lang": "zho"}],
+        }
+        for key, title, text in topics
     ]
-    hub.plain["trec.nist.gov/2023/topics.jsonl"] = jsonl(topics)
-    qrels = "".join(f"1 {code} {code}-a {grade}\n" for code, grade in (("fas", 3), ("zho", 1), ("rus", 0)))
-    hub.plain["trec.nist.gov/2023/qrels.tar.gz"] = tarred({"qrels.final.gains": qrels.encode()})
+    hub.plain["trec.nist.gov/2023/topics.jsonl"] = jsonl(told)
+    lines = "".join(f"{topic} 0 {document} {grade}\n" for topic, document, grade in qrels)
+    hub.plain["trec.nist.gov/2023/qrels.tar.gz"] = tarred({"qrels.final.gains": lines.encode()})
     trec = {"home": "https://trec.nist.gov/2023"}
     made(
         hub,
         {
             f"data/{code}-00000-of-00001.jsonl.gz": packed(
-                jsonl([{"id": f"{code}-{n}", "title": "T", "text": f"{code} {n}", "url": ""} for n in "ab"])
+                jsonl([{"id": key, "title": title, "text": text, "url": ""} for key, title, text in listed_])
             )
-            for code in ("fas", "rus", "zho")
+            for code, listed_ in documents.items()
         },
         layout="neuclir",
         languages={"fa": "fas", "ru": "rus", "zh": "zho"},
@@ -288,6 +261,12 @@ def test_neuclir_is_one_pool(hub):
             "qrels": trec | {"path": "qrels.tar.gz", "member": "qrels.final.gains", "head": ["qid", "q0", "docid", "rel"]},
         },
     )
+
+
+def test_neuclir_is_one_pool(hub):
+    topics = [("1", "Floods", "Where?"), ("2", "never", "judged")]
+    documents = {code: [(f"{code}-{n}", "T", f"{code} {n}") for n in "ab"] for code in ("fas", "rus", "zho")}
+    put_neuclir(hub, topics, [("1", "fas-a", 3), ("1", "zho-a", 1), ("1", "rus-a", 0)], documents)
     task = load_task("hub:it")
     assert task.languages == ("fa", "ru", "zh", "en") and len(task.candidates) == 6
     assert rows(task.queries, "query_id", "language", "text") == [("1", "en", "Floods Where?")]

@@ -214,7 +214,9 @@ class TestPassages:
         ]
 
     def test_a_set_of_the_hub_is_what_its_home_made_of_it(self, monkeypatch):
-        monkeypatch.setattr(corpora, "load_judged", lambda spec: [])
-        assert load_passages("hub:miracl?languages=sw") == [] == load_passages("hub:scifact")
-        with pytest.raises(ValueError, match="data get belebele"):  # its task is not here
-            load_passages("hub:belebele")
+        asked = []
+        monkeypatch.setattr(corpora, "load_judged", lambda spec, **options: asked.append((spec, options)) or [])
+        assert load_passages("hub:scifact") == [] and asked == [("beir:data/scifact", {})]
+        for name in ("belebele", "miracl"):
+            with pytest.raises(ValueError, match=f"data get {name}"):  # it is not here
+                load_passages(f"hub:{name}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -45,8 +46,8 @@ def read_task(set_id: str, languages: Sequence[str] | None = None, split: str | 
     Raises:
         ValueError: no such set, form, language or split; it is not here (names the command that gets it).
     """
-    one, languages, split = _chosen(set_id, "task", languages, split)
-    parts = {name: _table(one, languages, split, name) for name in ("queries", "candidates", "relevance")}
+    one, languages, split = chosen(set_id, "task", languages, split)
+    parts = {name: table_of(one, languages, split, name) for name in ("queries", "candidates", "relevance")}
     queries, candidates = _distinct(parts["queries"], ["query_id"]), parts["candidates"]
     relevance = parts["relevance"]
     if one.parallel and len(languages) > 1:
@@ -67,20 +68,20 @@ def read_corpus(set_id: str, languages: Sequence[str] | None = None, split: str 
 
     Errors as in ``read_task``.
     """
-    one, languages, split = _chosen(set_id, "corpus", languages, split)
+    one, languages, split = chosen(set_id, "corpus", languages, split)
     if "corpus" in layouts()[one.layout].tables:
-        return ParallelCorpus(_table(one, languages, split, "corpus"), _named(one, split))
-    tables = [_table(one, languages, split, name) for name in ("queries", "candidates", "relevance")]
+        return ParallelCorpus(table_of(one, languages, split, "corpus"), _named(one, split))
+    tables = [table_of(one, languages, split, name) for name in ("queries", "candidates", "relevance")]
     return ParallelCorpus(_judged_pairs(one, *tables), _named(one, split))
 
 
 def read_bitext(set_id: str, pair: str | None = None, split: str | None = None) -> BitextTask:
     """A set's sentences of two languages; the pair may be left out where the set has one. Errors as in ``read_task``."""
-    one, pairs, split = _chosen(set_id, "bitext", None if pair is None else [pair], split)
+    one, pairs, split = chosen(set_id, "bitext", None if pair is None else [pair], split)
     if len(pairs) != 1:
         raise ValueError(f"set {set_id!r} has {len(pairs)} pairs: say which: ?pair={pairs[0]}")
     source, target = (language_tag(code) for code in pairs[0].split("-"))
-    parts = {name: _table(one, pairs, split, name) for name in BITEXT}
+    parts = {name: table_of(one, pairs, split, name) for name in BITEXT}
     return BitextTask(f"{set_id} {pairs[0]}", source, target, **parts)
 
 
@@ -95,7 +96,15 @@ def digest(set_id: str, languages: Sequence[str] | None = None, split: str | Non
     return f"{fingerprint(made_from)} {code_fingerprint('kit.data.hub.reading')}"
 
 
-def _chosen(set_id: str, form: str, languages: Sequence[str] | None, split: str | None) -> tuple[Entry, list[str], str]:
+def chosen(set_id: str, form: str, languages: Sequence[str] | None, split: str | None) -> tuple[Entry, list[str], str]:
+    """A set, and the languages and the split of it that are meant.
+
+    Args:
+        form: ``corpus``, ``task`` or ``bitext``.
+
+    Raises:
+        ValueError: no such set, form, language or split.
+    """
     one = entry(set_id)
     forms = layouts()[one.layout].forms
     if form not in forms:
@@ -119,8 +128,17 @@ def _named(one: Entry, split: str) -> str:
     return one.id if len(one.splits) == 1 else f"{one.id}-{split}"
 
 
-def _table(one: Entry, languages: Sequence[str], split: str, wanted: str) -> pa.Table:
-    """A table of all languages; made anew, from files that are here, where the code or the manifest changed."""
+def table_of(one: Entry, languages: Sequence[str], split: str, wanted: str) -> pa.Table:
+    """A table of all languages, mapped."""
+    return shards.read(folders_of(one, languages, split, wanted), COLUMNS[wanted])
+
+
+def folders_of(one: Entry, languages: Sequence[str], split: str, wanted: str) -> list[Path]:
+    """Where the shards of a table are, a folder a language; made anew where the code or the manifest changed.
+
+    Raises:
+        ValueError: the files that it is made from are not here; names the command that gets them.
+    """
     record, folders = Record.read(one.id), []
     for language in languages:
         raw = raw_of(one, record, language, split)
@@ -131,7 +149,7 @@ def _table(one: Entry, languages: Sequence[str], split: str, wanted: str) -> pa.
                 with alone(record.folder):
                     converting.convert(one, record := Record.read(one.id), raw, say)
             folders.append(record.table(key))
-    return shards.read(folders, COLUMNS[wanted])
+    return folders
 
 
 def _distinct(table: pa.Table, key: list[str]) -> pa.Table:
@@ -168,7 +186,7 @@ def _refuse_no_parallel(one: Entry, candidates: pa.Table, languages: Sequence[st
     first = _without_language(first.take(pa.array(range(0, len(first), max(1, len(first) // _LOOKED_AT)))))
     for language in languages[1:]:
         wanted = pc.binary_join_element_wise(pa.scalar(language), first, ":")
-        n_shared = len(_those_of(candidates, "candidate_id", wanted))
+        n_shared = len(those_of(candidates, "candidate_id", wanted))
         if 2 * n_shared < len(first):
             raise ValueError(
                 f"set {one.id!r}: expected the same ids of documents in all languages, got {n_shared:,} of {len(first):,} "
@@ -184,17 +202,17 @@ class _Kept(NamedTuple):
 
 def _answerable(relevance: pa.Table, queries: pa.Table, candidates: pa.Table) -> _Kept:
     """Judgements of queries and documents that are there, queries with a judgement, and notes on what is left out."""
-    there = _those_of(candidates, "candidate_id", relevance.column("candidate_id"))
-    kept = _those_of(relevance, "candidate_id", there.column("candidate_id"))
-    kept = _those_of(kept, "query_id", queries.column("query_id"))
-    answered = _those_of(queries, "query_id", kept.column("query_id"))
+    there = those_of(candidates, "candidate_id", relevance.column("candidate_id"))
+    kept = those_of(relevance, "candidate_id", there.column("candidate_id"))
+    kept = those_of(kept, "query_id", queries.column("query_id"))
+    answered = those_of(queries, "query_id", kept.column("query_id"))
     told = ((len(relevance), len(kept), "judgements are of documents that are not there"),)
     told += ((len(queries), len(answered), "queries have no relevant document"),)
     notes = tuple(f"{before - after:,} of {before:,} {what}: left out" for before, after, what in told if after < before)
     return _Kept(kept, answered, notes)
 
 
-def _those_of(table: pa.Table, column: str, wanted: pa.ChunkedArray) -> pa.Table:
+def those_of(table: pa.Table, column: str, wanted: pa.ChunkedArray) -> pa.Table:
     """Rows whose value is wanted. Only what is wanted is looked up in memory, so give the larger side as the table."""
     return table.filter(pc.is_in(table.column(column), value_set=pc.unique(wanted)))
 
@@ -216,7 +234,7 @@ def _taken(table: pa.Table, rows: np.ndarray) -> pa.Table:
 def _judged_pairs(one: Entry, queries: pa.Table, candidates: pa.Table, relevance: pa.Table) -> pa.Table:
     """Rows of a corpus: each query with each of its relevant documents; what shares a query or a document is one cluster."""
     relevance, queries, _ = _answerable(_best(relevance), queries, candidates)
-    told = _those_of(candidates, "candidate_id", relevance.column("candidate_id"))
+    told = those_of(candidates, "candidate_id", relevance.column("candidate_id"))
     asked, told = (
         _taken(table, pc.index_in(relevance.column(key), value_set=table.column(key).combine_chunks()).to_numpy())
         for table, key in ((queries, "query_id"), (told, "candidate_id"))

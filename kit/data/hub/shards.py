@@ -50,10 +50,15 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files(folders: Sequence[Path]) -> list[Path]:
+    """The shards of some folders, in order."""
+    return [path for folder in folders for path in sorted(folder.glob("*.arrow"))]
+
+
 def read(folders: Sequence[Path], columns: list[Column]) -> pa.Table:
     """All shards of some folders as one table, whose texts stay on the disk until they are looked at."""
     tables = []
-    for path in (path for folder in folders for path in sorted(folder.glob("*.arrow"))):
+    for path in files(folders):
         with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
             tables.append(reader.read_all())
     return pa.concat_tables(tables) if tables else pa.table({one.name: [] for one in columns}, schema=schema(columns))

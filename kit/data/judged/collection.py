@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kit.core.seeding import stable_hash
@@ -24,6 +24,20 @@ class Passage(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
+class Corpus:
+    """The passages of one language.
+
+    language: their tag.
+    passages: begins the stream anew, always in the same order.
+    version: what its content depends on.
+    """
+
+    language: str
+    passages: Callable[[], Iterator[Passage]]
+    version: str
+
+
+@dataclass(frozen=True, eq=False)
 class JudgedCollection:
     """Questions judged against one corpus, as retrieval is published on MIRACL and BEIR.
 
@@ -36,6 +50,8 @@ class JudgedCollection:
     passages: begins the stream of the corpus anew, always in the same order.
     corpus_version: what the content of that stream depends on, such as a checksum of the files.
     notes: what is to be told, a sentence each.
+    as_passages: text of the passage that a question is, by their id, where the stream has its title in the body and the two
+        texts differ by that alone (ArguAna).
 
     Raises:
         ValueError: no question; a question without a text, or without a relevant passage.
@@ -48,6 +64,7 @@ class JudgedCollection:
     passages: Callable[[], Iterator[Passage]]
     corpus_version: str
     notes: tuple[str, ...] = ()
+    as_passages: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.queries:

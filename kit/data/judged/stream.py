@@ -1,4 +1,4 @@
-"""Corpora as streams: the rows of JSONL and Parquet files, a few at a time, in the order of the files."""
+"""Corpora as streams: the rows of JSONL and Parquet files, or of a table, a few at a time, in their order."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kit.data.judged.collection import Passage
 
 ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
 
-_ROWS_AT_ONCE = 4096  # of a Parquet file
+_ROWS_AT_ONCE = 4096  # of a Parquet file or a table
 
 _READ_AS = "passages: title and text, stripped, joined by a space"
 """Part of what a stream depends on, in place of the code that reads it: millions of texts are not encoded again because a
@@ -44,6 +44,22 @@ def passage_stream(files: Sequence[Path], id_column: str) -> tuple[Callable[[], 
         ValueError: when the stream is read: a file is missing, broken or empty; an id or a text is missing.
     """
     return lambda: _passages(files, id_column), fingerprint([_READ_AS, *map(data_checksum, files)])
+
+
+def table_stream(candidates: pa.Table, prefix: str = "") -> Callable[[], Iterator[Passage]]:
+    """The rows of a table of candidates, whose texts stay where they are (on the disk, if it is mapped) until their turn.
+
+    Args:
+        candidates: of a ``RetrievalTask``.
+        prefix: taken away from the ids.
+    """
+    return lambda: _of_table(candidates.select(["candidate_id", "text"]), prefix)
+
+
+def _of_table(table: pa.Table, prefix: str) -> Iterator[Passage]:
+    for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
+        for passage_id, text in zip(*(column.to_pylist() for column in batch.columns)):
+            yield Passage(passage_id.removeprefix(prefix), "", text)
 
 
 def _passages(files: Sequence[Path], id_column: str) -> Iterator[Passage]:

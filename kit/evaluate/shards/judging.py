@@ -65,7 +65,7 @@ def judge_collection(
     shards, counts = encode_corpus(model, collection.passages, folder, about, n_rows, precision, log)
     log(f"  {collection.name}: {len(collection.queries):,} questions, {counts.n_passages:,} passages")
     queries = unit_rows(model, list(collection.queries.values()), "query", log)  # (n_queries, dim)
-    own = shards.themselves(collection.queries)
+    own = shards.themselves({key: collection.as_passages.get(key, text) for key, text in collection.queries.items()})
     judged_relevant = [grades.get(query_id, 0) >= 1 for query_id, grades in collection.grades.items()]
     found = top_passages(queries, shards, k, np.where(judged_relevant, -1, own), device, log)
     there = found.row >= 0

@@ -20,7 +20,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         description="Encode the passages of a source, language by language, into shards with checksums. The same command, "
         "typed again while it runs, here or on another machine that shares the folder, takes part; killed, it goes on.",
     )
-    passages = "candidates of a task, such as lareqa:<folder>, or a judged collection: miracl:<folder>, beir:<folder>"
+    passages = "candidates of a task, such as lareqa:<folder>; read as a stream: hub:<set>, miracl:<folder>, beir:<folder>"
     encode.add_argument("source", metavar="CORPUS", help=passages)
     encode.add_argument("model", metavar="MODEL", help="name on the hub, or folder; LABEL=MODEL names it")
     encode.add_argument("folder", type=Path, metavar="OUT", help="to fill")

@@ -13,7 +13,8 @@ from kit.core.files import alone
 from kit.core.printing import say
 from kit.data.embeddings.given import GivenEmbeddings
 from kit.data.embeddings.stored import known_by
-from kit.data.judged.corpora import Corpus, load_passages
+from kit.data.judged.collection import Corpus
+from kit.data.judged.corpora import load_passages
 from kit.evaluate.shards.encoding import SHARD_ROWS, ShardEncoder, begin_shards, count_texts, encode_corpus
 from kit.evaluate.shards.manifest import refuse_other_source, write_manifest
 from kit.evaluate.shards.store import Counts, Shards

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kit.core.fingerprints import code_fingerprint
-from kit.data.hub import reading
-from kit.data.hub.getting import chosen_languages, raw_of
+from kit.data.hub import judging, reading
 from kit.data.hub.manifest import entry
-from kit.data.hub.record import Record
 
 if TYPE_CHECKING:
     from kit.data.bitext import BitextTask
     from kit.data.corpus import ParallelCorpus, RetrievalTask
-    from kit.data.judged.collection import JudgedCollection
+    from kit.data.judged.collection import Corpus, JudgedCollection
 
 
 def corpus(
@@ -54,27 +52,25 @@ def task(
 def judged(
     set_id: str, languages: Sequence[str] | None = None, language: str | None = None, split: str | None = None
 ) -> list[JudgedCollection]:
-    """Read a set that is here as judged collections, whose corpora are streams: MIRACL, and what ``beir:`` reads.
+    """Read a set that is here as judged collections, one a language, whose corpora are streams; NeuCLIR's pool is one.
 
     Arguments and errors as in ``corpus``.
 
     >>> judged("miracl", language="sw")[0].name  # doctest: +SKIP
     'miracl-sw-dev'
     """
-    one = entry(set_id)
-    if one.read_as:
+    if entry(set_id).read_as:
         return _elsewhere("judged", set_id, languages, language, split)
-    if one.layout != "miracl":
-        raise ValueError(
-            f"set {set_id!r} is no judged collection: it is in the layout {one.layout}, only miracl's is a stream"
-        )
-    from kit.data.registry import load_judged  # it finds this file
+    return judging.read_judged(set_id, _both(languages, language), split)
 
-    record, part = Record.read(set_id), reading.split_of(one, split)
-    chosen = chosen_languages(one, _both(languages, language))
-    for tag in chosen:
-        raw_of(one, record, tag, part)  # or it says what is not here
-    return load_judged(f"miracl:{record.folder / 'files'}", languages=chosen, split=part)
+
+def passages(
+    set_id: str, languages: Sequence[str] | None = None, language: str | None = None, split: str | None = None
+) -> list[Corpus]:
+    """Read the candidates of a set's task as streams, a corpus a language; arguments and errors as in ``corpus``."""
+    if entry(set_id).read_as:
+        return _elsewhere("passages", set_id, languages, language, split)
+    return judging.read_passages(set_id, _both(languages, language), split)
 
 
 def bitext(set_id: str, pair: str | None = None, split: str | None = None) -> BitextTask:
@@ -121,8 +117,9 @@ def _elsewhere(
     form: str, set_id: str, languages: Sequence[str] | None, language: str | None, split: str | None, **options: Any
 ) -> Any:
     from kit.data import registry  # it finds this file
+    from kit.data.judged.corpora import load_passages
 
     chosen = _both(languages, language)
-    forms = {"corpus": registry.load_corpus, "task": registry.load_task, "bitext": registry.load_bitext}
-    load = (forms | {"judged": registry.load_judged})[form]
-    return load(_spec(set_id, split), **options, **({"languages": chosen} if chosen else {}))
+    forms: dict[str, Callable[..., Any]] = {"corpus": registry.load_corpus, "task": registry.load_task}
+    forms |= {"bitext": registry.load_bitext, "judged": registry.load_judged, "passages": load_passages}
+    return forms[form](_spec(set_id, split), **options, **({"languages": chosen} if chosen else {}))
