@@ -104,7 +104,7 @@ def test_scores_of_models_that_the_kit_trained_are_left_for_the_papers_tables(ho
         tables[9].told[0]
         == "XLM-R on MIRACL: run judge, 1 of 15 languages: scores within these only; of other sizes than the paper's: yo"
     )
-    assert tables[10].told == ["missing: LaBSE on MIRACL (`python -m kit judge path/to/exported-model --task hub:miracl`)"]
+    assert tables[10].told == [f"missing: LaBSE on MIRACL (`{reproduction.judge_command()}`)"]
 
 
 def test_a_damaged_list_is_searched_again(home, capsys):

@@ -101,3 +101,10 @@ def test_every_test_is_judged_with_models_that_are_trained_once(monkeypatch):
     monkeypatch.setattr(reproduction.pipeline, "evaluate_missing", missing)
     monkeypatch.setattr(reproduction.pipeline, "evaluate_all", lambda settings, log: settings.data.test)
     assert reproduction.run_tests(Settings().changed(tests=("a", "b"))) == {"a": "a", "b": "b"} and asked == [["a", "b"]]
+
+
+def test_the_docs_judge_in_the_languages_of_the_papers_tables():
+    text = (paths.root() / "docs" / "claims.md").read_text(encoding="utf-8")
+    assert f"\n$ {reproduction.judge_command()}\n" in text
+    languages = reproduction.judge_command().rpartition("=")[2].strip("'")
+    assert f"\n$ python -m kit data get miracl --languages {languages}\n" in text and languages.count(",") == 14
