@@ -134,6 +134,7 @@ class TestCommands:
         "python -m kit audit path/to/model sentence-transformers/LaBSE": "needs a model of the hub",
         "python -m kit audit multilingual-e5-small=intfloat": "needs models of the hub",
         "python -m kit report audit-atlas-test-by-fact": "needs the audit of all of Atlas before it",
+        "python -m kit judge path/to/exported-model": "needs MIRACL; benchmarks/rehearsal.py judges a miniature of it",
         "python -m kit data": "asks a hub; tests/data/test_hub_fetching.py types it with one on this machine",
         "python -m kit run --profile xlmr": "needs a model of the hub",
         "python -m kit run 03 04 --profile tuned-e5": "needs a model of the hub",

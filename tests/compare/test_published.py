@@ -254,7 +254,9 @@ class TestBeside:
 
     def test_with_some_languages_only_scores_within_them_are_compared(self):
         one = laid(TABLE, {"mine": copied("XLM-R", "MLQA-R", {"de", "zh", MEAN})})
-        assert one.told == ["XLM-R on MLQA-R: run mine, 2 of 7 languages: scores within these only"]
+        assert one.told == [
+            "XLM-R on MLQA-R: run mine, 2 of 7 languages: scores within these only; no mean without ar, en, es, hi, vi"
+        ]
         assert {(at.setting, at.language) for at, (_, own) in one.pairs.items() if own} == {
             ("monolingual", "de"),
             ("monolingual", "zh"),
@@ -266,19 +268,27 @@ class TestBeside:
             for one in copied("XLM-R", "MLQA-R", EVERY)
         ]
         one = laid(TABLE, {"mine": own})
-        assert one.told[0].endswith("6 of 7 languages: scores within these only; of other sizes than the paper's: de")
+        told = "6 of 7 languages: scores within these only; no mean without de; of other sizes than the paper's: de"
+        assert one.told[0].endswith(told)
         assert "de" not in {at.language for at, (_, own) in one.pairs.items() if own}
         sizes = {(row["data"], row["language"]): row for row in laid(PAPER.tables[11], {"mine": own}).rows()}
         assert sizes["MLQA-R", "de"]["queries: own − paper"] == "−1"
         assert sizes["MLQA-R", "en"]["candidates: own − paper"] == "0"
 
-    def test_miracl_without_a_language_has_no_mean(self):
-        places = [at for at in FIGURES if (at.encoder, at.data) == ("LaBSE", "MIRACL") and at.language not in (MEAN, "sw")]
-        own = [Score(**dict(at), value=0.5) for at in places]
-        own.append(own[0].model_copy(update={"language": MEAN}))
-        one = laid(PAPER.tables[10], {"mine": own})
-        assert one.told == ["LaBSE on MIRACL: run mine, 14 of 15 languages: scores within these only"]
-        assert {at.language for at, (_, own) in one.pairs.items() if not own} == {MEAN, "sw"}
+    def test_of_unknown_sizes_a_language_is_not_compared(self):
+        own = [one for one in copied("XLM-R", "MLQA-R", EVERY) if one.setting != "sizes"]
+        one = laid(TABLE, {"mine": own})
+        assert one.is_missing and one.told[0].endswith("; of unknown sizes: ar, de, en, es, hi, vi, zh")
+
+    def test_a_pool_with_more_languages_than_the_papers_is_another_and_means_within_them_are_of_the_papers(self):
+        own = copied("XLM-R", "MLQA-R", EVERY)
+        own += [one.model_copy(update={"language": "ro", "value": 0.0}) for one in own if one.language == "de"]
+        one = laid(TABLE, {"mine": own})
+        told = "7 of 7 languages: scores within these only; without languages that the paper has not: ro"
+        assert one.told == [f"XLM-R on MLQA-R: run mine, {told}"]
+        assert {at.setting for at, (_, own) in one.pairs.items() if own} == {"monolingual"}
+        means = [pair for at, pair in one.pairs.items() if at.language == MEAN and at.setting == "monolingual"]
+        assert [own and own.value for _, own in means] == [pytest.approx(printed, abs=1e-4) for printed, _ in means]
 
     def test_training_sets(self):
         own = [

@@ -27,13 +27,19 @@ PAPER = root() / "data" / "paper.json"
 LANGUAGES = ("sw", "yo", "mean")
 
 
+def two_questions(home: Path, code: str) -> None:
+    """Judge two questions of a language, one of them with a passage that is not there."""
+    qrels = "10#0\tQ0\t1#0\t1\n3\tQ0\t1#1\t0\n3\tQ0\t10#0\t1\n3\tQ0\tgone\t1\n"
+    path = home / f"data/miracl/miracl-v1.0-{code}/qrels/qrels.miracl-v1.0-{code}-dev.tsv"
+    path.write_text(qrels, encoding="utf-8")
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
     (tmp_path / "notebooks").mkdir()
     for code in ("sw", "yo"):
         miracl_folder(tmp_path / "data" / "miracl", code)
-    qrels = "10#0\tQ0\t1#0\t1\n3\tQ0\t1#1\t0\n3\tQ0\t10#0\t1\n3\tQ0\tgone\t1\n"
-    (tmp_path / "data/miracl/miracl-v1.0-yo/qrels/qrels.miracl-v1.0-yo-dev.tsv").write_text(qrels, encoding="utf-8")
+    two_questions(tmp_path, "yo")
     for seed in (0, 1):
         model = make_encoder(EncoderConfig(dimension=16, vocabulary_size=80), TEXTS, seed)
         model.save_pretrained(str(tmp_path / f"model {seed}"), create_model_card=False)
@@ -100,11 +106,30 @@ def test_scores_of_models_that_the_kit_trained_are_left_for_the_papers_tables(ho
     assert by_place["ndcg_at_10", "yo"] == pytest.approx(np.mean(of_yo), abs=1e-6)
     assert {*by_place} == {(measure, tag) for measure in ("ndcg_at_10", "recall_at_100") for tag in LANGUAGES}
     tables = reproduction.all_tables({"judge": left})
-    assert (
-        tables[9].told[0]
-        == "XLM-R on MIRACL: run judge, 1 of 15 languages: scores within these only; of other sizes than the paper's: yo"
-    )
-    assert tables[10].told == ["missing: LaBSE on MIRACL (`python -m kit judge path/to/exported-model --task hub:miracl`)"]
+    told = tables[9].told[0]
+    assert told.startswith("XLM-R on MIRACL: run judge, 1 of 15 languages: scores within these only; no mean without ar, ")
+    assert told.endswith(", zh; without languages that the paper has not: yo")
+    assert tables[10].told == [f"missing: LaBSE on MIRACL (`{reproduction.judge_command()}`)"]
+
+
+def test_of_all_of_miracl_the_languages_of_the_papers_tables_make_its_mean(home):
+    """The same as of a run in these alone, and as ``judge`` prints for it."""
+    shutil.copy(PAPER, home / "data")
+    facts = {"sampling": "Hybrid", "seed": 0, "encoder": {"name": "FacebookAI/xlm-roberta-base"}}
+    (home / "model 0" / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+    fifteen = reproduction.paper().languages("MIRACL")
+    for code in sorted({*fifteen, "de", "en"} - {"sw"}):
+        miracl_folder(home / "data" / "miracl", code)
+        two_questions(home, code)
+    for run, asked in {"all": "", "fifteen": f"?languages={','.join(fifteen)}"}.items():
+        assert not commands.main(["judge", "model 0", "--task", f"miracl:data/miracl{asked}", "--run", run])
+    left = scores.kept(home / "reports")
+    mean, same = (next(one for one in left[run] if one.language == "mean") for run in ("all", "fifteen"))
+    printed = json.loads((home / "reports" / "fifteen" / "judged.json").read_text(encoding="utf-8"))["scores"][-1]["nDCG@10"]
+    assert mean == same and mean.low < mean.high
+    assert (mean.value, mean.low) == pytest.approx((printed["estimate"], printed["low"]), abs=1e-6)
+    (told,) = reproduction.all_tables({"all": left["all"]})[9].told
+    assert told == "XLM-R on MIRACL: run all, without languages that the paper has not: de, en, yo"
 
 
 def test_a_damaged_list_is_searched_again(home, capsys):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from kit.compare.columns import HEADLINE
 from kit.compare.published.figures import ENCODERS, MEAN, TRAINING, Paper, PaperTable, Place
-from kit.compare.published.scores import PAIRS, Score
+from kit.compare.published.scores import PAIRS, Score, means_over
 from kit.core.printing import MISSING, number, span
 from kit.evaluate.evaluation import MEASURES
 
@@ -128,19 +128,29 @@ def _own(encoder: str, data: str, paper: Paper, runs: Mapping[str, Sequence[Scor
 def _comparable(scores: Sequence[Score], data: str, paper: Paper) -> tuple[list[Score], str]:
     """The scores that are of the same queries and candidates as the paper's, and what is said of the others.
 
-    A pool, and a mean over languages, is the paper's only with all of its languages; within a language its own size decides.
+    A pool is the paper's only with exactly its languages, and a mean over languages only with all of them; within a language
+    its own size decides. Languages that the paper has not are left out.
     """
+    if scores[0].setting == TRAINING:
+        return list(scores), ""
     sizes, own = paper.sizes(data), {(score.language, score.measure): score.value for score in scores}
-    here = {score.language for score in scores} - {MEAN}
-    there = {place.language for place in paper.figures if place.data == data} - {MEAN}
+    here, there = {score.language for score in scores} - {MEAN}, set(paper.languages(data))
     measured = {tag: (own.get((tag, "queries")), own.get((tag, "candidates"))) for tag in here}
     same = {tag for tag in here & there if sizes.get(tag, measured[tag]) == measured[tag]}
-    if here == there == same or scores[0].setting == TRAINING:
-        return list(scores), ""
-    within = [score for score in scores if score.setting == "monolingual" and score.language in same]
-    told = f", {len(same)} of {len(there)} languages: scores within these only"
-    told += f"; of other sizes than the paper's: {', '.join(sorted(here - same))}" if here - same else ""
-    return [*(score for score in scores if score.setting == "sizes"), *within], told
+    mine = [score for score in scores if here == there == same or score.setting in ("sizes", "monolingual")]
+    means = means_over(mine, there) if same == there else []
+    fitting = [score for score in mine if score.setting == "sizes" or score.language in same]
+    some = same != there or len(mine) < len(scores)
+    told = [f"{len(same)} of {len(there)} languages: scores within these only"] if some else []
+    unknown = {tag for tag in here & there - same if None in measured[tag]}
+    of_tags = {
+        "no mean without": there - same,
+        "of other sizes than the paper's:": here & there - same - unknown,
+        "of unknown sizes:": unknown,
+        "without languages that the paper has not:": here - there,
+    }
+    told += [f"{what} {', '.join(sorted(tags))}" for what, tags in of_tags.items() if tags]
+    return [*fitting, *means], f", {'; '.join(told)}" if told else ""
 
 
 class Effect(NamedTuple):

@@ -96,6 +96,10 @@ class Paper(Record):
         ordered = sorted(self.tables, key=lambda table: table.digits)
         return {place: figure for table in ordered for _, line in table.lines for place, figure in line.items()}
 
+    def languages(self, data: str) -> tuple[str, ...]:
+        """The languages that a set has in the tables, in their order; none of a set that the paper has not."""
+        return tuple(dict.fromkeys(at.language for at in self.figures if at.data == data and at.language != MEAN))
+
     def sizes(self, data: str) -> dict[str, tuple[float, float]]:
         """Queries and candidates of a test by language; nothing for what the paper does not count."""
         counted = {place: figure for place, figure in self.figures.items() if (place.data, place.setting) == (data, "sizes")}

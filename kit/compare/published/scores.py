@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from kit.compare.columns import HEADLINE, RANGES
-from kit.compare.published.figures import MEAN, TRAINING, Place, data_of, encoder_of
+from kit.compare.published.figures import MEAN, TRAINING, Place, data_of, encoder_of, paper
 from kit.compare.results import Results
 from kit.compare.stats import Interval, confidence_interval
 from kit.core import records
@@ -71,13 +71,59 @@ def scores_of(results: Results, encoder: str, task: RetrievalTask) -> list[Score
 
 
 def judged_scores(values: Mapping[Place, Sequence[np.ndarray]]) -> list[Score]:
-    """Scores of judged collections, such as MIRACL's languages.
+    """Scores of judged collections, such as MIRACL's languages, and their means.
+
+    A mean is over the languages that the set has in the paper's tables, and there is none if one of them was not judged.
 
     Args:
         values: of each question of a collection, (n_questions,), an array a training seed.
     """
-    means = {at: np.mean(seeds, axis=0)[:, None] for at, seeds in values.items()}  # (n_questions, 1)
-    return [_score(at, confidence_interval(mean, bounds=(0.0, 1.0))) for at, mean in means.items()]
+    asked = {at: np.mean(seeds, axis=0) for at, seeds in values.items()}  # (n_questions,) each
+    found = [_score(at, mean_interval([one])) for at, one in asked.items()]
+    for rest in dict.fromkeys(at.but(language="") for at in asked):
+        places = [rest.but(language=tag) for tag in paper().languages(rest.data)]
+        if places and set(places) <= asked.keys():
+            found.append(_score(rest.but(language=MEAN), mean_interval([asked[at] for at in places])))
+    return found
+
+
+def mean_interval(values: Sequence[np.ndarray]) -> Interval:
+    """Of the mean over collections, each of which counts alike and whose questions have nothing to do with each other.
+
+    Args:
+        values: of the questions of a collection, (n_questions,), between 0 and 1, an array a collection.
+    """
+    ends = np.cumsum([0, *map(len, values)])
+    matrix = np.full((ends[-1], len(values)), np.nan)
+    for column, one in enumerate(values):
+        matrix[ends[column] : ends[column + 1], column] = one
+    return confidence_interval(matrix, bounds=(0, 1))
+
+
+def means_over(scores: Sequence[Score], languages: Collection[str]) -> list[Score]:
+    """The means over these languages, of each sampling and measure that has a score in all of them.
+
+    A mean that is there counts if it is of these languages, which that of a run with more of them may not be; else the
+    values of the languages give one, without an interval.
+    """
+    found = []
+    for (rest, minus), of in _by_rest(scores).items():
+        if not set(languages) <= of.keys():
+            continue
+        own, mean = of.get(MEAN), float(np.mean([of[tag].value for tag in languages]))
+        if own is None or (of.keys() - {MEAN} != set(languages) and abs(own.value - mean) > _ROUNDED):
+            own = _score(rest.but(language=MEAN), mean, minus)
+        found.append(own)
+    return found
+
+
+def _by_rest(scores: Sequence[Score]) -> dict[tuple[Place, str], dict[str, Score]]:
+    """Scores by language, of each place without one and of what was subtracted; counts are no scores."""
+    found: dict[tuple[Place, str], dict[str, Score]] = {}
+    for score in scores:
+        if score.setting not in ("sizes", TRAINING):
+            found.setdefault((score.place.but(language=""), score.minus), {})[score.language] = score
+    return found
 
 
 def rows_of(corpora: Iterable[TrainingCorpus]) -> list[Score]:
@@ -111,12 +157,14 @@ def _scores(
     return [_score(at.but(language=tag), interval, minus) for tag, interval in measured.items()]
 
 
+_DIGITS = 6  # of what is kept
+_ROUNDED = 2 * 10**-_DIGITS  # two means differ by less if only rounding tells them apart
 _PARTS = {"value": "estimate", "low": "low", "high": "high"}
 
 
 def _score(place: Place, value: Interval | float, minus: str = "") -> Score:
     interval = value if isinstance(value, Interval) else Interval(value, *[float("nan")] * 3)
-    numbers = {name: round(getattr(interval, part), 6) for name, part in _PARTS.items()}
+    numbers = {name: round(getattr(interval, part), _DIGITS) for name, part in _PARTS.items()}
     return Score.model_validate(dict(place) | numbers | {"minus": minus})
 
 
@@ -135,23 +183,25 @@ def read(path: str | Path) -> list[Score]:
     Raises:
         ValueError: no such file, or another one.
     """
-    found = records.read(path, list[Score], "these are not the scores of a run: run notebook 11 again")
-    by_rest: dict[tuple[Place, str], dict[str, float]] = {}
-    for score in found:
-        if score.setting not in ("sizes", TRAINING):
-            by_rest.setdefault((score.place.but(language=""), score.minus), {})[score.language] = score.value
-    lacking = {rest: values for rest, values in by_rest.items() if MEAN not in values}
-    means = {rest: float(np.mean(list(values.values()))) for rest, values in lacking.items()}
-    return [*found, *(_score(place.but(language=MEAN), mean, minus) for (place, minus), mean in means.items())]
+    return _with_means(_read(path))
+
+
+def _read(path: str | Path) -> list[Score]:
+    return records.read(path, list[Score], "these are not the scores of a run: run notebook 11 again")
+
+
+def _with_means(found: Sequence[Score]) -> list[Score]:
+    lacking = [list(of.values()) for of in _by_rest(found).values() if MEAN not in of]
+    return [*found, *(mean for of in lacking for mean in means_over(of, [score.language for score in of]))]
 
 
 def kept(reports: Path) -> dict[str, list[Score]]:
-    """Scores that runs have left below a folder, by the name of the run.
+    """Scores that runs have left below a folder, by the name of the run; means as in ``read``, over all files of a run.
 
     Raises:
         ValueError: a file of that name holds something else.
     """
     found: dict[str, list[Score]] = {}
     for path in sorted(reports.glob(f"*/{FILES}")):
-        found.setdefault(path.parent.name, []).extend(read(path))
-    return found
+        found.setdefault(path.parent.name, []).extend(_read(path))
+    return {run: _with_means(scores) for run, scores in found.items()}

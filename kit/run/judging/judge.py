@@ -13,7 +13,8 @@ import numpy as np
 
 from kit.compare.published import scores as kept_scores
 from kit.compare.published.figures import Place, data_of, encoder_of
-from kit.compare.stats import Interval, confidence_interval, legend, mark
+from kit.compare.published.scores import mean_interval
+from kit.compare.stats import Interval, legend, mark
 from kit.core import paths
 from kit.core.files import whole_file
 from kit.core.fingerprints import code_fingerprint, fingerprint, versions
@@ -171,13 +172,13 @@ def score_rows(found: Judged) -> list[dict[str, object]]:
                     "language": judged.collection.language,
                     "n_queries": len(judged.collection.queries),
                     "n_passages": judged.counts.n_passages,
-                    **{name: _interval([judged.scores[name]]) for name in MEASURES},
+                    **{name: mean_interval([judged.scores[name]]) for name in MEASURES},
                 }
             )
         if len(runs) > 1:
             own = rows[-len(runs) :]
             sums = {name: sum(int(str(row[name])) for row in own) for name in ("n_queries", "n_passages")}
-            means = {name: _interval([judged.scores[name] for judged in runs.values()]) for name in MEASURES}
+            means = {name: mean_interval([judged.scores[name] for judged in runs.values()]) for name in MEASURES}
             rows.append({"model": label, "collection": _MEAN, "language": _MEAN, **sums, **means})
     return rows
 
@@ -196,15 +197,6 @@ def score_table(rows: Sequence[Mapping[str, object]]) -> Table:
             cells[f"{name}, 95 %"] = f"{span(interval.low, interval.high, 3)}{mark(interval.n_effective)}"
         shown.append(cells)
     return Table(shown, numeric=["questions", "passages", *MEASURES])
-
-
-def _interval(values: Sequence[np.ndarray]) -> Interval:
-    """Of the mean over collections, whose questions have nothing to do with each other."""
-    ends = np.cumsum([0, *map(len, values)])
-    matrix = np.full((ends[-1], len(values)), np.nan)
-    for column, one in enumerate(values):
-        matrix[ends[column] : ends[column + 1], column] = one
-    return confidence_interval(matrix, bounds=(0, 1))
 
 
 def _write(folder: Path, table: Table, about: Mapping[str, object], found: Judged) -> None:
