@@ -109,7 +109,7 @@ def chosen(set_id: str, form: str, languages: Sequence[str] | None, split: str |
     forms = layouts()[one.layout].forms
     if form not in forms:
         known = [name for name in ("corpus", "task", "bitext") if name in forms]
-        raise ValueError(f"set {set_id!r} is no {form}: it is {' and '.join(known)}")
+        raise ValueError(f"set {set_id!r} is no {form}: it is {' and '.join(known)}; python -m kit data list shows the sets")
     return one, chosen_languages(one, languages), split_of(one, split)
 
 
