@@ -31,7 +31,7 @@ setup: .venv/ready
 .venv/ready: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
 	@echo "setup: a virtual environment in .venv, some two minutes and 2 GB, once"
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv --upgrade-deps .venv
 	@echo "setup: $(firstword $(TORCH))$(if $(findstring whl/cpu,$(TORCH)), for the CPU)"
 	@$(PIP) --no-deps $(TORCH)
 	@echo "setup: the other packages, in the versions of requirements.txt"

@@ -64,15 +64,28 @@ def forget() -> None:
         kept.cache_clear()
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """What is trained and evaluated for one page serves the others."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def small(run_cells, tmp_path, monkeypatch):
+def home(tmp_path, cache):
+    """A project without data."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "cache").symlink_to(cache)
+    for name in ("notebooks", "data/paper.json"):
+        (tmp_path / name).symlink_to(HERE / name)
+    return tmp_path
+
+
+@pytest.fixture
+def small(run_cells, home, tmp_path, monkeypatch):
     """A copy of the project with a user's data; a training has two updates, and Atlas one domain in three languages.
 
     All is done in this process, and no report has a figure: these are tested in tests/run and tests/show.
     """
-    (tmp_path / "data").mkdir()
-    (tmp_path / "notebooks").symlink_to(HERE / "notebooks")
-    (tmp_path / "data" / "paper.json").symlink_to(HERE / "data" / "paper.json")
     rows = [
         {"group_id": str(group), "language": tag, "query": f"{asked} {group}?", "passage": f"{told} {group}."}
         for group in range(130)
