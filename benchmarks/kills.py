@@ -2,11 +2,11 @@
 
     python benchmarks/kills.py [--kills N]
 
-A small encoder with dropout is trained on Atlas; then the same again, and ten times a process is killed by signal 9 at a
-random time: after so many updates, and a part of the next one, or of a checkpoint. Of two processes it is either; how long
-the other one outlives it is measured. At the end all batches and losses, those that were computed again, too, are compared
-with the undisturbed training's, and so are history and weights, byte by byte. Anything else than equality makes the exit
-status 1.
+A small encoder with dropout, a static one and a transformer, is trained on Atlas; then the same again, and ten times a
+process is killed by signal 9 at a random time: after so many updates, and a part of the next one, or of a checkpoint. Of two
+processes it is either; how long the other one outlives it is measured. At the end all batches and losses, those that were
+computed again, too, are compared with the undisturbed training's, and so are history and weights, byte by byte. Anything
+else than equality makes the exit status 1.
 
 Processes are forked from one that has imported all, so that a start takes no time; torchrun, which starts them otherwise and
 ends all when one dies, is tested in ``tests/train/test_devices.py``.
@@ -37,8 +37,10 @@ from kit.train.encoders.making import make_encoder
 from kit.train.samplers import Sampling
 from kit.train.trainer import fine_tune
 
-ENCODER = EncoderConfig(dimension=32, vocabulary_size=1000, dropout=0.1)
+SHAPE = EncoderConfig(dimension=32, vocabulary_size=1000, dropout=0.1)
+ENCODERS = {"static": SHAPE, "transformer": SHAPE.changed(name="tiny", dropout=0.0, max_tokens=16)}  # it has dropout itself
 TRAINING = TrainingConfig(updates=300, batch_size=16, evaluations=60, learning_rate=0.05)
+RATES = {"static": 0.05, "transformer": 0.001}
 AT_MOST = 30
 """Updates that a process makes before it is killed, at most: nine kills of ten come before the end."""
 
@@ -47,13 +49,13 @@ Seen = dict[tuple[int, int], set[tuple[str, str]]]
 
 
 @cache
-def start():
+def start(encoder: str):
     """Corpus and encoder, made once."""
     corpus = load_corpus("atlas?languages=de,en")
-    return corpus, make_encoder(ENCODER, corpus.table.column("query").to_pylist()[:2000], seed=0)
+    return corpus, make_encoder(ENCODERS[encoder], corpus.table.column("query").to_pylist()[:2000], seed=0)
 
 
-def train(folder: Path, rank: int, n_ranks: int, port: int) -> None:
+def train(folder: Path, encoder: str, rank: int, n_ranks: int, port: int) -> None:
     """What a process does: its part of the training; each update leaves a line."""
     step = CheckedTrainer.training_step
     record = (folder / f"seen-{rank}").open("a", buffering=1)
@@ -70,19 +72,20 @@ def train(folder: Path, rank: int, n_ranks: int, port: int) -> None:
     if n_ranks > 1:
         places = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": n_ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
         os.environ.update({name: str(value) for name, value in places.items()})
-    corpus, model = start()
+    corpus, model = start(encoder)
+    recipe = TRAINING.changed(learning_rate=RATES[encoder])
     scores = lambda model: {"score": sum(weight.detach().square().sum().item() for weight in model.parameters())}
     os.dup2(os.open(folder / f"output-{rank}", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)  # complaints of lost connections
-    fine_tune(model, [corpus], Sampling.parse("Hybrid"), TRAINING, folder, 3, scores, log=lambda line: None)
+    fine_tune(model, [corpus], Sampling.parse("Hybrid"), recipe, folder, 3, scores, log=lambda line: None)
 
 
-def started(folder: Path, n_ranks: int) -> list[multiprocessing.Process]:
+def started(folder: Path, encoder: str, n_ranks: int) -> list[multiprocessing.Process]:
     """The processes of the training in a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=train, args=(folder, rank, n_ranks, port)) for rank in range(n_ranks)]
+    processes = [context.Process(target=train, args=(folder, encoder, rank, n_ranks, port)) for rank in range(n_ranks)]
     for process in processes:
         process.start()
     return processes
@@ -94,9 +97,9 @@ def n_updates(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.is_file() else 0
 
 
-def killed(folder: Path, n_ranks: int, chance: random.Random) -> float | None:
+def killed(folder: Path, encoder: str, n_ranks: int, chance: random.Random) -> float | None:
     """Kill one process at a random time; seconds until the others had ended, None where all had ended before."""
-    processes, until = started(folder, n_ranks), n_updates(folder) + chance.randrange(1, AT_MOST)
+    processes, until = started(folder, encoder, n_ranks), n_updates(folder) + chance.randrange(1, AT_MOST)
     while n_updates(folder) < until and processes[0].is_alive():
         time.sleep(0.001)
     time.sleep(chance.uniform(0, 0.05))
@@ -128,9 +131,9 @@ def result(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in names}
 
 
-def whole(folder: Path, n_ranks: int) -> None:
+def whole(folder: Path, encoder: str, n_ranks: int) -> None:
     """Train to the end."""
-    for process in started(folder, n_ranks):
+    for process in started(folder, encoder, n_ranks):
         process.join()
         assert process.exitcode == 0, f"see {folder}"
 
@@ -143,36 +146,35 @@ def differing(ours: Seen, theirs: Seen, part: Callable[[tuple[str, str]], str]) 
 def main(n_kills: int) -> int:
     """Print the table; 1 if something differs."""
     torch.set_num_threads(1)
-    start()
     print(
-        "| processes | kills | updates | computed again | other batches | other losses | weights and history | ended after |"
+        "| encoder | processes | kills | updates | computed again | other batches | other losses | weights and history "
+        "| ended after |"
     )
-    print("|---:|---:|---:|---:|---:|---:|---|---|")
+    print("|---|---:|---:|---:|---:|---:|---:|---|---|")
     wrong = 0
-    for n_ranks in (1, 2):
-        chance, work = random.Random(n_ranks), Path(tempfile.mkdtemp())
-        for name in ("alone", "killed"):
-            (work / name).mkdir()
-        whole(work / "alone", n_ranks)
-        took_s = [killed(work / "killed", n_ranks, chance) for _ in range(n_kills)]
-        whole(work / "killed", n_ranks)
-        ours, theirs = seen(work / "killed", n_ranks), seen(work / "alone", n_ranks)
-        again = n_updates(work / "killed") - TRAINING.updates
-        others = [differing(ours, theirs, lambda one, part=part: one[part]) for part in (0, 1)]
-        equal = result(work / "killed") == result(work / "alone")
-        wrong += sum(others) + (not equal)
-        real = [one for one in took_s if one is not None]
-        row = (
-            n_ranks,
-            len(real),
-            TRAINING.updates,
-            again,
-            *others,
-            "equal" if equal else "differ",
-            f"{max(real):.1f} s at most",
-        )
-        print("|", " | ".join(map(str, row)), "|", flush=True)
+    for encoder in ENCODERS:
+        start(encoder)
+        for n_ranks in (1, 2):
+            wrong += row(encoder, n_ranks, n_kills)
     return int(bool(wrong))
+
+
+def row(encoder: str, n_ranks: int, n_kills: int) -> int:
+    """Print a row; returns how much differs."""
+    chance, work = random.Random(n_ranks), Path(tempfile.mkdtemp())
+    for name in ("alone", "killed"):
+        (work / name).mkdir()
+    whole(work / "alone", encoder, n_ranks)
+    took_s = [killed(work / "killed", encoder, n_ranks, chance) for _ in range(n_kills)]
+    whole(work / "killed", encoder, n_ranks)
+    ours, theirs = seen(work / "killed", n_ranks), seen(work / "alone", n_ranks)
+    again = n_updates(work / "killed") - TRAINING.updates
+    others = [differing(ours, theirs, lambda one, part=part: one[part]) for part in (0, 1)]
+    equal = result(work / "killed") == result(work / "alone")
+    real = [one for one in took_s if one is not None]
+    told = (encoder, n_ranks, len(real), TRAINING.updates, again, *others, "equal" if equal else "differ")
+    print("|", " | ".join(map(str, told)), f"| {max(real):.1f} s at most |", flush=True)
+    return sum(others) + (not equal)
 
 
 if __name__ == "__main__":
