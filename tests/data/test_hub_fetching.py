@@ -30,30 +30,15 @@ KNOWN = {"what": "pairs", "licence": "mit", "citation": "somebody", "layout": "p
 CONTENT = random.Random(0).randbytes(30_000)
 
 
-@pytest.fixture(scope="module")
-def server():
-    hub = FakeHub()
-    yield hub
-    hub.close()
-
-
 @pytest.fixture
-def hub(server, tmp_path, monkeypatch):
-    """The server, forgetful, and a project without data that asks it."""
+def hub(hub, monkeypatch):
+    """The server, forgetful, asked in small parts by who does not wait."""
     for name in ("repositories", "branches", "plain", "cuts", "statuses", "sent", "asked"):
-        getattr(server, name).clear()
-    server.sends_parts = True
-    remote._repository.cache_clear()
-    remote._github_commit.cache_clear()
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "data").mkdir()
-    monkeypatch.setenv("KIT_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("KIT_HUB_MIRROR", server.url)
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+        getattr(hub, name).clear()
+    hub.sends_parts = True
     monkeypatch.setattr(fetching, "PAUSE_S", 0)
     monkeypatch.setattr(fetching, "_CHUNK", 100)
-    return server
+    return hub
 
 
 def listed(tmp_path, **sets: dict) -> None:
@@ -397,7 +382,7 @@ class TestCommands:
         said = capsys.readouterr()
         assert (
             "pairs: tables/en/corpus/train/00000.arrow: damaged: expected sha256" in said.out
-            and "1 of 2 are damaged" in said.err
+            and "1 of 2 files are damaged" in said.err
         )
         asked = len(pairs.asked)
         assert commands.main(["data", "get", "pairs"]) == 0 and len(pairs.asked) == asked

@@ -8,10 +8,9 @@ from __future__ import annotations
 import pytest
 import shipped
 import yaml
-from fake_hub import FakeHub
 
 from kit.core.paths import root
-from kit.data.hub import manifest, remote
+from kit.data.hub import manifest
 from kit.data.hub.getting import get
 from kit.data.hub.layouts import layouts
 from kit.data.registry import load_bitext, load_corpus, load_task
@@ -19,29 +18,19 @@ from kit.data.registry import load_bitext, load_corpus, load_task
 SETS = {name: one for name, one in manifest.sets().items() if one.layout}
 
 
-@pytest.fixture(scope="module")
-def server():
-    hub = FakeHub()
-    yield hub
-    hub.close()
+TOLD = yaml.safe_load((root() / manifest.MANIFEST).read_text(encoding="utf-8"))
 
 
 @pytest.fixture
-def hub(server, tmp_path, monkeypatch):
-    remote._repository.cache_clear()
-    told = yaml.safe_load((root() / manifest.MANIFEST).read_text(encoding="utf-8"))
-    for folder in ("notebooks", "data"):
-        (tmp_path / folder).mkdir()
+def hub(hub, tmp_path):
+    """A project with the manifest."""
     entries = {
         name: {field: value for field, value in one.items() if field not in ("rows", "file_rows")}
-        for name, one in told.items()
+        for name, one in TOLD.items()
         if not name.startswith("_")
     }
     (tmp_path / manifest.MANIFEST).write_text(yaml.safe_dump(entries), encoding="utf-8")
-    monkeypatch.setenv("KIT_HOME", str(tmp_path))
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("KIT_HUB_MIRROR", server.url)
-    return server
+    return hub
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -155,15 +155,17 @@ def _verify(parsed: argparse.Namespace) -> None:
     from kit.data.hub.getting import command, forget, verify
     from kit.data.hub.manifest import entry
 
-    n_files, n_tables, damaged = 0, 0, []
+    n_files, n_shards, tables, damaged = 0, 0, set(), []
     for set_id, name, problem in verify(parsed.set):
-        n_tables += name.startswith("tables/")
-        n_files += not name.startswith("tables/")
+        n_files += name.startswith("files/")
+        if name.startswith("tables/"):
+            n_shards += 1
+            tables.add((set_id, name.rpartition("/")[0]))
         if problem:
             damaged.append(set_id)
             say(f"{set_id}: {name}: {problem}")
             forget(set_id, name)
     if damaged:
         again = ", ".join(command(entry(set_id)) for set_id in dict.fromkeys(damaged))
-        raise ValueError(f"{len(damaged)} of {n_files + n_tables} are damaged and taken away: get them again: {again}")
-    say(f"{n_files} files are as they came, {n_tables} tables as they were made of them")
+        raise ValueError(f"{len(damaged)} of {n_files + n_shards} files are damaged and taken away: get them again: {again}")
+    say(f"{n_files} files are as they came, {len(tables)} tables as they were made of them")
